@@ -1,0 +1,2 @@
+//! One record per attempt, written in one place.
+pub mod record;

@@ -1,0 +1,89 @@
+//! One record: what was attempted, by whom, and what came of it.
+
+use serde::{Deserialize, Serialize};
+
+/// The version of this layout: raised when a field changes its meaning or goes. New fields do not raise it.
+pub const LAYOUT: u32 = 1;
+
+/// One attempt, as it stands in the log: one JSON object on one line. Never a value, never its length.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Record {
+    /// Layout version, [`LAYOUT`].
+    pub v: u32,
+    /// When the attempt was answered, RFC 3339 in UTC with microseconds.
+    pub time: jiff::Timestamp,
+    /// Unique within one run of the daemon: `<start in seconds, hex>-<counter>`.
+    pub request: String,
+    /// What was attempted.
+    pub op: Op,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// The file below the mount, `scope/name`; for operator verbs the reference.
+    pub path: String,
+    /// The scope.
+    pub scope: String,
+    /// The caller's uid (for operator verbs, the real uid).
+    pub uid: u32,
+    /// The caller's gid.
+    pub gid: u32,
+    /// The caller's process (not the thread). 0 where it could not be identified.
+    pub pid: u32,
+    /// The caller's executable as the kernel names it; empty where unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub exe: String,
+    /// The system unit the caller runs in; empty where none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub unit: String,
+    /// The rule that allowed it: `scope.rule-number` from 1; empty where none did.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub rule: String,
+    /// The provider's version of the secret; empty where none was reached.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub version: String,
+    /// Why, in words, where it was denied or failed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The errno the caller saw, by name (`EACCES`); empty for success.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub errno: String,
+    /// From the request's arrival to its answer, in microseconds.
+    pub micros: u64,
+    /// How many equal denials this line stands for (1 unless coalesced).
+    #[serde(default = "one", skip_serializing_if = "is_one")]
+    pub count: u64,
+}
+
+/// What was attempted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Op {
+    /// A file was opened.
+    Open,
+    /// A file was read through a descriptor that another process opened.
+    Read,
+    /// A `stat` made hushfs ask the provider for the true size.
+    Stat,
+    /// An operator's verb on the command line (`store show`, `store edit`, ...).
+    Operator,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// The caller may, and got it.
+    Allowed,
+    /// The caller may not, or could not be identified.
+    Denied,
+    /// The caller may, but it could not be had.
+    Failed,
+}
+
+fn one() -> u64 {
+    1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_one(count: &u64) -> bool {
+    *count == 1
+}

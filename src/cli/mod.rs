@@ -1,0 +1,114 @@
+//! The command line: one file for each verb, and a line in [`Verb`].
+//!
+//! Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 78 the configuration is wrong (`EX_CONFIG` of sysexits.h).
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod audit;
+mod check;
+mod init;
+mod mount;
+mod reload;
+mod store;
+mod term;
+
+/// The configuration is wrong: `EX_CONFIG` of sysexits.h.
+pub const EXIT_CONFIG: u8 = 78;
+
+/// Secrets as read-only files, each open decided by who is asking.
+#[derive(Debug, Parser)]
+#[command(name = "hushfs", version, arg_required_else_help = true)]
+#[command(after_help = "Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 78 the configuration is wrong.")]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Write a commented configuration to start from
+    Init(init::Args),
+    /// Check the configuration without mounting
+    Check(check::Args),
+    /// Mount, in the foreground
+    Mount(mount::Args),
+    /// Make the running daemon read its configuration again
+    Reload(reload::Args),
+    /// Work on an embedded encrypted store
+    Store(store::Args),
+    /// Show who read what
+    Audit(audit::Args),
+    /// Talk to providers for a `hushfs mount` (started by it, not by hand)
+    #[command(hide = true)]
+    Fetcher,
+}
+
+/// Which configuration.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ConfigArg {
+    /// Configuration file
+    ///
+    /// Default: /etc/hushfs/hushfs.toml as root, else $XDG_CONFIG_HOME/hushfs/hushfs.toml (or ~/.config/hushfs/hushfs.toml).
+    #[arg(long, short, value_name = "FILE", env = "HUSHFS_CONFIG")]
+    config: Option<PathBuf>,
+}
+
+/// Parses the command line and does what it says.
+pub fn main() -> ExitCode {
+    let outcome = match Cli::parse().verb {
+        Verb::Init(args) => init::run(args),
+        Verb::Check(args) => check::run(args),
+        Verb::Mount(args) => mount::run(args),
+        Verb::Reload(args) => reload::run(args),
+        Verb::Store(args) => store::run(args),
+        Verb::Audit(args) => audit::run(args),
+        Verb::Fetcher => mount::fetcher(),
+    };
+    outcome.unwrap_or_else(|error| {
+        term::fail(&error);
+        ExitCode::FAILURE
+    })
+}
+
+/// Why a verb failed, with what to do about it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub(crate) struct Failure {
+    message: String,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// It failed because of `message` (lower case, no value of a secret).
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    /// Adds what to do about it.
+    pub(crate) fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+}
+
+/// What a verb answers.
+pub(crate) type Outcome = Result<ExitCode, Failure>;
+
+impl ConfigArg {
+    /// The file to read.
+    pub(crate) fn path(&self) -> PathBuf {
+        if let Some(path) = &self.config {
+            return path.clone();
+        }
+        if rustix::process::geteuid().is_root() {
+            return PathBuf::from("/etc/hushfs/hushfs.toml");
+        }
+        let home = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+        home("XDG_CONFIG_HOME")
+            .or_else(|| home("HOME").map(|home| home.join(".config")))
+            .unwrap_or_else(|| PathBuf::from("/etc"))
+            .join("hushfs/hushfs.toml")
+    }
+}

@@ -1,0 +1,126 @@
+//! The checked configuration: what the rest of the program works with. Nothing here can be wrong any more.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::policy::Rules;
+use crate::providers::Kind;
+use crate::reference::Reference;
+
+/// A whole configuration, checked.
+pub struct Config {
+    /// The main file, absolute.
+    pub path: PathBuf,
+    /// The mount point, absolute.
+    pub mount: PathBuf,
+    /// The control socket; default `<mount>.sock`.
+    pub control: PathBuf,
+    /// Providers by name, in the order of their names.
+    pub providers: Vec<Provider>,
+    /// Scopes, in the order of their names.
+    pub scopes: Vec<Arc<Scope>>,
+    /// Where audit records go.
+    pub audit: Audit,
+    /// How the cache and the waits are bounded.
+    pub limits: Limits,
+    /// What is allowed but should be looked at: one line each, with its place.
+    pub warnings: Vec<String>,
+}
+
+/// One provider, not yet opened.
+#[derive(Debug, Clone)]
+pub struct Provider {
+    /// Its name in references.
+    pub name: String,
+    /// Its kind.
+    pub kind: &'static Kind,
+    /// Its settings without `kind`.
+    pub settings: toml::Table,
+    /// What relative paths in the settings start from.
+    pub base: PathBuf,
+}
+
+/// A directory of files with its rules.
+pub struct Scope {
+    /// The directory's name.
+    pub name: String,
+    /// Owner of directory and files.
+    pub uid: u32,
+    /// Group of directory and files.
+    pub gid: u32,
+    /// Permission bits of the directory.
+    pub dir_mode: u16,
+    /// Who may read.
+    pub rules: Rules,
+    /// The files, in the order of their names.
+    pub files: Vec<Arc<File>>,
+}
+
+/// One file of a scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct File {
+    /// Its name.
+    pub name: String,
+    /// What it shows.
+    pub from: Reference,
+    /// How it shows it.
+    pub format: Format,
+    /// Permission bits.
+    pub mode: u16,
+}
+
+/// How a secret becomes a file's bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Format {
+    /// As it is: the whole value, or the value of the key that the reference names.
+    Raw,
+    /// Named values as `NAME="value"` lines.
+    Dotenv,
+    /// Named values as one JSON object.
+    Json,
+}
+
+/// Where audit records go and what happens when they cannot.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Audit {
+    /// Where to.
+    pub to: AuditSink,
+    /// What a full ring or a failed sink does to the attempt.
+    pub on_failure: OnFailure,
+}
+
+/// Where audit records go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AuditSink {
+    /// The standard error stream.
+    Stderr,
+    /// A file of mode 0600, opened again on SIGHUP.
+    File(PathBuf),
+    /// systemd's journal.
+    Journal,
+}
+
+/// What a full ring or a failed sink does to the attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OnFailure {
+    /// Nothing is served that is not on record: the caller gets `EIO`.
+    Deny,
+    /// It is served, and the loss is counted and logged.
+    Serve,
+}
+
+/// Bounds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of secrets held at most (`cache_max`).
+    pub cache_max: u64,
+    /// The longest file, in bytes (`size_max`).
+    pub size_max: u64,
+    /// How long an open may wait for a provider (`deadline`).
+    pub deadline: Duration,
+    /// How long a stat may wait for a provider (`stat_wait`).
+    pub stat_wait: Duration,
+    /// How long a fetched value is served before it is fetched again (`fresh_for`).
+    pub fresh_for: Duration,
+}

@@ -1,0 +1,7 @@
+//! stub
+/// Caller
+pub struct Caller;
+/// Attestor
+pub struct Attestor;
+/// Refusal
+pub struct Refusal;

@@ -1,0 +1,45 @@
+//! `gid = 1000`.
+//!
+//! **Proves** that the caller's real, effective and saved gid or one of its supplementary groups is this one. **Against** everybody without
+//! the group. **Evaded** by whoever may run a setgid program of that group. Strong.
+
+use super::{Identity, PinnedId, Selector, SelectorError, SelectorKind, Strength, id};
+
+pub(super) const KIND: SelectorKind = SelectorKind {
+    key: "gid",
+    about: "the caller is in the group with this number, supplementary groups included",
+    strength: Strength::Strong,
+    parse: |value| Ok(Box::new(Gid(id(value, "gid")?))),
+};
+
+pub(super) struct Gid(pub(super) u32);
+
+impl Selector for Gid {
+    fn matches(&self, who: &Identity) -> bool {
+        who.gid == self.0 || who.groups.contains(&self.0)
+    }
+
+    fn describe(&self) -> String {
+        format!("gid:{}", self.0)
+    }
+
+    fn pins(&self) -> Option<PinnedId> {
+        Some(PinnedId::Gid(self.0))
+    }
+}
+
+/// Names of groups are read once, when the configuration is.
+pub(super) fn of_group(value: &toml::Value) -> Result<u32, SelectorError> {
+    let name = value.as_str().ok_or_else(|| SelectorError::new("`group` takes a name", "for a number write `gid`"))?;
+    match nix::unistd::Group::from_name(name) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => Err(SelectorError::new(
+            format!("there is no group `{name}` on this host"),
+            "create it first (`groupadd --system`), or write its number as `gid`",
+        )),
+        Err(error) => Err(SelectorError::new(
+            format!("group `{name}` cannot be looked up: {error}"),
+            "write its number as `gid`",
+        )),
+    }
+}

@@ -1,0 +1,11 @@
+//! `group = "mcpx"`: as `gid`, by name. The name is looked up when the configuration is read, and again at each reload.
+
+use super::gid::{Gid, of_group};
+use super::{SelectorKind, Strength};
+
+pub(super) const KIND: SelectorKind = SelectorKind {
+    key: "group",
+    about: "the caller is in this group, supplementary groups included",
+    strength: Strength::Strong,
+    parse: |value| Ok(Box::new(Gid(of_group(value)?))),
+};

@@ -1,0 +1,47 @@
+//! hushfs mounts secrets as read-only files and decides every open by who is asking.
+//!
+//! This page is the map. The modules stand in the order in which a request meets them; each may name only modules
+//! further down (`tests/layers.rs` fails on an arrow that points up).
+//!
+//! ```text
+//!  kernel
+//!    |
+//!  fuse/       fuser <-> our types, errno, reply; the only user of the crate fuser
+//!    |
+//!  fs/         inode tree, attributes, open handles
+//!    |
+//!  access.rs   the file to read first: the whole way of one open, from top to bottom
+//!    |-- identity/   Caller                -> Identity                 attestors, one per file
+//!    |-- policy/     Identity + node       -> Allow(Grant) | Deny      pure: no I/O, no async
+//!    |-- resolve/    Grant                 -> Secret                   cache -> single flight -> fetcher
+//!    |-- render/     Secret                -> the bytes of the file
+//!    '-- audit/      one record per attempt, written in one place
+//! ```
+//!
+//! Beside that way: `config/` (raw -> checked), `providers/` (run in the fetcher process, one file each), `control/`
+//! (the socket of `hushfs reload`), `cli/` (one file per verb), `run.rs` (the only file that names every module), and
+//! at the bottom `secret.rs` and `sys/` (the only unsafe code).
+
+// What composes and commands
+pub mod cli;
+pub mod run;
+
+// The way of one request
+pub mod control;
+pub mod fuse;
+pub mod fs;
+pub mod access;
+pub mod audit;
+pub mod render;
+pub mod resolve;
+
+// What they work on
+pub mod config;
+pub mod policy;
+pub mod identity;
+pub mod providers;
+pub mod reference;
+
+// Ground
+pub mod secret;
+pub mod sys;

@@ -1,0 +1,110 @@
+//! Who may: rules over identities. Pure: no I/O, no clock, no async.
+//!
+//! This folder owns the only way to a [`Grant`], and a grant is the only way to a provider.
+
+use std::sync::Arc;
+
+use crate::identity::{Identity, Selector};
+
+/// The rules of one scope. Any rule may match; within a rule every selector must.
+#[derive(Default)]
+pub struct Rules {
+    rules: Vec<Rule>,
+}
+
+/// One rule.
+pub struct Rule {
+    name: Arc<str>,
+    selectors: Vec<Box<dyn Selector>>,
+}
+
+/// What a grant is for. Each is audited as what it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// The bytes, for a caller that opened or reads a file.
+    Read,
+    /// The true size, for a caller that may read the file.
+    Stat,
+}
+
+/// Proof that a rule allows it. Only [`decide`] makes one.
+#[derive(Debug, Clone)]
+pub struct Grant {
+    purpose: Purpose,
+    rule: Arc<str>,
+}
+
+/// Why not. A denial is a value, not an error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Denial {
+    /// No rule of the scope matches the caller.
+    NoRuleMatches,
+}
+
+/// The outcome of [`decide`].
+#[must_use = "a decision that is dropped is a decision that is skipped"]
+#[derive(Debug)]
+pub enum Decision {
+    /// A rule allows it.
+    Allow(Grant),
+    /// Nothing allows it.
+    Deny(Denial),
+}
+
+impl Rule {
+    /// A rule named `name` (`scope.number`) that demands all of `selectors`. One without selectors matches everybody that
+    /// owner, group and mode let through.
+    pub fn new(name: impl Into<Arc<str>>, selectors: Vec<Box<dyn Selector>>) -> Self {
+        Self { name: name.into(), selectors }
+    }
+
+    /// What the rule demands.
+    pub fn selectors(&self) -> &[Box<dyn Selector>] {
+        &self.selectors
+    }
+
+    fn matches(&self, who: &Identity) -> bool {
+        self.selectors.iter().all(|selector| selector.matches(who))
+    }
+}
+
+impl Rules {
+    /// These rules, in the order in which they are tried.
+    pub fn new(rules: Vec<Rule>) -> Self {
+        Self { rules }
+    }
+
+    /// The rules, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Rule> {
+        self.rules.iter()
+    }
+}
+
+/// Decides whether `who` may. Denies unless a rule allows.
+pub fn decide(rules: &Rules, who: &Identity, purpose: Purpose) -> Decision {
+    match rules.iter().find(|rule| rule.matches(who)) {
+        Some(rule) => Decision::Allow(Grant { purpose, rule: Arc::clone(&rule.name) }),
+        None => Decision::Deny(Denial::NoRuleMatches),
+    }
+}
+
+impl Grant {
+    /// What it is for.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// The rule that allows it.
+    pub fn rule(&self) -> &str {
+        &self.rule
+    }
+}
+
+impl Denial {
+    /// For the audit record.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::NoRuleMatches => "no rule matches",
+        }
+    }
+}

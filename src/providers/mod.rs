@@ -1,0 +1,118 @@
+//! Where secrets come from: one file for each kind of provider, and a line in [`KINDS`].
+//!
+//! This folder owns talking to the owner of a secret. It runs in the fetcher process and must not know who asked: no
+//! `fuser`, `identity` or `policy` type reaches it. A kind's own settings live in the kind's own file.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use serde::{Deserialize, Serialize};
+
+use crate::reference::Reference;
+use crate::secret::SecretBytes;
+
+pub mod store;
+
+/// Every kind of provider that a configuration can name.
+pub const KINDS: &[Kind] = &[store::KIND];
+
+/// One kind of provider: how its settings are checked and how it is opened.
+#[derive(Debug)]
+pub struct Kind {
+    /// The value of `kind =` in the configuration.
+    pub name: &'static str,
+    /// One line for `check` and the docs.
+    pub about: &'static str,
+    /// Reads the settings (the table without `kind`) and names the files they mention, without opening any provider.
+    pub check: fn(settings: toml::Table, base: &Path) -> Result<Vec<NamedFile>, SettingsError>,
+    /// Opens the provider; runs in the fetcher.
+    pub open: fn(settings: toml::Table, base: &Path) -> Result<Box<dyn Provider>, SettingsError>,
+}
+
+/// A file that a provider's settings name, to be checked like the configuration itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NamedFile {
+    /// The key that names it, for the message.
+    pub key: &'static str,
+    /// The file, absolute.
+    pub path: PathBuf,
+    /// Whether others than its owner must not be able to read it either.
+    pub secret: Secrecy,
+}
+
+/// Whether a named file is itself secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrecy {
+    /// Nobody but root or its owner may read or write it.
+    Private,
+    /// Anybody may read it, nobody but root or its owner may write it.
+    Public,
+}
+
+/// Why settings cannot be used. `key` is the setting at fault where one is.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct SettingsError {
+    /// The key at fault, to point at in the source.
+    pub key: Option<String>,
+    /// What is wrong: lower case, no value of a secret.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// What a provider answers: the whole secret, never one key of it.
+pub struct Fetched {
+    /// The value's bytes. With named values: a JSON object of strings.
+    pub bytes: SecretBytes,
+    /// The provider's own name for this version.
+    pub version: String,
+    /// When this version was made.
+    pub created: SystemTime,
+    /// For a provider that reads a local file: the state of that file, so that the front can tell a change by one `stat`.
+    pub stamp: Option<Stamp>,
+}
+
+/// The state of a local file that a secret came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stamp {
+    /// The file.
+    pub path: PathBuf,
+    /// Its inode, size in bytes and modification time in nanoseconds: what an atomic replacement changes.
+    pub state: (u64, u64, i64),
+}
+
+/// Why a fetch failed, grouped by who must act. No text here ever carries a byte of a response.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
+pub enum ProviderError {
+    /// The secret, or this version of it, does not exist: whoever wrote the reference, or the secret's owner.
+    #[error("not found: {0}")]
+    NotFound(String),
+    /// The provider refuses our credentials: the operator.
+    #[error("refused: {0}")]
+    Refused(String),
+    /// The provider cannot be reached or is overloaded: nobody, it passes.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+    /// The provider answered what it should not: the provider's owner.
+    #[error("malformed: {0}")]
+    Malformed(String),
+    /// The settings do not fit what is found there: the operator.
+    #[error("misconfigured: {0}")]
+    Misconfigured(String),
+}
+
+/// A source of secrets.
+#[async_trait::async_trait]
+pub trait Provider: Send + Sync {
+    /// Fetches the whole secret at `reference` (its key is ignored), at its pinned version if it has one.
+    ///
+    /// # Errors
+    /// As [`ProviderError`] groups them. A provider bounds its own waits; the caller bounds them again.
+    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError>;
+}
+
+/// The kind of that name.
+pub fn kind(name: &str) -> Option<&'static Kind> {
+    KINDS.iter().find(|kind| kind.name == name)
+}
