@@ -108,3 +108,51 @@ impl Denial {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Pid, ProcessId, selector};
+
+    fn who(uid: u32, gid: u32, groups: &[u32]) -> Identity {
+        let process = ProcessId { pid: Pid(1), start: 1 };
+        Identity { process, uid, gid, groups: groups.to_vec(), exe: None, unit: None }
+    }
+
+    fn rule(name: &str, demands: &[(&str, i64)]) -> Rule {
+        let parse = |(key, value): &(&str, i64)| (selector(key).unwrap().parse)(&toml::Value::Integer(*value)).unwrap();
+        Rule::new(name, demands.iter().map(parse).collect())
+    }
+
+    fn allowed_by(rules: &Rules, who: &Identity) -> Option<String> {
+        match decide(rules, who, Purpose::Read) {
+            Decision::Allow(grant) => Some(grant.rule().to_owned()),
+            Decision::Deny(_) => None,
+        }
+    }
+
+    #[test]
+    fn deny_without_rules() {
+        assert_eq!(allowed_by(&Rules::default(), &who(0, 0, &[])), None);
+    }
+
+    #[test]
+    fn deny_when_one_selector_is_missing() {
+        let rules = Rules::new(vec![rule("s.1", &[("uid", 1000), ("gid", 50)])]);
+        assert_eq!(allowed_by(&rules, &who(1000, 1000, &[])), None);
+        assert_eq!(allowed_by(&rules, &who(1001, 50, &[])), None);
+        assert_eq!(allowed_by(&rules, &who(1000, 1000, &[7, 50])), Some("s.1".into()));
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_is_named() {
+        let rules = Rules::new(vec![rule("s.1", &[("uid", 1)]), rule("s.2", &[("uid", 2)]), rule("s.3", &[("gid", 2)])]);
+        assert_eq!(allowed_by(&rules, &who(2, 2, &[])), Some("s.2".into()));
+    }
+
+    #[test]
+    fn root_obeys_the_rules() {
+        let rules = Rules::new(vec![rule("s.1", &[("uid", 1000)])]);
+        assert_eq!(allowed_by(&rules, &who(0, 0, &[])), None);
+    }
+}
