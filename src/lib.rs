@@ -31,6 +31,7 @@ pub mod control;
 pub mod fuse;
 pub mod fs;
 pub mod access;
+pub mod failure;
 pub mod audit;
 pub mod render;
 pub mod resolve;

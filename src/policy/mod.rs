@@ -1,4 +1,4 @@
-//! Who may: rules over identities. Pure: no I/O, no clock, no async.
+//! Who may: rules over identities. A decision is pure: no I/O, no clock, no async.
 //!
 //! This folder owns the only way to a [`Grant`], and a grant is the only way to a provider.
 
@@ -72,6 +72,13 @@ impl Rules {
     /// These rules, in the order in which they are tried.
     pub fn new(rules: Vec<Rule>) -> Self {
         Self { rules }
+    }
+
+    /// Looks whether an executable that a rule names was replaced since, and learns the new one. Returns whether one was.
+    /// A `stat` for each, so it is for callers that would be denied otherwise.
+    pub fn look_again(&self) -> bool {
+        let named = self.rules.iter().flat_map(|rule| &rule.selectors).filter_map(|selector| selector.executable());
+        named.fold(false, |any, reference| reference.look_again() | any)
     }
 
     /// The rules, in order.
