@@ -2,4 +2,6 @@
 use super::Outcome;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {}
-pub(crate) fn run(_args: Args) -> Outcome { Ok(std::process::ExitCode::SUCCESS) }
+pub(crate) fn run(_args: Args) -> Outcome {
+    Ok(std::process::ExitCode::SUCCESS)
+}
