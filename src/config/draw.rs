@@ -3,7 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
+use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents};
+use miette::{SourceCode, SourceSpan, SpanContents};
 
 use super::problems::{Problem, Problems};
 
@@ -24,7 +25,7 @@ pub fn draw(problems: &Problems, look: Look, width: usize) -> String {
     };
     // A word is never broken: the commands in hints are there to be copied.
     let handler = GraphicalReportHandler::new_themed(theme)
-        .with_context_lines(0)
+        .with_context_lines(1)
         .with_width(width)
         .with_break_words(false);
     let mut out = String::new();
@@ -38,15 +39,43 @@ pub fn draw(problems: &Problems, look: Look, width: usize) -> String {
     out
 }
 
-fn source(problems: &Problems, problem: &Problem) -> Option<NamedSource<Arc<str>>> {
+fn source(problems: &Problems, problem: &Problem) -> Option<OneLine> {
     let text = problem.span.as_ref().and(problems.text(&problem.file))?;
-    Some(NamedSource::new(problem.file.to_string_lossy(), Arc::clone(text)))
+    Some(OneLine { name: problem.file.display().to_string(), text: Arc::clone(text) })
+}
+
+/// A text of which only the line with the mistake is shown, not its neighbours.
+struct OneLine {
+    name: String,
+    text: Arc<str>,
+}
+
+impl SourceCode for OneLine {
+    fn read_span<'a>(
+        &'a self,
+        span: &SourceSpan,
+        before: usize,
+        after: usize,
+    ) -> Result<Box<dyn SpanContents<'a> + 'a>, MietteError> {
+        let exact = self.text.read_span(span, 0, 0)?;
+        let (line, column) = (exact.line(), exact.column());
+        let name = self.name.clone();
+        if before == 0 && after == 0 {
+            let span = *exact.span();
+            return Ok(Box::new(MietteSpanContents::new_named(name, exact.data(), span, line, column, 1)));
+        }
+        let start = self.text.get(..span.offset()).and_then(|text| text.rfind('\n')).map_or(0, |end| end + 1);
+        let rest = self.text.get(start..).unwrap_or_default();
+        let whole = rest.lines().next().unwrap_or_default();
+        let span = SourceSpan::from((start, whole.len()));
+        Ok(Box::new(MietteSpanContents::new_named(name, whole.as_bytes(), span, line, 0, 1)))
+    }
 }
 
 /// One problem, as miette wants it.
 struct Drawn<'a> {
     problem: &'a Problem,
-    source: Option<NamedSource<Arc<str>>>,
+    source: Option<OneLine>,
 }
 
 impl Diagnostic for Drawn<'_> {
@@ -60,7 +89,7 @@ impl Diagnostic for Drawn<'_> {
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let span = self.problem.span.clone()?;
-        Some(Box::new(std::iter::once(LabeledSpan::new_with_span(Some("here".to_owned()), span))))
+        Some(Box::new(std::iter::once(LabeledSpan::new_primary_with_span(None, span))))
     }
 }
 

@@ -29,6 +29,7 @@ pub use checked::Config;
 pub use diff::{Changes, diff};
 pub use draw::{Look, draw};
 pub use problems::{Problem, Problems};
+pub(crate) use trust::quoted;
 
 use report::Report;
 use source::Text;
