@@ -27,18 +27,18 @@ pub mod cli;
 pub mod run;
 
 // The way of one request
+pub mod control;
+pub mod fuse;
+pub mod fs;
 pub mod access;
 pub mod audit;
-pub mod control;
-pub mod fs;
-pub mod fuse;
 pub mod render;
 pub mod resolve;
 
 // What they work on
 pub mod config;
-pub mod identity;
 pub mod policy;
+pub mod identity;
 pub mod providers;
 pub mod reference;
 

@@ -21,9 +21,7 @@ pub const EXIT_CONFIG: u8 = 78;
 /// Secrets as read-only files, each open decided by who is asking.
 #[derive(Debug, Parser)]
 #[command(name = "hushfs", version, arg_required_else_help = true)]
-#[command(
-    after_help = "Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 78 the configuration is wrong."
-)]
+#[command(after_help = "Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 78 the configuration is wrong.")]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
