@@ -1,0 +1,3 @@
+//! Integration tests: the real binary, in a directory of its own.
+
+mod store;
