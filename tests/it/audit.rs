@@ -48,9 +48,19 @@ fn text(records: impl IntoIterator<Item = Record>) -> Vec<u8> {
 fn example() -> Vec<u8> {
     text([
         at("2026-11-01T10:00:00Z", 1),
-        Record { outcome: Outcome::Denied, uid: 0, reason: "no rule matches".to_owned(), ..at("2026-11-02T10:00:00Z", 2) },
+        Record {
+            outcome: Outcome::Denied,
+            uid: 0,
+            reason: "no rule matches".to_owned(),
+            ..at("2026-11-02T10:00:00Z", 2)
+        },
         Record { path: "db/password".to_owned(), scope: "db".to_owned(), ..at("2026-11-03T10:00:00Z", 3) },
-        Record { outcome: Outcome::Failed, op: Op::Read, unit: String::new(), ..at("2026-11-04T10:00:00Z", 4) },
+        Record {
+            outcome: Outcome::Failed,
+            op: Op::Read,
+            unit: String::new(),
+            ..at("2026-11-04T10:00:00Z", 4)
+        },
     ])
 }
 
@@ -102,7 +112,10 @@ fn what_the_daemon_records_is_what_the_operator_is_shown() {
     assert_eq!(rows.len(), 2, "{table}");
     assert!(rows[0].trim_start().starts_with("TIME"));
     let words: Vec<_> = rows[1].split_whitespace().collect();
-    assert_eq!(words[..8], ["2026-11-01", "10:00:00", "allowed", "open", "web/token", "4000000", "41", "/usr/bin/cat"]);
+    assert_eq!(
+        words[..8],
+        ["2026-11-01", "10:00:00", "allowed", "open", "web/token", "4000000", "41", "/usr/bin/cat"]
+    );
 }
 
 #[test]
@@ -184,7 +197,8 @@ fn rotated_siblings_come_first_and_compressed_ones_are_named() {
 
 #[test]
 fn standard_input_is_a_source() {
-    let mut child = hushfs(&["--file", "-", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut child =
+        hushfs(&["--file", "-", "--json"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(&example()).unwrap();
     assert_eq!(pids(&child.wait_with_output().unwrap()), [1, 2, 3, 4]);
 }
@@ -249,11 +263,11 @@ struct Following {
 
 impl Following {
     fn start(file: &Path, args: &[&str]) -> Self {
-        let mut child = hushfs(&["--follow", "--file", file.to_str().unwrap()])
-            .args(args)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mut command = hushfs(&["--follow", "--file", file.to_str().unwrap()]);
+        Self::from(command.args(args).stdout(Stdio::piped()).spawn().unwrap())
+    }
+
+    fn from(mut child: Child) -> Self {
         let (send, lines) = mpsc::channel();
         let output = BufReader::new(child.stdout.take().unwrap());
         std::thread::spawn(move || {
@@ -379,4 +393,68 @@ fn child_with_a_stuck_standard_error() {
     }
     println!("ALL RECORDED");
     assert_eq!(audit.shutdown(LONG), 0);
+}
+
+/// A folder with a `journalctl` that notes what it is asked, answers with these entries, and on `--follow` with one more.
+fn journalctl(entries: &str, followed: &str) -> tempfile::TempDir {
+    use std::os::unix::fs::OpenOptionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("entries"), entries).unwrap();
+    std::fs::write(dir.path().join("followed"), followed).unwrap();
+    let script = "#!/bin/sh\ncd \"${0%/*}\" || exit\necho \"$*\" >>asked\n\
+                  case \"$*\" in *--follow*) cat followed; exec sleep 10;; *) cat entries;; esac\n";
+    let path = dir.path().join("journalctl");
+    let mut file = std::fs::OpenOptions::new().write(true).create_new(true).mode(0o755).open(path).unwrap();
+    file.write_all(script.as_bytes()).unwrap();
+    dir
+}
+
+fn path_with(dir: &Path) -> std::ffi::OsString {
+    let mut path = dir.as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap());
+    path
+}
+
+fn entry(cursor: &str, record: Record) -> String {
+    let record = String::from_utf8(text([record])).unwrap();
+    let entry = serde_json::json!({ "__CURSOR": cursor, "MESSAGE": "a sentence", "HUSHFS_RECORD": record.trim_end() });
+    format!("{entry}\n")
+}
+
+#[test]
+fn the_journal_is_a_source_and_only_root_and_the_asker_are_believed() {
+    let entries = entry("a", at("2026-11-01T10:00:00Z", 1))
+        + &entry("b", Record { scope: "db".to_owned(), ..at("2026-11-02T10:00:00Z", 2) })
+        + "{\"__CURSOR\":\"c\",\"MESSAGE\":\"mounted\"}\n";
+    let dir = journalctl(&entries, "");
+    let args = ["--journal", "--json", "--scope", "db", "--since", "2026-11-01"];
+    let output = hushfs(&args).env("PATH", path_with(dir.path())).output().unwrap();
+    assert_eq!(pids(&output), [2]);
+    assert_eq!(stderr(&output), "");
+    let asked = std::fs::read_to_string(dir.path().join("asked")).unwrap();
+    assert!(asked.contains("SYSLOG_IDENTIFIER=hushfs _UID=0"), "{asked}");
+    assert!(asked.contains("--since=@1793491200"), "{asked}");
+}
+
+#[test]
+fn following_the_journal_goes_on_after_the_last_entry() {
+    let entries = entry("a", at("2026-11-01T10:00:00Z", 1)) + &entry("b", at("2026-11-01T10:00:00Z", 2));
+    let dir = journalctl(&entries, &entry("c", at("2026-11-01T10:00:00Z", 3)));
+    let child = hushfs(&["--journal", "--json", "--follow"])
+        .env("PATH", path_with(dir.path()))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let following = Following::from(child);
+    assert_eq!([following.next_pid(), following.next_pid(), following.next_pid()], [1, 2, 3]);
+    let asked = std::fs::read_to_string(dir.path().join("asked")).unwrap();
+    assert!(asked.lines().last().unwrap().contains("--follow --no-tail --after-cursor=b"), "{asked}");
+}
+
+#[test]
+fn a_host_without_journalctl_is_told_of_the_file() {
+    let output = hushfs(&["--journal"]).env("PATH", "/nonexistent").output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("--file"), "{}", stderr(&output));
 }

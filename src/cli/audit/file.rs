@@ -184,7 +184,9 @@ fn id(file: &File) -> io::Result<(u64, u64)> {
 fn cannot_read(path: &Path, error: &io::Error) -> Failure {
     let failure = Failure::new(format!("cannot read {}: {error}", path.display()));
     match error.kind() {
-        io::ErrorKind::PermissionDenied => failure.hint("only root and the log's owner may read it: use sudo"),
+        io::ErrorKind::PermissionDenied => {
+            failure.hint("only root and the log's owner may read it: use sudo")
+        }
         _ => failure,
     }
 }
@@ -196,7 +198,9 @@ mod tests {
     #[test]
     fn siblings_come_oldest_first_and_strangers_are_left_alone() {
         let dir = tempfile::tempdir().unwrap();
-        for name in ["a.log", "a.log.1", "a.log.10", "a.log.2", "a.log.3.gz", "a.log.bak", "a.log.1x", "b.log.1"] {
+        for name in
+            ["a.log", "a.log.1", "a.log.10", "a.log.2", "a.log.3.gz", "a.log.bak", "a.log.1x", "b.log.1"]
+        {
             std::fs::write(dir.path().join(name), "").unwrap();
         }
         let (files, compressed) = siblings(&dir.path().join("a.log")).unwrap();

@@ -100,7 +100,8 @@ impl Filter {
     /// Whether `line` is asked for. A line about losses is, within the time: what is lost might have matched.
     pub(super) fn matches(&self, line: &Line) -> bool {
         let time = line.time();
-        let within = self.since.is_none_or(|since| since <= time) && self.until.is_none_or(|until| time < until);
+        let within =
+            self.since.is_none_or(|since| since <= time) && self.until.is_none_or(|until| time < until);
         within
             && match line {
                 Line::Lost(_) => true,
@@ -137,7 +138,8 @@ fn uid(text: &str) -> Result<u32, Failure> {
     match text.parse() {
         Ok(uid) => Ok(uid),
         Err(_) => names::uid(text).ok_or_else(|| {
-            Failure::new(format!("--uid: there is no user {text:?}")).hint("a number works for users that are gone")
+            Failure::new(format!("--uid: there is no user {text:?}"))
+                .hint("a number works for users that are gone")
         }),
     }
 }

@@ -52,7 +52,11 @@ pub(super) fn read(since: Option<Timestamp>, until: Until, take: Take<'_>) -> Re
 }
 
 /// Reads what one `journalctl` says, to its end.
-fn run(mut command: Command, cursor: &mut Option<String>, take: Take<'_>) -> Result<ControlFlow<()>, Failure> {
+fn run(
+    mut command: Command,
+    cursor: &mut Option<String>,
+    take: Take<'_>,
+) -> Result<ControlFlow<()>, Failure> {
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().map_err(|error| {
         Failure::new(format!("cannot run journalctl: {error}")).hint("name a log file with --file FILE")
     })?;
@@ -102,10 +106,9 @@ fn entries(from: impl BufRead, cursor: &mut Option<String>, take: Take<'_>) -> i
         if entry.cursor.is_some() {
             cursor.clone_from(&entry.cursor);
         }
-        if let Some(line) = line(entry) {
-            if take(Event::Line(&line))?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
+        let Some(line) = line(entry) else { continue };
+        if take(Event::Line(&line))?.is_break() {
+            return Ok(ControlFlow::Break(()));
         }
     }
     Ok(ControlFlow::Continue(()))

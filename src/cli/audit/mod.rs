@@ -73,11 +73,11 @@ enum Event<'a> {
 /// Takes events. It breaks when nobody reads what it prints.
 type Take<'a> = &'a mut dyn FnMut(Event<'_>) -> io::Result<ControlFlow<()>>;
 
-pub(crate) fn run(args: Args) -> Outcome {
+pub(crate) fn run(args: &Args) -> Outcome {
     let source = args.source()?;
     let filter = args.filter.checked(jiff::Timestamp::now())?;
     let until = if args.follow { Until::Stopped } else { Until::End };
-    let mut shown = Shown::new(&args);
+    let mut shown = Shown::new(args);
     let mut malformed = 0_u64;
     let mut take = |event: Event<'_>| {
         let bytes = match event {

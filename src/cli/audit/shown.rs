@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::ops::ControlFlow;
 
-use super::table::Table;
 use super::Args;
+use super::table::Table;
 use crate::audit::Line;
 use crate::cli::term;
 

@@ -71,7 +71,8 @@ impl Table {
         if record.count != 1 {
             detail.push(format!("{} times", record.count));
         }
-        let labelled = [("", &record.errno), ("", &record.reason), ("rule ", &record.rule), ("unit ", &record.unit)];
+        let labelled =
+            [("", &record.errno), ("", &record.reason), ("rule ", &record.rule), ("unit ", &record.unit)];
         for (label, text) in labelled {
             if !text.is_empty() {
                 detail.push(format!("{label}{}", printable(text)));

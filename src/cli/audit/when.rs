@@ -10,7 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 /// A sentence for the user.
 pub(super) fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let mistake = || {
-        format!("{text:?} is no time: write a span back from now such as 90s, 30m, 24h, 7d or 2w, a date such as 2026-11-01, or a time such as 2026-11-01T10:00:00Z")
+        format!(
+            "{text:?} is no time: write a span back from now such as 90s, 30m, 24h, 7d or 2w, a date such as 2026-11-01, or a time such as 2026-11-01T10:00:00Z"
+        )
     };
     if let Some((number, unit)) = span(text) {
         let seconds = number.checked_mul(unit).ok_or_else(mistake)?;
@@ -71,7 +73,9 @@ mod tests {
 
     #[test]
     fn anything_else_is_an_error_that_says_what_to_write() {
-        for text in ["", "d", "7", "7y", "-7d", "yesterday", "2026-13-01", "99999999999999999999d", "9999999999999d"] {
+        for text in
+            ["", "d", "7", "7y", "-7d", "yesterday", "2026-13-01", "99999999999999999999d", "9999999999999d"]
+        {
             assert!(at(text).unwrap_err().contains("2026-11-01"), "{text}");
         }
     }
