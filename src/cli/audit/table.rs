@@ -44,6 +44,9 @@ impl Table {
         for line in lines {
             grid.add_row(self.cells(&line));
         }
+        for column in grid.column_iter_mut() {
+            column.set_padding((0, 2));
+        }
         grid.trim_fmt()
     }
 
