@@ -316,9 +316,12 @@ fn following_shows_the_last_lines_then_new_ones_and_survives_a_rotation() {
 
     std::fs::rename(&path, dir.path().join("audit.log.1")).unwrap();
     append(&dir.path().join("audit.log.1"), &text([at("2026-11-01T00:00:00Z", 101)]));
-    append(&path, &text([at("2026-11-01T00:00:00Z", 102)]));
+    append(&path, &text([at("2026-11-01T00:00:00Z", 103)]));
     assert_eq!(following.next_pid(), 101);
+    // The daemon has not let go of the old file yet.
+    append(&dir.path().join("audit.log.1"), &text([at("2026-11-01T00:00:00Z", 102)]));
     assert_eq!(following.next_pid(), 102);
+    assert_eq!(following.next_pid(), 103);
 }
 
 #[test]

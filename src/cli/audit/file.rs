@@ -13,6 +13,9 @@ use crate::cli::{Failure, term};
 /// How long to wait between two looks at a file that is followed.
 const LOOK: Duration = Duration::from_millis(200);
 
+/// How long a rotated file is still read: logrotate may make the new one before the daemon lets go of the old.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// No line is longer; what is, is no record and must not fill the memory.
 const LINE_MAX: u64 = 1 << 20;
 
@@ -142,17 +145,14 @@ fn follow(path: &Path, file: File, take: Take<'_>) -> io::Result<ControlFlow<()>
     let mut line = Vec::new();
     let mut caught_up = false;
     loop {
-        // Asked before the end is reached: what the old file got before it was replaced is still read below.
-        let replaced = File::open(path).ok().and_then(|file| Some((id(&file).ok()?, file)));
-        while next(&mut from, &mut line)? {
-            // A line that is half written stays in `line` until the rest comes.
-            let whole = line.last() == Some(&b'\n') || line.len() as u64 >= LINE_MAX;
-            if whole && pass(&mut line, take)?.is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
+        if whole_lines(&mut from, &mut line, take)?.is_break() {
+            return Ok(ControlFlow::Break(()));
         }
-        if let Some((id, file)) = replaced.filter(|(id, _)| *id != current) {
-            if pass(&mut line, take)?.is_break() {
+        let there = File::open(path).ok().and_then(|file| Some((id(&file).ok()?, file)));
+        if let Some((id, file)) = there.filter(|(id, _)| *id != current) {
+            std::thread::sleep(GRACE);
+            let flow = whole_lines(&mut from, &mut line, take)?;
+            if flow.is_break() || pass(&mut line, take)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             current = id;
@@ -174,6 +174,17 @@ fn follow(path: &Path, file: File, take: Take<'_>) -> io::Result<ControlFlow<()>
         }
         std::thread::sleep(LOOK);
     }
+}
+
+/// Passes every line that has its end; one that is half written stays in `line` until the rest comes.
+fn whole_lines(from: &mut impl BufRead, line: &mut Vec<u8>, take: Take<'_>) -> io::Result<ControlFlow<()>> {
+    while next(from, line)? {
+        let whole = line.last() == Some(&b'\n') || line.len() as u64 >= LINE_MAX;
+        if whole && pass(line, take)?.is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 fn id(file: &File) -> io::Result<(u64, u64)> {
