@@ -56,7 +56,7 @@ pub(super) fn lets_in(owners: &Owners, mode: u16, uid: Option<u32>, gids: &[u32]
         _ if mode & 0o044 != 0 => true,
         // Root passes by CAP_DAC_READ_SEARCH.
         Some(uid) => uid == 0 || uid == owners.uid,
-        None => gids.iter().all(|gid| owners.uid == 0 || is_member(owners.uid, *gid)),
+        None => gids.iter().all(|gid| is_member(owners.uid, *gid)),
     }
 }
 

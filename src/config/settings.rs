@@ -9,7 +9,7 @@ use super::merge::Merged;
 use super::report::{Found, Report};
 use super::source::Source;
 use super::table::{Entry, nearest};
-use super::trust::{Trust, Untrusted, Want};
+use super::trust::{Trust, Untrusted, Want, quoted};
 use super::units;
 
 /// Used where the file says nothing.
@@ -126,17 +126,13 @@ fn sink(entry: &Entry<'_>, trust: &Trust, sources: &[Source<'_>], report: &mut R
         "journal" => Some(AuditSink::Journal),
         text if text.contains('/') => {
             let path = resolve(text, &entry.at, sources);
-            match trust.is_below_mount(&path) {
-                true => Err(Untrusted::BelowMount(path.clone())),
-                false => trust.check(&path, Want::Private),
+            if let Err(error) = audit_file(trust, &path) {
+                let make = |error: &Untrusted| match error {
+                    Untrusted::Missing(missing) => Some(format!("mkdir -p -m 0700 {}", quoted(missing))),
+                    error => error.hint(),
+                };
+                report.error(Found::at(&entry.at, error.to_string()).maybe_hint(make(&error)));
             }
-            .or_else(|error| match error {
-                Untrusted::Missing(_) => super::source::parent_is_trusted(trust, &path),
-                error => Err(error),
-            })
-            .unwrap_or_else(|error| {
-                report.error(Found::at(&entry.at, error.to_string()).maybe_hint(error.hint()));
-            });
             Some(AuditSink::File(path))
         }
         text => {
@@ -147,6 +143,17 @@ fn sink(entry: &Entry<'_>, trust: &Trust, sources: &[Source<'_>], report: &mut R
             );
             None
         }
+    }
+}
+
+/// An audit file need not exist yet, but its directory must.
+fn audit_file(trust: &Trust, path: &Path) -> Result<(), Untrusted> {
+    if trust.is_below_mount(path) {
+        return Err(Untrusted::BelowMount(path.to_owned()));
+    }
+    match (trust.check(path, Want::Private), path.parent()) {
+        (Err(Untrusted::Missing(_)), Some(parent)) => trust.check(parent, Want::Directory),
+        (checked, _) => checked,
     }
 }
 
@@ -177,8 +184,7 @@ fn limits(merged: &Merged<'_>, report: &mut Report) -> Limits {
     }
     if limits.deadline.is_zero() {
         read.refuse(&["deadline"], "a `deadline` of nothing fails every read");
-    }
-    if limits.stat_wait > limits.deadline {
+    } else if limits.stat_wait > limits.deadline {
         read.refuse(&["stat_wait", "deadline"], "`stat_wait` is longer than `deadline`");
     }
     limits

@@ -54,7 +54,7 @@ pub(super) enum Untrusted {
     #[error("`{}` belongs to uid {owner}, who could change what is read here", path.display())]
     Owner { path: PathBuf, owner: u32, us: u32 },
     #[error("`{}` has mode {mode:04o}: others can write to it", path.display())]
-    Writable { path: PathBuf, mode: u32 },
+    Writable { path: PathBuf, mode: u32, want: Want },
     #[error("`{}` has mode {mode:04o}: others can read it", path.display())]
     Readable { path: PathBuf, mode: u32 },
 }
@@ -68,8 +68,10 @@ impl Untrusted {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::Owner { path, us, .. } => Some(format!("chown {us} {}", quoted(path))),
+            Self::Writable { path, mode, want: Want::Private } | Self::Readable { path, mode } => {
+                Some(format!("chmod {:o} {}", mode & 0o700 | 0o400, quoted(path)))
+            }
             Self::Writable { path, .. } => Some(format!("chmod go-w {}", quoted(path))),
-            Self::Readable { path, mode } => Some(format!("chmod {:o} {}", mode & 0o700, quoted(path))),
             Self::BelowMount(_) => {
                 Some("hushfs cannot read what it serves itself; keep the file elsewhere".to_owned())
             }
@@ -158,11 +160,11 @@ impl Trust {
         if want == Want::Private && mode & 0o077 != 0 {
             return Err(match mode & 0o022 {
                 0 => Untrusted::Readable { path, mode },
-                _ => Untrusted::Writable { path, mode },
+                _ => Untrusted::Writable { path, mode, want },
             });
         }
         if mode & 0o022 != 0 && !(want == Want::Directory && mode & 0o1000 != 0) {
-            return Err(Untrusted::Writable { path, mode });
+            return Err(Untrusted::Writable { path, mode, want });
         }
         Ok(())
     }
@@ -177,7 +179,7 @@ impl Trust {
         }
         let kept_by_sticky = mode & 0o1000 != 0 && self.trusts(child.st_uid);
         if mode & 0o022 != 0 && !kept_by_sticky {
-            return Err(Untrusted::Writable { path, mode });
+            return Err(Untrusted::Writable { path, mode, want: Want::Directory });
         }
         Ok(())
     }
@@ -270,4 +272,81 @@ pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, create_dir, set_permissions, write};
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use super::*;
+
+    /// As the daemon of user 4000 would judge.
+    fn trust() -> Trust {
+        Trust { us: 4000, mounts: vec!["/run/hushfs-of-this-test".into()] }
+    }
+
+    fn file(dir: &Path, name: &str, mode: u32) -> PathBuf {
+        let path = dir.join(name);
+        write(&path, "x").unwrap();
+        set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    #[test]
+    fn files_of_root_and_of_the_daemon_are_trusted_and_others_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = file(dir.path(), "f", 0o600);
+        trust().check(&path, Want::Private).unwrap();
+        chown(&path, Some(4000), None).expect("this test needs root");
+        trust().check(&path, Want::Private).unwrap();
+        chown(&path, Some(4001), None).unwrap();
+        let error = trust().check(&path, Want::Private).unwrap_err();
+        assert!(matches!(error, Untrusted::Owner { owner: 4001, .. }), "{error}");
+        assert_eq!(error.hint(), Some(format!("chown 4000 {}", path.display())));
+    }
+
+    #[test]
+    fn a_public_file_may_be_read_and_not_written_by_others() {
+        let dir = tempfile::tempdir().unwrap();
+        trust().check(&file(dir.path(), "a", 0o644), Want::Public).unwrap();
+        let error = trust().check(&file(dir.path(), "b", 0o664), Want::Public).unwrap_err();
+        assert_eq!(error.hint(), Some(format!("chmod go-w {}", dir.path().join("b").display())));
+    }
+
+    #[test]
+    fn a_sticky_directory_keeps_what_belongs_to_the_trusted_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let sticky = dir.path().join("sticky");
+        create_dir(&sticky).unwrap();
+        set_permissions(&sticky, Permissions::from_mode(0o1777)).unwrap();
+        let path = file(&sticky, "f", 0o600);
+        trust().check(&path, Want::Private).unwrap();
+        set_permissions(&sticky, Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(trust().check(&path, Want::Private), Err(Untrusted::Writable { .. })));
+        set_permissions(&sticky, Permissions::from_mode(0o1777)).unwrap();
+        // A link that somebody else laid there could be turned at any time.
+        let link = sticky.join("link");
+        symlink("f", &link).unwrap();
+        trust().check(&link, Want::Private).unwrap();
+        std::os::unix::fs::lchown(&link, Some(4001), None).unwrap();
+        assert!(trust().check(&link, Want::Private).is_err());
+    }
+
+    #[test]
+    fn nothing_below_the_mount_is_opened_however_it_is_reached() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        symlink("/run/hushfs-of-this-test/scope", &link).unwrap();
+        for path in [link.join("f"), dir.path().join("../../run/hushfs-of-this-test/f")] {
+            let error = trust().check(&path, Want::Public).unwrap_err();
+            assert!(matches!(error, Untrusted::BelowMount(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_quoted_for_the_shell_where_it_must_be() {
+        assert_eq!(quoted(Path::new("/etc/hushfs.toml")), "/etc/hushfs.toml");
+        assert_eq!(quoted(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+    }
 }

@@ -1,0 +1,3 @@
+//! Everything that works without a mount, in one binary.
+
+mod config;
