@@ -41,7 +41,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 /// Shows what is wrong with a configuration; the exit code says that it is the configuration.
 pub(crate) fn refuse(problems: &Problems) -> ExitCode {
     let look = if term::is_fancy() { Look::Terminal } else { Look::Plain };
-    let mut text = config::draw(problems, look, term::width());
+    let mut text = config::draw(problems, look);
     warn(&mut text, &problems.warnings, Stream::Stderr);
     let _ = write!(text, "{} to mend", counted(problems.problems.len(), "problem"));
     term::note(text);

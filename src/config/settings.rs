@@ -75,15 +75,14 @@ fn mount(path: &Path, merged: &Merged<'_>, sources: &[Source<'_>], report: &mut 
     mount
 }
 
-/// The mount point as it is written, and as it is named when links on the way to it are followed.
+/// The mount point as it is written, and as it is named when links are followed.
 fn names_of(mount: &Path) -> Vec<PathBuf> {
+    // The mount itself is only asked whether it is a link: it may be our own, and waiting for us.
+    let real = |path: &Path| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
     let mut names = vec![mount.to_owned()];
-    // Only the parent is looked at: the mount itself may be our own, and waiting for us.
-    if let (Some(parent), Some(name)) = (mount.parent(), mount.file_name())
-        && let Ok(parent) = parent.canonicalize()
-    {
-        names.push(parent.join(name));
-    }
+    names.extend(real(mount));
+    let target = mount.read_link().ok().and_then(|target| real(&mount.parent()?.join(target)));
+    names.extend(target);
     names.dedup();
     names
 }
