@@ -19,7 +19,10 @@ pub struct Host {
 impl Host {
     /// A host with an empty store as provider `local` and no configuration yet.
     pub fn new() -> Self {
-        assert!(rustix::process::geteuid().is_root(), "mount tests run as root: they mount for the whole host");
+        assert!(
+            rustix::process::geteuid().is_root(),
+            "mount tests run as root: they mount for the whole host"
+        );
         let dir = tempfile::Builder::new().prefix("hushfs-test-").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
         let host = Self { dir, daemon: None };
@@ -68,7 +71,8 @@ impl Host {
     /// Writes a file with a mode.
     pub fn write(&self, name: &str, bytes: &[u8], mode: u32) {
         let mut options = std::fs::OpenOptions::new();
-        let mut file = options.write(true).create(true).truncate(true).mode(mode).open(self.path(name)).unwrap();
+        let mut file =
+            options.write(true).create(true).truncate(true).mode(mode).open(self.path(name)).unwrap();
         file.write_all(bytes).unwrap();
         file.set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
     }
@@ -99,7 +103,8 @@ impl Host {
     /// The pid of the fetcher: the daemon's child.
     pub fn fetcher_pid(&self) -> Option<u32> {
         let pid = self.daemon_pid();
-        let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let children =
+            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
         let listed = children.split_whitespace().find_map(|pid| pid.parse().ok());
         // A child belongs to the thread that started it, so all threads are looked at.
         listed.or_else(|| {
@@ -166,7 +171,11 @@ impl Host {
     pub fn eventually(&self, what: &str, mut holds: impl FnMut() -> bool) {
         let since = Instant::now();
         while !holds() {
-            assert!(since.elapsed() < Duration::from_secs(10), "not within ten seconds: {what}\n{}", self.log());
+            assert!(
+                since.elapsed() < Duration::from_secs(10),
+                "not within ten seconds: {what}\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
     }

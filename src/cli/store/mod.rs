@@ -50,7 +50,7 @@ struct Place {
     /// File with the key's passphrase, where there is no terminal to ask on
     #[arg(long, value_name = "FILE", global = true)]
     passphrase_file: Option<PathBuf>,
-    /// File to append the record of `show` and `edit` to (default: the log)
+    /// File to append the record of `show` and `edit` to (default: where the configuration sends records)
     #[arg(long, value_name = "FILE", global = true)]
     audit: Option<PathBuf>,
 }
