@@ -75,7 +75,11 @@ pub(super) struct Lock {
 impl Lock {
     /// Waits its turn, for [`LOCK_WAIT`] at most. The lock file stays: removing one is a race.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
-        let path = &beside(path, ".lock");
+        Self::within(path, LOCK_WAIT)
+    }
+
+    fn within(store: &Path, wait: Duration) -> Result<Self, StoreError> {
+        let path = &beside(store, ".lock");
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -85,7 +89,11 @@ impl Lock {
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(path)
             .map_err(StoreError::io("open", path))?;
-        let until = Instant::now() + LOCK_WAIT;
+        if rustix::process::geteuid().is_root() {
+            // Made by root first, it must not lock the store's owner out.
+            keep_owner(&file, store)?;
+        }
+        let until = Instant::now() + wait;
         loop {
             match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break,
@@ -226,6 +234,8 @@ mod tests {
         });
         thread::sleep(Duration::from_millis(100));
         assert!(!waiting.is_finished());
+        let busy = Lock::within(&path, Duration::ZERO).err().unwrap();
+        assert!(busy.to_string().contains(&format!("(process {})", std::process::id())), "{busy}");
         drop(first);
         assert!(waiting.join().unwrap());
     }
