@@ -43,7 +43,8 @@ pub(super) fn record(audit: Option<&Path>, attempt: &Attempt<'_>) -> Result<(), 
 }
 
 fn to_record(attempt: &Attempt<'_>) -> Record {
-    let time = jiff::Timestamp::now();
+    let now = jiff::Timestamp::now();
+    let time = now.round(jiff::Unit::Microsecond).unwrap_or(now);
     let pid = std::process::id();
     let login = login();
     let reason =

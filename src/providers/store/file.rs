@@ -89,6 +89,11 @@ impl Lock {
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(path)
             .map_err(StoreError::io("open", path))?;
+        let meta = file.metadata().map_err(StoreError::io("look at", path))?;
+        if !meta.is_file() || meta.nlink() != 1 {
+            // It is written to below: a link would let whoever owns the directory have root write to another file.
+            return Err(StoreError::io("lock", path)(io::Error::other("it is not a file of its own")));
+        }
         if rustix::process::geteuid().is_root() {
             // Made by root first, it must not lock the store's owner out.
             keep_owner(&file, store)?;
@@ -221,6 +226,19 @@ mod tests {
         let fifo = dir.path().join("fifo");
         rustix::fs::mknodat(CWD, &fifo, rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
         assert!(matches!(read(&fifo, "store", 1), Err(StoreError::Io { .. })));
+    }
+
+    #[test]
+    fn a_lock_that_is_a_link_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, lock, other) = (dir.path().join("f"), dir.path().join("f.lock"), dir.path().join("other"));
+        fs::write(&other, "untouched").unwrap();
+        fs::hard_link(&other, &lock).unwrap();
+        assert!(Lock::take(&path).is_err());
+        fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink(&other, &lock).unwrap();
+        assert!(Lock::take(&path).is_err());
+        assert_eq!(fs::read(&other).unwrap(), b"untouched");
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
+use std::time::{Duration, Instant};
 
 use super::{CANARY, Place};
 
@@ -64,4 +65,30 @@ fn edit_that_fails_or_changes_nothing_writes_nothing() {
     let out = edit(&place, "a", &meanwhile);
     assert!(String::from_utf8(out.stderr).unwrap().contains("somebody else"));
     assert_eq!(place.ok(&["show", "a"], b""), b"other\n");
+}
+
+#[test]
+fn edit_that_is_stopped_removes_its_file() {
+    let place = Place::new();
+    place.ok(&["set", "a"], CANARY.as_bytes());
+    let path = editor(&place, "echo \"$1\" > where.new; mv where.new where; exec sleep 60");
+    let mut child = place
+        .command(&["edit", "a", "--allow-swap"])
+        .env("EDITOR", path)
+        .stdin(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let until = Instant::now() + Duration::from_secs(30);
+    while !place.path("where").exists() {
+        assert!(Instant::now() < until, "the editor did not start");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let file = fs::read_to_string(place.path("where")).unwrap();
+    assert_eq!(fs::read(file.trim()).unwrap(), CANARY.as_bytes());
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM)
+        .unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(!Path::new(file.trim()).parent().unwrap().exists());
+    assert_eq!(place.ok(&["show", "a"], b""), CANARY.as_bytes());
 }

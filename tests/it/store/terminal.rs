@@ -112,6 +112,11 @@ fn what_is_typed_for_a_value_or_a_passphrase_is_not_shown() {
     assert!(done && !seen.contains("canary"), "{seen}");
     fs::write(place.path("pass"), CANARY).unwrap();
     assert_eq!(place.ok(&["show", "a", "--passphrase-file", "pass"], b""), b"canary-value");
+    // It reads the key twice and asks once.
+    let mut terminal = Terminal::new(&place, "recipients");
+    terminal.answer_hidden("Passphrase of the key: ", CANARY);
+    let (done, seen) = terminal.end();
+    assert!(done && seen.contains("(in the key file)"), "{seen}");
     let mut terminal = Terminal::new(&place, "show a");
     terminal.answer_hidden("Passphrase of the key: ", "wrong");
     let (done, seen) = terminal.end();
