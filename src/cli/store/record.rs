@@ -52,7 +52,8 @@ fn configured_sink() -> AuditSink {
 }
 
 fn to_record(attempt: &Attempt<'_>) -> Record {
-    let time = jiff::Timestamp::now();
+    let now = jiff::Timestamp::now();
+    let time = now.round(jiff::Unit::Microsecond).unwrap_or(now);
     let pid = std::process::id();
     let login = login();
     let reason =
