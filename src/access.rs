@@ -46,6 +46,9 @@ pub enum Answer<T> {
     Later(Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>),
 }
 
+/// Who was let in, or why not and, where it could be told, who was not.
+type Decided = Result<(Arc<Identity>, Grant), (Failure, Option<Arc<Identity>>)>;
+
 /// What an open gives: the bytes, and who was proven to ask for them.
 pub type Opened = (Arc<Content>, Arc<Identity>);
 
@@ -175,7 +178,7 @@ impl Access {
         caller: Caller,
         target: &Target,
         purpose: Purpose,
-    ) -> Result<(Arc<Identity>, Grant), (Failure, Option<Arc<Identity>>)> {
+    ) -> Decided {
         let who = self.attestor.identify(caller).map_err(|refusal| (refusal.into(), None))?;
         let rules = &target.scope.rules;
         let decision = match policy::decide(rules, &who, purpose) {
