@@ -173,12 +173,7 @@ impl Access {
     }
 
     /// Who is asking, and may they.
-    fn decide(
-        &self,
-        caller: Caller,
-        target: &Target,
-        purpose: Purpose,
-    ) -> Decided {
+    fn decide(&self, caller: Caller, target: &Target, purpose: Purpose) -> Decided {
         let who = self.attestor.identify(caller).map_err(|refusal| (refusal.into(), None))?;
         let rules = &target.scope.rules;
         let decision = match policy::decide(rules, &who, purpose) {
