@@ -1,1 +1,267 @@
-//! stub
+//! The whole way of one open, from top to bottom. Read this file first.
+//!
+//! [`Access::open`] is the way: who is asking, may they, is the value known, and what goes on record. What is known is
+//! answered on the thread that asked ([`Answer::Now`]); what has to be fetched is answered later ([`Answer::Later`]), so
+//! that one slow secret holds up nobody else.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::audit::Audit;
+use crate::audit::record::Op;
+use crate::config::checked::{File, Limits, Scope};
+use crate::failure::Failure;
+use crate::identity::{Attestor, Caller, Identity, Tid};
+use crate::policy::{self, Decision, Denial, Grant, Purpose};
+use crate::reference::Reference;
+use crate::render::{Content, Renderer};
+use crate::resolve::{Freshness, Resolver, Secret};
+
+mod attempt;
+mod pauses;
+
+use attempt::{Attempt, Requests};
+use pauses::Pauses;
+
+/// What is asked for: a file of a scope.
+pub struct Target {
+    /// The scope with its rules.
+    pub scope: Arc<Scope>,
+    /// The file.
+    pub file: Arc<File>,
+    /// `scope/name`, for the record.
+    pub path: String,
+    /// The whole secret that the file shows, or shows a key of.
+    pub whole: Reference,
+}
+
+/// An answer that is there, or one to wait for.
+pub enum Answer<T> {
+    /// There.
+    Now(Result<T, Failure>),
+    /// To be waited for, off the thread that asked. Bounded in time.
+    Later(Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>),
+}
+
+/// What an open gives: the bytes, and who was proven to ask for them.
+pub type Opened = (Arc<Content>, Arc<Identity>);
+
+/// Decides and answers. Shared by all requests.
+pub struct Access {
+    attestor: Attestor,
+    resolver: Arc<Resolver>,
+    renderer: Renderer,
+    audit: Audit,
+    limits: Limits,
+    requests: Requests,
+    pauses: Pauses,
+    closing: watch::Sender<bool>,
+}
+
+impl Access {
+    /// Opens `target` for `caller`: the way of every read.
+    pub fn open(self: &Arc<Self>, caller: Caller, target: &Arc<Target>) -> Answer<Opened> {
+        let attempt = self.requests.begin(Op::Open, caller, target);
+        self.obtain(attempt, caller, target, Purpose::Read, self.limits.deadline)
+    }
+
+    /// The true size of `target` for a `caller` that may read it; `None` where the caller may not, or it cannot be found
+    /// out in the time that a stat may take. Asking for what is known is not an attempt and leaves no record.
+    pub fn size(self: &Arc<Self>, caller: Caller, target: &Arc<Target>) -> Answer<Option<Arc<Content>>> {
+        let Ok((_, grant)) = self.decide(caller, target, Purpose::Stat) else { return Answer::Now(Ok(None)) };
+        if let Some(secret) = self.resolver.cached(&grant, &target.whole) {
+            return Answer::Now(Ok(self.renderer.render(&target.file, secret).ok()));
+        }
+        let Some(pass) = self.pauses.enter(target.whole.provider()) else { return Answer::Now(Ok(None)) };
+        let attempt = self.requests.begin(Op::Stat, caller, target);
+        match self.obtain(attempt, caller, target, Purpose::Stat, self.limits.stat_wait) {
+            Answer::Now(result) => Answer::Now(Ok(result.ok().map(|(content, _)| content))),
+            Answer::Later(answer) => Answer::Later(Box::pin(async move {
+                let result = answer.await;
+                pass.leave(result.as_ref().err());
+                Ok(result.ok().map(|(content, _)| content))
+            })),
+        }
+    }
+
+    /// Whether `caller` may read through a descriptor. Who opened it, or was let in before (`knows`), may; anybody else, who
+    /// inherited it or was passed it, is decided upon and put on record.
+    ///
+    /// # Errors
+    /// A denial, or that it could not be recorded.
+    pub fn read(
+        &self,
+        caller: Caller,
+        target: &Arc<Target>,
+        knows: impl Fn(&Arc<Identity>) -> bool,
+    ) -> Result<Reader, Failure> {
+        if self.attestor.identify(caller).is_ok_and(|who| knows(&who)) {
+            return Ok(Reader::Known);
+        }
+        let attempt = self.requests.begin(Op::Read, caller, target);
+        match self.decide(caller, target, Purpose::Read) {
+            Ok((who, grant)) => attempt.allowed(&self.audit, &who, &grant, "").map(|()| Reader::New(who)),
+            Err((failure, who)) => Err(attempt.failed(&self.audit, who.as_deref(), failure)),
+        }
+    }
+
+    /// Finds the very version that a handle was opened with, after its bytes were lost with an earlier process.
+    pub fn reopen(self: &Arc<Self>, caller: Caller, target: &Arc<Target>, version: &str) -> Answer<Opened> {
+        let attempt = self.requests.begin(Op::Read, caller, target);
+        let pinned = Arc::new(Target {
+            scope: Arc::clone(&target.scope),
+            file: Arc::clone(&target.file),
+            path: target.path.clone(),
+            whole: target.whole.at_version(version),
+        });
+        match self.obtain(attempt, caller, &pinned, Purpose::Read, self.limits.deadline) {
+            Answer::Now(result) => Answer::Now(result.map_err(gone)),
+            Answer::Later(answer) => Answer::Later(Box::pin(async move { answer.await.map_err(gone) })),
+        }
+    }
+
+    /// What is known of the target's secret, without asking anybody, for a caller that may read it.
+    ///
+    /// # Errors
+    /// A denial.
+    pub fn known(&self, caller: Caller, target: &Target) -> Result<Option<(Arc<Secret>, Freshness)>, Failure> {
+        self.decide(caller, target, Purpose::Stat).map_err(|(failure, _)| failure)?;
+        Ok(self.resolver.known(&target.whole))
+    }
+
+    /// The one way to a secret's bytes: decide, find, render, record.
+    fn obtain(
+        self: &Arc<Self>,
+        attempt: Attempt,
+        caller: Caller,
+        target: &Arc<Target>,
+        purpose: Purpose,
+        wait: Duration,
+    ) -> Answer<Opened> {
+        let (who, grant) = match self.decide(caller, target, purpose) {
+            Ok(decided) => decided,
+            Err((failure, who)) => return Answer::Now(Err(attempt.failed(&self.audit, who.as_deref(), failure))),
+        };
+        if let Some(secret) = self.resolver.cached(&grant, &target.whole) {
+            return Answer::Now(self.finish(attempt, target, who, &grant, secret));
+        }
+        if self.audit.ready().is_err() {
+            return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), Failure::NotOnRecord)));
+        }
+        let (access, target) = (Arc::clone(self), Arc::clone(target));
+        Answer::Later(Box::pin(async move {
+            let fetched = access.wait(caller.tid, wait, &grant, &target.whole).await;
+            // The wait may have been long: who asks and what they may are looked at again, last before the reply.
+            match (access.decide(caller, &target, purpose), fetched) {
+                (Ok((who, grant)), Ok(secret)) => access.finish(attempt, &target, who, &grant, secret),
+                (_, Err(failure)) => Err(attempt.failed(&access.audit, Some(&who), failure)),
+                (Err((failure, who)), _) => Err(attempt.failed(&access.audit, who.as_deref(), failure)),
+            }
+        }))
+    }
+
+    /// Who is asking, and may they.
+    fn decide(
+        &self,
+        caller: Caller,
+        target: &Target,
+        purpose: Purpose,
+    ) -> Result<(Arc<Identity>, Grant), (Failure, Option<Arc<Identity>>)> {
+        let who = self.attestor.identify(caller).map_err(|refusal| (refusal.into(), None))?;
+        let rules = &target.scope.rules;
+        let decision = match policy::decide(rules, &who, purpose) {
+            // An executable may have been replaced since: look again before turning somebody away.
+            Decision::Deny(_) if rules.look_again() => policy::decide(rules, &who, purpose),
+            decision => decision,
+        };
+        match decision {
+            Decision::Allow(grant) => Ok((who, grant)),
+            Decision::Deny(denial @ Denial::NoRuleMatches) => Err((Failure::Denied(denial), Some(who))),
+        }
+    }
+
+    /// Waits for a fetch: no longer than `limit`, and not for a caller that is being stopped.
+    async fn wait(&self, tid: Tid, limit: Duration, grant: &Grant, whole: &Reference) -> Result<Arc<Secret>, Failure> {
+        let mut closing = self.closing.subscribe();
+        tokio::select! {
+            biased;
+            fetched = self.resolver.fetch(grant, whole) => fetched.map_err(Failure::from),
+            () = tokio::time::sleep(limit) => Err(Failure::TimedOut),
+            () = self.until_stopped(tid) => Err(Failure::Interrupted),
+            _ = closing.wait_for(|closing| *closing) => Err(Failure::Closing),
+        }
+    }
+
+    /// Returns when the caller has a signal waiting that ends it. The kernel does not say so: a request that was read cannot
+    /// be interrupted, so the caller is looked at.
+    async fn until_stopped(&self, tid: Tid) {
+        let mut often = tokio::time::interval(Duration::from_millis(20));
+        loop {
+            often.tick().await;
+            if self.attestor.wants_to_stop(tid) {
+                return;
+            }
+        }
+    }
+
+    /// Renders and puts on record. The record is in the ring before the reply is sent.
+    fn finish(
+        &self,
+        attempt: Attempt,
+        target: &Target,
+        who: Arc<Identity>,
+        grant: &Grant,
+        secret: Arc<Secret>,
+    ) -> Result<Opened, Failure> {
+        match self.renderer.render(&target.file, secret) {
+            Ok(content) => {
+                attempt.allowed(&self.audit, &who, grant, &content.secret().version)?;
+                Ok((content, who))
+            }
+            Err(error) => Err(attempt.failed(&self.audit, Some(&who), error.into())),
+        }
+    }
+}
+
+/// Who reads through a descriptor.
+pub enum Reader {
+    /// The process that opened it, as it was then, or one that was let in before.
+    Known,
+    /// Another process, or the opener after it became another program.
+    New(Arc<Identity>),
+}
+
+fn gone(failure: Failure) -> Failure {
+    if failure.is_denial() { failure } else { Failure::VersionGone }
+}
+
+impl Access {
+    /// One that works with these.
+    pub fn new(attestor: Attestor, resolver: Arc<Resolver>, audit: Audit, limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            attestor,
+            resolver,
+            renderer: Renderer::new(limits.size_max, limits.cache_max / 2),
+            audit,
+            limits,
+            requests: Requests::new(),
+            pauses: Pauses::default(),
+            closing: watch::Sender::new(false),
+        })
+    }
+
+    /// Who can be asked about callers.
+    pub fn attestor(&self) -> &Attestor {
+        &self.attestor
+    }
+
+    /// Answers everybody who waits, and wipes what is remembered.
+    pub fn close(&self) {
+        self.closing.send_replace(true);
+        self.resolver.clear();
+        self.renderer.clear();
+    }
+}

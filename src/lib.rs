@@ -18,7 +18,7 @@
 //!    '-- audit/      one record per attempt, written in one place
 //! ```
 //!
-//! Beside that way: `config/` (raw -> checked), `providers/` (run in the fetcher process, one file each), `control/`
+//! Beside that way: `config/` (raw -> checked), `fetcher/` (the process that runs `providers/`, one file each), `control/`
 //! (the socket of `hushfs reload`), `cli/` (one file per verb), `run.rs` (the only file that names every module), and
 //! at the bottom `secret.rs` and `sys/` (the only unsafe code).
 
@@ -31,6 +31,7 @@ pub mod control;
 pub mod fuse;
 pub mod fs;
 pub mod access;
+pub mod failure;
 pub mod audit;
 pub mod render;
 pub mod resolve;
@@ -39,9 +40,12 @@ pub mod resolve;
 pub mod config;
 pub mod policy;
 pub mod identity;
+pub mod fetcher;
 pub mod providers;
 pub mod reference;
 
 // Ground
+pub mod mount;
+pub mod bounded;
 pub mod secret;
 pub mod sys;

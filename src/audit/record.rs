@@ -11,6 +11,7 @@ pub struct Record {
     /// Layout version, [`LAYOUT`].
     pub v: u32,
     /// When the attempt was answered, RFC 3339 in UTC with microseconds.
+    #[serde(serialize_with = "super::line::time")]
     pub time: jiff::Timestamp,
     /// Unique within one run of the daemon: `<start in seconds, hex>-<counter>`.
     pub request: String,

@@ -12,6 +12,12 @@ pub(crate) fn say(text: impl std::fmt::Display) {
     println!("{text}");
 }
 
+/// One line to standard output, for output that may be long: a reader that stops (`| head`) is an error, not a panic.
+pub(crate) fn line(text: impl std::fmt::Display) -> std::io::Result<()> {
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{text}")
+}
+
 /// One line to standard error that is not an error: a notice or a question's answer.
 pub(crate) fn note(text: impl std::fmt::Display) {
     eprintln!("{text}");

@@ -58,7 +58,7 @@ pub struct Scope {
 }
 
 /// One file of a scope.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct File {
     /// Its name.
     pub name: String,

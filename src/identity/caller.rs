@@ -1,7 +1,263 @@
-//! stub
-/// Caller
-pub struct Caller;
-/// Attestor
-pub struct Attestor;
-/// Refusal
-pub struct Refusal;
+//! From the header of a FUSE request to an [`Identity`].
+//!
+//! While a request is unanswered the kernel keeps its caller from ending and from becoming another program, so what is
+//! read here before the reply cannot race (measured on Linux 6.18; KERNEL notes in docs/semantics.md). A thread that asked before is
+//! remembered with descriptors that can only ever mean that thread, and checked again for each request at a fraction of
+//! the price.
+
+use std::num::NonZeroUsize;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+
+use lru::LruCache;
+use parking_lot::Mutex;
+
+use super::process::{self, Status};
+use super::{Identity, Pid, ProcessId, Tid};
+use crate::sys::pidfd;
+
+/// Who the kernel says is asking: the ids of a FUSE request's header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Caller {
+    /// The calling thread; 0 for one outside our pid namespace.
+    pub tid: Tid,
+    /// Its file system uid.
+    pub uid: u32,
+    /// Its file system gid.
+    pub gid: u32,
+}
+
+/// Why a caller cannot be identified. It is denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The header's pid is 0.
+    #[error("the caller is outside of the pid namespace of hushfs")]
+    NoProcess,
+    /// Gone, or not to be read.
+    #[error("the caller is gone or cannot be inspected")]
+    Gone,
+    /// A kernel thread, as behind a loop device.
+    #[error("the caller is a kernel thread")]
+    KernelThread,
+    /// A setuid program, or access through another file system mounted by somebody else.
+    #[error("the uid of the request is not the real, effective, saved and file system uid of the caller")]
+    MixedUids,
+    /// In a user namespace of its own, where the executable can be forged.
+    #[error("the caller is in another user namespace")]
+    OtherUserNamespace,
+}
+
+/// Takes identities, and remembers those taken.
+pub struct Attestor {
+    pins: Mutex<LruCache<Tid, Arc<Pin>>>,
+    user_namespace: Vec<u8>,
+}
+
+/// A thread that asked before.
+struct Pin {
+    dir: OwnedFd,
+    /// `None` before Linux 6.13.
+    pidfd: Option<(OwnedFd, pidfd::Info)>,
+    status: Status,
+    identity: Arc<Identity>,
+}
+
+/// How many threads are remembered. Each costs two descriptors and about 1 KiB.
+const PINS: NonZeroUsize = NonZeroUsize::new(512).unwrap();
+
+impl Attestor {
+    /// One for callers of our own user namespace.
+    ///
+    /// # Errors
+    /// When /proc cannot be read.
+    pub fn new() -> std::io::Result<Self> {
+        let dir = process::open_dir(Tid(std::process::id()))?;
+        Ok(Self { pins: Mutex::new(LruCache::new(PINS)), user_namespace: process::user_namespace(dir.as_fd())? })
+    }
+
+    /// Identifies the caller of a request that is not answered yet.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when nothing can be proven.
+    pub fn identify(&self, caller: Caller) -> Result<Arc<Identity>, Refusal> {
+        if caller.tid.0 == 0 {
+            return Err(Refusal::NoProcess);
+        }
+        let known = self.pins.lock().get(&caller.tid).map(Arc::clone);
+        if let Some(pin) = known
+            && self.still_holds(&pin, caller)
+        {
+            return Ok(Arc::clone(&pin.identity));
+        }
+        let pin = self.take(caller)?;
+        let identity = Arc::clone(&pin.identity);
+        self.pins.lock().put(caller.tid, Arc::new(pin));
+        Ok(identity)
+    }
+
+    /// The process of a caller, where nothing more than that is asked. Cheap for a known thread.
+    pub fn process(&self, caller: Caller) -> Option<ProcessId> {
+        self.identify(caller).ok().map(|identity| identity.process)
+    }
+
+    /// Whether the caller's process has a descriptor of an inode with this number, by `/proc/<tid>/fdinfo` (which asks no file
+    /// system). Inode numbers of hushfs are hashes of 64 bits, so another file system's is not taken for one of ours.
+    pub fn holds_inode(&self, caller: Caller, ino: u64) -> bool {
+        process::open_dir(caller.tid).is_ok_and(|dir| process::holds_inode(dir.as_fd(), ino).unwrap_or(false))
+    }
+
+    /// Whether a signal is waiting that is to end the caller, or that asks it to stop waiting.
+    ///
+    /// A FUSE request that was read cannot be interrupted by the kernel, so a wait that may be long asks this now and then.
+    /// Reads `/proc/<tid>/status` only, which never blocks.
+    pub fn wants_to_stop(&self, tid: Tid) -> bool {
+        let Ok(dir) = process::open_dir(tid) else { return true };
+        process::status(dir.as_fd()).is_ok_and(|status| wants_to_stop(&status))
+    }
+
+    /// Whether what was proven of `pin` is still so: the same thread, the same ids and cgroup, the same executable, our
+    /// user namespace.
+    fn still_holds(&self, pin: &Pin, caller: Caller) -> bool {
+        let ids_hold = match &pin.pidfd {
+            // Groups are not in this answer, so a caller that has some is read the long way.
+            Some((fd, then)) if pin.status.groups.is_empty() => {
+                pidfd::info(fd.as_fd()).is_ok_and(|now| now == *then)
+            }
+            _ => process::status(pin.dir.as_fd()).is_ok_and(|now| {
+                let then = &pin.status;
+                (now.tgid, now.uids, now.gids, &now.groups) == (then.tgid, then.uids, then.gids, &then.groups)
+            }) && process::unit(pin.dir.as_fd()).is_ok_and(|unit| unit == pin.identity.unit),
+        };
+        let exe = pin.identity.exe.as_ref().map(|exe| (exe.dev, exe.ino));
+        ids_hold
+            && (caller.uid, caller.gid) == (pin.identity.uid, pin.identity.gid)
+            && process::exe_id(pin.dir.as_fd()).ok() == exe
+            && process::user_namespace(pin.dir.as_fd()).is_ok_and(|ns| ns == self.user_namespace)
+    }
+
+    fn take(&self, caller: Caller) -> Result<Pin, Refusal> {
+        let gone = |_: std::io::Error| Refusal::Gone;
+        let dir = process::open_dir(caller.tid).map_err(gone)?;
+        let pidfd = pidfd::open_thread(caller.tid.0)
+            .and_then(|fd| pidfd::info(fd.as_fd()).map(|info| (fd, info)))
+            .ok();
+        let status = process::status(dir.as_fd()).map_err(gone)?;
+        if status.uids != [caller.uid; 4] {
+            return Err(Refusal::MixedUids);
+        }
+        let exe = match process::exe(dir.as_fd()) {
+            Ok(exe) => exe,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Refusal::KernelThread),
+            Err(_) => return Err(Refusal::Gone),
+        };
+        if process::user_namespace(dir.as_fd()).map_err(gone)? != self.user_namespace {
+            return Err(Refusal::OtherUserNamespace);
+        }
+        let unit = process::unit(dir.as_fd()).map_err(gone)?;
+        let leader = process::open_dir(Tid(status.tgid)).map_err(gone)?;
+        let start = process::start_time(leader.as_fd()).map_err(gone)?;
+        let identity = Arc::new(Identity {
+            process: ProcessId { pid: Pid(status.tgid), start },
+            uid: caller.uid,
+            gid: caller.gid,
+            groups: status.groups.clone(),
+            exe: Some(exe),
+            unit,
+        });
+        // Last: all of it was read from one thread that is still there.
+        process::start_time(dir.as_fd()).map_err(gone)?;
+        Ok(Pin { dir, pidfd, status, identity })
+    }
+}
+
+/// Signals that end a process, or are sent by people who want it to stop waiting: HUP, INT, QUIT, KILL, TERM.
+const STOPPING: u64 = bit(1) | bit(2) | bit(3) | bit(9) | bit(15);
+/// Signals that do nothing or stop the process where it has no handler: CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH.
+const HARMLESS: u64 = bit(17) | bit(18) | bit(19) | bit(20) | bit(21) | bit(22) | bit(23) | bit(28);
+
+const fn bit(signal: u32) -> u64 {
+    1 << (signal - 1)
+}
+
+fn wants_to_stop(status: &Status) -> bool {
+    let arriving = status.pending & !status.blocked & !status.ignored;
+    let fatal = arriving & !status.caught & !HARMLESS;
+    (fatal | (arriving & STOPPING)) != 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn me() -> Caller {
+        let tid = rustix::thread::gettid().as_raw_nonzero().get();
+        Caller {
+            tid: Tid(u32::try_from(tid).unwrap()),
+            uid: rustix::process::geteuid().as_raw(),
+            gid: rustix::process::getegid().as_raw(),
+        }
+    }
+
+    #[test]
+    fn a_thread_is_identified_as_its_process_and_remembered() {
+        let attestor = Attestor::new().unwrap();
+        let first = attestor.identify(me()).unwrap();
+        assert_eq!(first.process.pid, Pid(std::process::id()));
+        assert_eq!(first.exe.as_ref().unwrap().path, std::env::current_exe().unwrap().to_str().unwrap());
+        assert!(Arc::ptr_eq(&first, &attestor.identify(me()).unwrap()));
+    }
+
+    #[test]
+    fn the_uid_of_the_header_must_be_all_four_of_the_thread() {
+        let attestor = Attestor::new().unwrap();
+        let caller = Caller { uid: me().uid + 1, ..me() };
+        assert_eq!(attestor.identify(caller), Err(Refusal::MixedUids));
+    }
+
+    #[test]
+    fn pid_zero_kernel_threads_and_the_gone_are_refused() {
+        let attestor = Attestor::new().unwrap();
+        let root = |tid| Caller { tid: Tid(tid), uid: 0, gid: 0 };
+        assert_eq!(attestor.identify(root(0)), Err(Refusal::NoProcess));
+        assert_eq!(attestor.identify(root(2)), Err(Refusal::KernelThread), "pid 2 is kthreadd; run tests as root");
+        assert_eq!(attestor.identify(root(u32::MAX >> 2)), Err(Refusal::Gone));
+    }
+
+    #[test]
+    fn a_process_that_becomes_another_program_is_identified_anew() {
+        use std::io::{BufRead, BufReader, Write};
+        let mut child = std::process::Command::new("bash")
+            .args(["-c", "echo ready; read; exec sleep 60"])
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let attestor = Attestor::new().unwrap();
+        let caller = Caller { tid: Tid(child.id()), ..me() };
+        let before = attestor.identify(caller).unwrap();
+        child.stdin.take().unwrap().write_all(b"\n").unwrap();
+        let after = loop {
+            let now = attestor.identify(caller).unwrap();
+            if now.exe != before.exe {
+                break now;
+            }
+        };
+        assert_eq!((after.process, after.uid), (before.process, before.uid));
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    #[test]
+    fn only_signals_that_arrive_and_matter_stop_a_wait() {
+        let status = |pending, blocked, ignored, caught| Status { pending, blocked, ignored, caught, ..Status::default() };
+        assert!(wants_to_stop(&status(bit(9), 0, 0, 0)));
+        assert!(wants_to_stop(&status(bit(2), 0, 0, bit(2))), "a caught SIGINT asks to stop waiting");
+        assert!(!wants_to_stop(&status(bit(15), bit(15), 0, 0)), "blocked");
+        assert!(!wants_to_stop(&status(bit(1), 0, bit(1), 0)), "ignored");
+        assert!(!wants_to_stop(&status(bit(17), 0, 0, 0)), "SIGCHLD");
+        assert!(!wants_to_stop(&status(bit(14), 0, 0, bit(14))), "a caught SIGALRM");
+        assert!(wants_to_stop(&status(bit(14), 0, 0, 0)), "SIGALRM without a handler");
+    }
+}

@@ -1,4 +1,10 @@
-//! What is known of a process.
+//! What is known of a process, read from a descriptor of its /proc directory.
+
+use std::ffi::CStr;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
 /// A thread's id: what the header of a FUSE request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -43,4 +49,175 @@ pub struct Identity {
     pub exe: Option<Exe>,
     /// The system unit, by its cgroup.
     pub unit: Option<String>,
+}
+
+/// The lines of `/proc/<tid>/status` that matter. Reading it never blocks, not even during execve.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(super) struct Status {
+    pub(super) tgid: u32,
+    pub(super) uids: [u32; 4],
+    pub(super) gids: [u32; 4],
+    pub(super) groups: Vec<u32>,
+    pub(super) pending: u64,
+    pub(super) blocked: u64,
+    pub(super) ignored: u64,
+    pub(super) caught: u64,
+}
+
+/// Opens `/proc/<tid>`: the descriptor stays with this very thread, and answers `ESRCH` once it has ended, even if the
+/// number is used again.
+pub(super) fn open_dir(tid: Tid) -> io::Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    Ok(rustix::fs::openat(CWD, format!("/proc/{}", tid.0), flags, Mode::empty())?)
+}
+
+pub(super) fn status(dir: BorrowedFd<'_>) -> io::Result<Status> {
+    parse_status(&read(dir, c"status")?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn parse_status(text: &str) -> Option<Status> {
+    let mut status = Status::default();
+    let four = |value: &str| -> Option<[u32; 4]> {
+        let mut ids = value.split_ascii_whitespace().map(str::parse);
+        Some([ids.next()?.ok()?, ids.next()?.ok()?, ids.next()?.ok()?, ids.next()?.ok()?])
+    };
+    let mask = |value: &str| u64::from_str_radix(value, 16).ok();
+    for (key, value) in text.lines().filter_map(|line| line.split_once(':')) {
+        let value = value.trim();
+        match key {
+            "Tgid" => status.tgid = value.parse().ok()?,
+            "Uid" => status.uids = four(value)?,
+            "Gid" => status.gids = four(value)?,
+            "Groups" => status.groups = value.split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect(),
+            "SigPnd" | "ShdPnd" => status.pending |= mask(value)?,
+            "SigBlk" => status.blocked = mask(value)?,
+            "SigIgn" => status.ignored = mask(value)?,
+            "SigCgt" => status.caught = mask(value)?,
+            _ => {}
+        }
+    }
+    Some(status)
+}
+
+/// Start time of a process, field 22 of `/proc/<pid>/stat`, in clock ticks since boot.
+pub(super) fn start_time(dir: BorrowedFd<'_>) -> io::Result<u64> {
+    let text = read(dir, c"stat")?;
+    // The second field is the name in parentheses and may hold anything, parentheses too.
+    text.rsplit_once(')')
+        .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19)?.parse().ok())
+        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Device and inode of the executable. Asks no file system for anything (`AT_STATX_DONT_SYNC`), so that an executable on
+/// a hostile FUSE cannot make us wait.
+pub(super) fn exe_id(dir: BorrowedFd<'_>) -> io::Result<(u64, u64)> {
+    let stat = rustix::fs::statx(dir, c"exe", AtFlags::STATX_DONT_SYNC, StatxFlags::INO)?;
+    Ok((rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor), stat.stx_ino))
+}
+
+/// The executable, with its path as the kernel names it.
+pub(super) fn exe(dir: BorrowedFd<'_>) -> io::Result<Exe> {
+    let (dev, ino) = exe_id(dir)?;
+    let path = rustix::fs::readlinkat(dir, c"exe", Vec::new())?;
+    Ok(Exe { dev, ino, path: path.to_string_lossy().into_owned() })
+}
+
+/// The user namespace, as the kernel names it (`user:[4026531837]`). Needs the right to inspect the process.
+pub(super) fn user_namespace(dir: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    Ok(rustix::fs::readlinkat(dir, c"ns/user", Vec::new())?.into_bytes())
+}
+
+/// The system unit that a process runs in: the first `.service`, `.scope`, ... of its cgroup path that has only slices of the
+/// system above it. What lies below a unit is the unit's own to name, so it is not looked at.
+pub(super) fn unit(dir: BorrowedFd<'_>) -> io::Result<Option<String>> {
+    let text = read(dir, c"cgroup")?;
+    let path = |prefix: &str| text.lines().find_map(|line| line.split_once(prefix).map(|(_, path)| path));
+    // cgroup v2, else systemd's own hierarchy on a host with both.
+    let path = path("0::").filter(|path| *path != "/").or_else(|| path(":name=systemd:")).unwrap_or("/");
+    Ok(unit_of(path))
+}
+
+fn unit_of(path: &str) -> Option<String> {
+    let mut parts = path.strip_prefix('/')?.split('/');
+    let mut part = parts.next().filter(|first| *first == "system.slice")?;
+    while part.ends_with(".slice") {
+        part = parts.next()?;
+    }
+    part.ends_with(".service").then(|| part.to_owned())
+}
+
+/// Descriptors that are looked at, so that a process with very many cannot keep us busy.
+const DESCRIPTORS: usize = 4096;
+
+/// Whether one of the descriptors of a process is of an inode with this number (`ino:` of fdinfo, Linux 5.14).
+pub(super) fn holds_inode(dir: BorrowedFd<'_>, ino: u64) -> io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fds = rustix::fs::openat(dir, c"fdinfo", flags, Mode::empty())?;
+    let wanted = format!("ino:\t{ino}");
+    for entry in rustix::fs::Dir::read_from(&fds)?.take(DESCRIPTORS) {
+        let entry = entry?;
+        if entry.file_name().to_bytes().starts_with(b".") {
+            continue;
+        }
+        if read(fds.as_fd(), entry.file_name()).is_ok_and(|text| text.lines().any(|line| line == wanted)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn read(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<String> {
+    let fd = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut bytes = Vec::with_capacity(2048);
+    while rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut bytes))? > 0 {
+        bytes.reserve(1024);
+    }
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn somebody() -> Identity {
+        let process = ProcessId { pid: Pid(4711), start: 1 };
+        Identity { process, uid: 1000, gid: 1000, groups: Vec::new(), exe: None, unit: None }
+    }
+
+    #[test]
+    fn our_own_status_is_what_the_kernel_says() {
+        let dir = open_dir(Tid(std::process::id())).unwrap();
+        let status = status(dir.as_fd()).unwrap();
+        assert_eq!(status.tgid, std::process::id());
+        assert_eq!(status.uids[1], rustix::process::geteuid().as_raw());
+        assert!(start_time(dir.as_fd()).unwrap() > 0);
+    }
+
+    #[test]
+    fn a_descriptor_of_an_ended_process_answers_nothing() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let dir = open_dir(Tid(child.id())).unwrap();
+        assert!(status(dir.as_fd()).is_ok());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(status(dir.as_fd()).is_err());
+    }
+
+    #[test]
+    fn a_unit_is_named_only_from_the_root_of_the_tree() {
+        assert_eq!(unit_of("/system.slice/nginx.service").as_deref(), Some("nginx.service"));
+        assert_eq!(unit_of("/system.slice/system-a.slice/a@1.service").as_deref(), Some("a@1.service"));
+        assert_eq!(unit_of("/system.slice/a.service/payload/system.slice/b.service").as_deref(), Some("a.service"));
+        assert_eq!(unit_of("/user.slice/user-1000.slice/user@1000.service/system.slice/x.service"), None);
+        assert_eq!(unit_of("/system.slice/a.scope/b.service"), None);
+        assert_eq!(unit_of("/../../system.slice/x.service"), None);
+        assert_eq!(unit_of("/"), None);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn no_status_makes_the_parser_panic(text in "(Tgid|Uid|Groups|SigPnd|x)?:?\t?.{0,40}\n?") {
+            let _ = parse_status(&text);
+        }
+    }
 }

@@ -1,4 +1,4 @@
-//! Who may: rules over identities. Pure: no I/O, no clock, no async.
+//! Who may: rules over identities. A decision is pure: no I/O, no clock, no async.
 //!
 //! This folder owns the only way to a [`Grant`], and a grant is the only way to a provider.
 
@@ -74,6 +74,13 @@ impl Rules {
         Self { rules }
     }
 
+    /// Looks whether an executable that a rule names was replaced since, and learns the new one. Returns whether one was.
+    /// A `stat` for each, so it is for callers that would be denied otherwise.
+    pub fn look_again(&self) -> bool {
+        let named = self.rules.iter().flat_map(|rule| &rule.selectors).filter_map(|selector| selector.executable());
+        named.fold(false, |any, reference| reference.look_again() | any)
+    }
+
     /// The rules, in order.
     pub fn iter(&self) -> impl Iterator<Item = &Rule> {
         self.rules.iter()
@@ -106,5 +113,53 @@ impl Denial {
         match self {
             Self::NoRuleMatches => "no rule matches",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::{Pid, ProcessId, selector};
+
+    fn who(uid: u32, gid: u32, groups: &[u32]) -> Identity {
+        let process = ProcessId { pid: Pid(1), start: 1 };
+        Identity { process, uid, gid, groups: groups.to_vec(), exe: None, unit: None }
+    }
+
+    fn rule(name: &str, demands: &[(&str, i64)]) -> Rule {
+        let parse = |(key, value): &(&str, i64)| (selector(key).unwrap().parse)(&toml::Value::Integer(*value)).unwrap();
+        Rule::new(name, demands.iter().map(parse).collect())
+    }
+
+    fn allowed_by(rules: &Rules, who: &Identity) -> Option<String> {
+        match decide(rules, who, Purpose::Read) {
+            Decision::Allow(grant) => Some(grant.rule().to_owned()),
+            Decision::Deny(_) => None,
+        }
+    }
+
+    #[test]
+    fn deny_without_rules() {
+        assert_eq!(allowed_by(&Rules::default(), &who(0, 0, &[])), None);
+    }
+
+    #[test]
+    fn deny_when_one_selector_is_missing() {
+        let rules = Rules::new(vec![rule("s.1", &[("uid", 1000), ("gid", 50)])]);
+        assert_eq!(allowed_by(&rules, &who(1000, 1000, &[])), None);
+        assert_eq!(allowed_by(&rules, &who(1001, 50, &[])), None);
+        assert_eq!(allowed_by(&rules, &who(1000, 1000, &[7, 50])), Some("s.1".into()));
+    }
+
+    #[test]
+    fn the_first_rule_that_matches_is_named() {
+        let rules = Rules::new(vec![rule("s.1", &[("uid", 1)]), rule("s.2", &[("uid", 2)]), rule("s.3", &[("gid", 2)])]);
+        assert_eq!(allowed_by(&rules, &who(2, 2, &[])), Some("s.2".into()));
+    }
+
+    #[test]
+    fn root_obeys_the_rules() {
+        let rules = Rules::new(vec![rule("s.1", &[("uid", 1000)])]);
+        assert_eq!(allowed_by(&rules, &who(0, 0, &[])), None);
     }
 }

@@ -116,3 +116,22 @@ pub trait Provider: Send + Sync {
 pub fn kind(name: &str) -> Option<&'static Kind> {
     KINDS.iter().find(|kind| kind.name == name)
 }
+
+impl Stamp {
+    /// The state of the file that `meta` describes.
+    pub fn of(path: &Path, meta: &std::fs::Metadata) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        let nanos = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
+        Self { path: path.to_owned(), state: (meta.ino(), meta.len(), nanos) }
+    }
+
+    /// Whether the file is still in that state. One `stat`, which asks no remote file system (`AT_STATX_DONT_SYNC`).
+    pub fn still_holds(&self) -> bool {
+        use rustix::fs::{AtFlags, CWD, StatxFlags};
+        let wanted = StatxFlags::INO | StatxFlags::SIZE | StatxFlags::MTIME;
+        rustix::fs::statx(CWD, &self.path, AtFlags::STATX_DONT_SYNC, wanted).is_ok_and(|now| {
+            let nanos = now.stx_mtime.tv_sec.saturating_mul(1_000_000_000) + i64::from(now.stx_mtime.tv_nsec);
+            (now.stx_ino, now.stx_size, nanos) == self.state
+        })
+    }
+}

@@ -1,1 +1,176 @@
-//! stub
+//! From a grant to a secret: the cache, then one fetch for all who wait, then the fetcher.
+//!
+//! This folder owns what is remembered and for how long. It is the only user of the fetcher, and it takes a
+//! [`Grant`]: without a decision there is no way to a provider.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+use crate::bounded::Bounded;
+use crate::fetcher::Link;
+use crate::policy::Grant;
+use crate::providers::{ProviderError, Stamp};
+use crate::reference::Reference;
+use crate::secret::SecretBytes;
+
+/// A secret as it was fetched: the whole of it.
+pub struct Secret {
+    /// Its bytes.
+    pub bytes: SecretBytes,
+    /// The provider's name for this version.
+    pub version: String,
+    /// When the provider made this version.
+    pub created: SystemTime,
+    /// When it was fetched.
+    pub fetched: SystemTime,
+    stamp: Option<Stamp>,
+    since: std::time::Instant,
+}
+
+/// Why there is no secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResolveError {
+    /// The provider says so.
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The provider did not answer in time.
+    #[error("the provider did not answer in time")]
+    TimedOut,
+}
+
+type Landed = Option<Result<Arc<Secret>, ResolveError>>;
+
+/// Finds secrets. Shared by all requests.
+pub struct Resolver {
+    link: Link,
+    cache: Mutex<Bounded<Reference, Arc<Secret>>>,
+    flights: Mutex<HashMap<Reference, watch::Receiver<Landed>>>,
+    fresh_for: Duration,
+    deadline: Duration,
+}
+
+impl Resolver {
+    /// One that asks over `link`, holds at most `cache_max` bytes, serves a value for `fresh_for` before it asks again, and
+    /// lets a fetch take `deadline`.
+    pub fn new(link: Link, cache_max: u64, fresh_for: Duration, deadline: Duration) -> Arc<Self> {
+        Arc::new(Self {
+            link,
+            cache: Mutex::new(Bounded::new(cache_max)),
+            flights: Mutex::new(HashMap::new()),
+            fresh_for,
+            deadline,
+        })
+    }
+
+    /// The secret, if it is known and fresh. `reference` is to the whole secret ([`Reference::whole`]). Never waits: it
+    /// looks at the cache, and for a provider that reads a local file at that file's state.
+    pub fn cached(&self, _grant: &Grant, reference: &Reference) -> Option<Arc<Secret>> {
+        let secret = self.cache.lock().get(reference)?;
+        self.is_fresh(&secret).then_some(secret)
+    }
+
+    /// What is known of the secret without asking anybody and whether it is fresh, for attributes that tell about it.
+    pub fn known(&self, reference: &Reference) -> Option<(Arc<Secret>, Freshness)> {
+        let secret = self.cache.lock().peek(reference)?;
+        let freshness = if self.is_fresh(&secret) {
+            Freshness::Fresh { until: secret.fetched + self.fresh_for }
+        } else {
+            Freshness::Stale
+        };
+        Some((secret, freshness))
+    }
+
+    /// The secret, fetched if need be. All who ask for the same wait for one fetch.
+    ///
+    /// # Errors
+    /// As the provider answers, or [`ResolveError::TimedOut`].
+    pub async fn fetch(self: &Arc<Self>, grant: &Grant, reference: &Reference) -> Result<Arc<Secret>, ResolveError> {
+        // A flight that started before the value changed brings the old one; the next brings the new one. Whoever asks
+        // after the change must not get the old one, so a stale landing is asked for once more.
+        for _ in 0..2 {
+            if let Some(secret) = self.cached(grant, reference) {
+                return Ok(secret);
+            }
+            let secret = self.join_flight(reference).await?;
+            if self.is_fresh(&secret) {
+                return Ok(secret);
+            }
+        }
+        self.join_flight(reference).await
+    }
+
+    /// Forgets everything, wiping it where nobody holds it any more.
+    pub fn clear(&self) {
+        self.cache.lock().clear();
+    }
+
+    /// Forgets the secrets of these providers: they are configured anew.
+    pub fn forget_providers(&self, names: &[String]) {
+        self.cache.lock().retain(|reference| !names.iter().any(|name| name == reference.provider()));
+    }
+
+    /// The fetcher, to configure or close it.
+    pub fn link(&self) -> &Link {
+        &self.link
+    }
+
+    fn is_fresh(&self, secret: &Secret) -> bool {
+        secret.since.elapsed() < self.fresh_for && secret.stamp.as_ref().is_none_or(Stamp::still_holds)
+    }
+
+    async fn join_flight(self: &Arc<Self>, reference: &Reference) -> Result<Arc<Secret>, ResolveError> {
+        let mut landing = {
+            let mut flights = self.flights.lock();
+            match flights.get(reference) {
+                Some(flight) => flight.clone(),
+                None => {
+                    let (sender, flight) = watch::channel(None);
+                    flights.insert(reference.clone(), flight.clone());
+                    // A task of its own: it goes on when the one that asked first gives up.
+                    tokio::spawn(Arc::clone(self).fly(reference.clone(), sender));
+                    flight
+                }
+            }
+        };
+        let landed = landing.wait_for(Option::is_some).await;
+        landed.ok().and_then(|landed| landed.clone()).unwrap_or(Err(ResolveError::TimedOut))
+    }
+
+    async fn fly(self: Arc<Self>, reference: Reference, landing: watch::Sender<Landed>) {
+        let since = std::time::Instant::now();
+        let result = match tokio::time::timeout(self.deadline, self.link.fetch(&reference)).await {
+            Err(_) => Err(ResolveError::TimedOut),
+            Ok(Err(error)) => Err(error.into()),
+            Ok(Ok(fetched)) => Ok(Arc::new(Secret {
+                bytes: fetched.bytes,
+                version: fetched.version,
+                created: fetched.created,
+                fetched: SystemTime::now(),
+                stamp: fetched.stamp,
+                since,
+            })),
+        };
+        let mut flights = self.flights.lock();
+        if let Ok(secret) = &result {
+            self.cache.lock().put(reference.clone(), Arc::clone(secret), secret.bytes.len() as u64);
+        }
+        flights.remove(&reference);
+        landing.send_replace(Some(result));
+    }
+}
+
+/// Whether a known value would be served without asking again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Freshness {
+    /// It would, until then at the latest.
+    Fresh {
+        /// When it will be asked for again.
+        until: SystemTime,
+    },
+    /// It would not.
+    Stale,
+}

@@ -1,3 +1,7 @@
 //! Everything unsafe, and nothing else. Each file wraps one thing the kernel offers in a safe interface.
+#![expect(unsafe_code, reason = "this is the place for it")]
 
 pub mod arena;
+pub mod mountattr;
+pub mod pidfd;
+pub mod sharedtable;

@@ -1,0 +1,95 @@
+//! One attempt and its record: the one place where records are made.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
+
+use super::Target;
+use crate::audit::record::{LAYOUT, Op, Outcome, Record};
+use crate::audit::{Audit, Verdict};
+use crate::failure::Failure;
+use crate::identity::{Caller, Identity};
+use crate::policy::Grant;
+
+/// Numbers attempts.
+pub(super) struct Requests {
+    run: String,
+    next: AtomicU64,
+}
+
+/// An attempt that is not answered yet.
+pub(super) struct Attempt {
+    op: Op,
+    caller: Caller,
+    target: Arc<Target>,
+    request: String,
+    since: Instant,
+}
+
+impl Requests {
+    pub(super) fn new() -> Self {
+        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        Self { run: format!("{seconds:x}"), next: AtomicU64::new(1) }
+    }
+
+    pub(super) fn begin(&self, op: Op, caller: Caller, target: &Arc<Target>) -> Attempt {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let request = format!("{}-{number}", self.run);
+        Attempt { op, caller, target: Arc::clone(target), request, since: Instant::now() }
+    }
+}
+
+impl Attempt {
+    /// Records that it is allowed.
+    pub(super) fn allowed(self, audit: &Audit, who: &Identity, grant: &Grant, version: &str) -> Result<(), Failure> {
+        let record = Record {
+            rule: grant.rule().to_owned(),
+            version: version.to_owned(),
+            ..self.record(Outcome::Allowed, Some(who))
+        };
+        match audit.record(record) {
+            Verdict::Recorded | Verdict::Waived => Ok(()),
+            Verdict::Lost => Err(Failure::NotOnRecord),
+        }
+    }
+
+    /// Records that it is denied or failed, and gives back why. The caller gets nothing either way, so a record that is lost
+    /// changes nothing for it.
+    pub(super) fn failed(self, audit: &Audit, who: Option<&Identity>, failure: Failure) -> Failure {
+        let outcome = if failure.is_denial() { Outcome::Denied } else { Outcome::Failed };
+        let record = Record {
+            reason: failure.to_string(),
+            errno: failure.errno_name().to_owned(),
+            ..self.record(outcome, who)
+        };
+        match outcome {
+            Outcome::Failed => tracing::warn!(path = record.path, errno = record.errno, "{failure}"),
+            _ => tracing::debug!(path = record.path, uid = record.uid, pid = record.pid, "denied: {failure}"),
+        }
+        let _ = audit.record(record);
+        failure
+    }
+
+    fn record(&self, outcome: Outcome, who: Option<&Identity>) -> Record {
+        Record {
+            v: LAYOUT,
+            time: jiff::Timestamp::now(),
+            request: self.request.clone(),
+            op: self.op,
+            outcome,
+            path: self.target.path.clone(),
+            scope: self.target.scope.name.clone(),
+            uid: self.caller.uid,
+            gid: self.caller.gid,
+            pid: who.map_or(self.caller.tid.0, |who| who.process.pid.0),
+            exe: who.and_then(|who| who.exe.as_ref()).map(|exe| exe.path.clone()).unwrap_or_default(),
+            unit: who.and_then(|who| who.unit.clone()).unwrap_or_default(),
+            rule: String::new(),
+            version: String::new(),
+            reason: String::new(),
+            errno: String::new(),
+            micros: u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX),
+            count: 1,
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Why an attempt did not succeed, and the errno that says so.
+
+use rustix::io::Errno;
+
+use crate::identity::Refusal;
+use crate::policy::Denial;
+use crate::providers::ProviderError;
+use crate::render::RenderError;
+use crate::resolve::ResolveError;
+
+/// Why an attempt did not succeed. Each has its errno in [`Failure::errno`] and its words for the audit record.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Failure {
+    /// The caller could not be identified.
+    #[error("{0}")]
+    Unidentified(#[from] Refusal),
+    /// The rules do not allow it.
+    #[error("{}", .0.reason())]
+    Denied(Denial),
+    /// The provider has no value.
+    #[error("{0}")]
+    Provider(#[from] ProviderError),
+    /// The value does not fit the file.
+    #[error("{0}")]
+    Render(#[from] RenderError),
+    /// No answer within the deadline.
+    #[error("the provider did not answer in time")]
+    TimedOut,
+    /// The caller has a signal waiting.
+    #[error("the caller stopped waiting")]
+    Interrupted,
+    /// The attempt could not be put on record and `on_failure` is `deny`.
+    #[error("the attempt could not be put on record")]
+    NotOnRecord,
+    /// hushfs is being stopped.
+    #[error("hushfs is shutting down")]
+    Closing,
+    /// The version that was opened can no longer be had.
+    #[error("the version that was opened is gone")]
+    VersionGone,
+    /// No such inode: its name went with a reload.
+    #[error("the file is no longer configured")]
+    Unconfigured,
+    /// All handles are in use.
+    #[error("too many files are open")]
+    TooManyHandles,
+    /// Opened for writing.
+    #[error("hushfs is read-only")]
+    ReadOnly,
+    /// A directory where a file is needed.
+    #[error("it is a directory")]
+    IsDirectory,
+    /// A file where a directory is needed.
+    #[error("it is not a directory")]
+    NotDirectory,
+    /// No such name. Configured names always exist, so this is for others.
+    #[error("no such name")]
+    NoSuchName,
+    /// A longer name than a file can have.
+    #[error("the name is longer than 255 bytes")]
+    NameTooLong,
+    /// No such extended attribute.
+    #[error("no such attribute")]
+    NoSuchAttribute,
+}
+
+impl Failure {
+    /// What the caller sees.
+    pub fn errno(&self) -> Errno {
+        match self {
+            Self::Unidentified(_) | Self::Denied(_) => Errno::ACCESS,
+            // Never ENOENT: programs take a missing file for "not configured" and start open.
+            Self::Provider(ProviderError::NotFound(_)) | Self::Render(RenderError::NoSuchKey(_)) => Errno::NOKEY,
+            Self::Render(RenderError::TooLarge { .. }) => Errno::FBIG,
+            Self::TimedOut => Errno::TIMEDOUT,
+            Self::Interrupted => Errno::INTR,
+            Self::Provider(
+                ProviderError::Refused(_)
+                | ProviderError::Unavailable(_)
+                | ProviderError::Malformed(_)
+                | ProviderError::Misconfigured(_),
+            )
+            | Self::Render(RenderError::NotNamed | RenderError::BadName(_))
+            | Self::NotOnRecord
+            | Self::Closing => Errno::IO,
+            Self::VersionGone | Self::Unconfigured => Errno::STALE,
+            Self::TooManyHandles => Errno::NFILE,
+            Self::ReadOnly => Errno::ROFS,
+            Self::IsDirectory => Errno::ISDIR,
+            Self::NotDirectory => Errno::NOTDIR,
+            Self::NoSuchName => Errno::NOENT,
+            Self::NameTooLong => Errno::NAMETOOLONG,
+            Self::NoSuchAttribute => Errno::NODATA,
+        }
+    }
+
+    /// The errno's name, as the audit record shows it.
+    pub fn errno_name(&self) -> &'static str {
+        match self.errno() {
+            Errno::ACCESS => "EACCES",
+            Errno::NOKEY => "ENOKEY",
+            Errno::FBIG => "EFBIG",
+            Errno::TIMEDOUT => "ETIMEDOUT",
+            Errno::INTR => "EINTR",
+            Errno::STALE => "ESTALE",
+            Errno::NFILE => "ENFILE",
+            Errno::ROFS => "EROFS",
+            Errno::ISDIR => "EISDIR",
+            Errno::NOTDIR => "ENOTDIR",
+            Errno::NOENT => "ENOENT",
+            Errno::NAMETOOLONG => "ENAMETOOLONG",
+            Errno::NODATA => "ENODATA",
+            _ => "EIO",
+        }
+    }
+
+    /// Whether the caller was turned away, as against let in and not served.
+    pub fn is_denial(&self) -> bool {
+        matches!(self, Self::Unidentified(_) | Self::Denied(_))
+    }
+}
+
+impl From<ResolveError> for Failure {
+    fn from(error: ResolveError) -> Self {
+        match error {
+            ResolveError::Provider(error) => Self::Provider(error),
+            ResolveError::TimedOut => Self::TimedOut,
+        }
+    }
+}

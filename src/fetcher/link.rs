@@ -1,0 +1,240 @@
+//! The front's end: starts the fetcher, asks it, and starts it again when it dies.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdStream;
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+use tokio::sync::{mpsc, oneshot};
+
+use super::wire::{self, Answer, Ask, Settings};
+use crate::providers::{Fetched, ProviderError};
+use crate::reference::Reference;
+
+/// Questions waiting to be sent. Beyond that the asker is told that the provider is busy.
+const WAITING: usize = 4096;
+/// How often a question is asked again when the fetcher dies over it.
+const ATTEMPTS: u32 = 3;
+/// The longest pause between two starts of a fetcher that keeps dying.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// A provider to open in the fetcher.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProviderSettings {
+    /// Its name in references.
+    pub name: String,
+    /// Its kind's name.
+    pub kind: &'static str,
+    /// Its settings without `kind`.
+    pub table: toml::Table,
+    /// What relative paths start from.
+    pub base: PathBuf,
+}
+
+/// A handle to the fetcher process. Cheap to clone.
+#[derive(Clone)]
+pub struct Link {
+    asks: mpsc::Sender<Message>,
+}
+
+enum Message {
+    Configure(Vec<Settings>),
+    Fetch(Reference, oneshot::Sender<Result<Fetched, ProviderError>>),
+    Close(oneshot::Sender<()>),
+}
+
+struct Pending {
+    reference: Reference,
+    attempts: u32,
+    answer: oneshot::Sender<Result<Fetched, ProviderError>>,
+}
+
+impl Link {
+    /// Starts a fetcher with these providers. `command` makes the command that runs [`super::serve`] on its standard input.
+    ///
+    /// # Errors
+    /// When the first one cannot be started.
+    pub fn start(command: fn() -> std::process::Command, providers: &[ProviderSettings]) -> io::Result<Self> {
+        let settings = to_wire(providers)?;
+        let (asks, inbox) = mpsc::channel(WAITING);
+        let first = spawn(command)?;
+        tokio::spawn(Actor { command, settings, inbox, pending: HashMap::new(), next: 0 }.run(first));
+        Ok(Self { asks })
+    }
+
+    /// Replaces the providers.
+    ///
+    /// # Errors
+    /// When settings cannot be written as JSON, as for dates.
+    pub async fn configure(&self, providers: &[ProviderSettings]) -> io::Result<()> {
+        let settings = to_wire(providers)?;
+        self.asks.send(Message::Configure(settings)).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
+    }
+
+    /// Fetches the whole secret. Not bounded in time: the caller bounds it.
+    ///
+    /// # Errors
+    /// As the provider answers; [`ProviderError::Unavailable`] when the fetcher keeps dying over it.
+    pub async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+        let gone = |_| ProviderError::Unavailable("the fetcher is closed".into());
+        let (answer, answered) = oneshot::channel();
+        self.asks
+            .try_send(Message::Fetch(reference.clone(), answer))
+            .map_err(|_| ProviderError::Unavailable("too many fetches are waiting".into()))?;
+        answered.await.map_err(gone)?
+    }
+
+    /// Ends the fetcher.
+    pub async fn close(&self) {
+        let (done, closed) = oneshot::channel();
+        if self.asks.send(Message::Close(done)).await.is_ok() {
+            let _ = closed.await;
+        }
+    }
+}
+
+struct Actor {
+    command: fn() -> std::process::Command,
+    settings: Vec<Settings>,
+    inbox: mpsc::Receiver<Message>,
+    pending: HashMap<u64, Pending>,
+    next: u64,
+}
+
+enum End {
+    Closed,
+    Died,
+}
+
+impl Actor {
+    async fn run(mut self, first: (Child, UnixStream)) {
+        let (mut child, mut socket) = first;
+        let mut pause = Duration::from_millis(50);
+        loop {
+            let started = tokio::time::Instant::now();
+            let end = self.talk(socket).await;
+            if matches!(end, End::Closed) {
+                let _ = child.start_kill();
+                return;
+            }
+            let status = match tokio::time::timeout(Duration::from_millis(200), child.wait()).await {
+                Ok(Ok(status)) => status.to_string(),
+                _ => "no status yet".to_owned(),
+            };
+            let _ = child.start_kill();
+            tracing::warn!(status, waiting = self.pending.len(), "the fetcher died and is started again");
+            pause = if started.elapsed() > LONGEST_PAUSE { Duration::from_millis(50) } else { (pause * 2).min(LONGEST_PAUSE) };
+            self.give_up_on_killers();
+            (child, socket) = loop {
+                tokio::time::sleep(pause).await;
+                match spawn(self.command) {
+                    Ok(next) => break next,
+                    Err(error) => tracing::error!(%error, "the fetcher cannot be started"),
+                }
+            };
+        }
+    }
+
+    /// Questions that several fetchers died over are answered, so that one bad secret cannot take the others down with it.
+    fn give_up_on_killers(&mut self) {
+        let tired: Vec<u64> =
+            self.pending.iter().filter(|(_, pending)| pending.attempts >= ATTEMPTS).map(|(id, _)| *id).collect();
+        for pending in tired.into_iter().filter_map(|id| self.pending.remove(&id)) {
+            let error = ProviderError::Unavailable("the fetcher died over it several times".into());
+            let _ = pending.answer.send(Err(error));
+        }
+    }
+
+    async fn talk(&mut self, socket: UnixStream) -> End {
+        let (mut from, mut to) = socket.into_split();
+        let (answers, mut answered) = mpsc::channel::<Answer>(WAITING);
+        // A task of its own, since a message that is half read must not be dropped by a select.
+        let reader = tokio::spawn(async move {
+            while let Ok(Some(answer)) = wire::receive(&mut from).await {
+                if answers.send(answer).await.is_err() {
+                    break;
+                }
+            }
+        });
+        let end = self.exchange(&mut to, &mut answered).await;
+        reader.abort();
+        end
+    }
+
+    async fn exchange(
+        &mut self,
+        to: &mut tokio::net::unix::OwnedWriteHalf,
+        answered: &mut mpsc::Receiver<Answer>,
+    ) -> End {
+        if wire::send(to, &Ask::Configure(self.settings.clone())).await.is_err() {
+            return End::Died;
+        }
+        for (id, pending) in &mut self.pending {
+            pending.attempts += 1;
+            if wire::send(to, &Ask::fetch(*id, &pending.reference)).await.is_err() {
+                return End::Died;
+            }
+        }
+        loop {
+            tokio::select! {
+                answer = answered.recv() => match answer {
+                    Some(Answer { id, result }) => {
+                        if let Some(pending) = self.pending.remove(&id) {
+                            let _ = pending.answer.send(result.map(wire::Value::into_fetched));
+                        }
+                    }
+                    None => return End::Died,
+                },
+                message = self.inbox.recv() => {
+                    let sent = match message {
+                        None => return End::Closed,
+                        Some(Message::Close(done)) => {
+                            let _ = done.send(());
+                            return End::Closed;
+                        }
+                        Some(Message::Configure(settings)) => {
+                            self.settings = settings;
+                            wire::send(to, &Ask::Configure(self.settings.clone())).await
+                        }
+                        Some(Message::Fetch(reference, answer)) => {
+                            self.pending.retain(|_, pending| !pending.answer.is_closed());
+                            let id = self.next;
+                            self.next += 1;
+                            let ask = Ask::fetch(id, &reference);
+                            self.pending.insert(id, Pending { reference, attempts: 1, answer });
+                            wire::send(to, &ask).await
+                        }
+                    };
+                    if sent.is_err() {
+                        return End::Died;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn to_wire(providers: &[ProviderSettings]) -> io::Result<Vec<Settings>> {
+    let one = |provider: &ProviderSettings| {
+        Ok(Settings {
+            name: provider.name.clone(),
+            kind: provider.kind.to_owned(),
+            table: serde_json::to_string(&provider.table).map_err(io::Error::other)?,
+            base: provider.base.clone(),
+        })
+    };
+    providers.iter().map(one).collect()
+}
+
+fn spawn(command: fn() -> std::process::Command) -> io::Result<(Child, UnixStream)> {
+    let (ours, theirs) = StdStream::pair()?;
+    ours.set_nonblocking(true)?;
+    let mut command = Command::from(command());
+    let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).kill_on_drop(true).spawn()?;
+    Ok((child, UnixStream::from_std(ours)?))
+}

@@ -1,0 +1,74 @@
+//! What runs in the fetcher process.
+
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Semaphore};
+
+use super::wire::{self, Answer, Ask, Settings};
+use crate::providers::{self, Provider, ProviderError};
+use crate::reference::Reference;
+
+/// Fetches under way at one provider. More wait; a provider that hangs so holds up its own only.
+const AT_ONCE: usize = 16;
+
+/// An open provider, or why it could not be opened: its files then fail with that, and nobody else's.
+struct Open {
+    provider: Result<Box<dyn Provider>, ProviderError>,
+    room: Semaphore,
+}
+
+/// Answers the front until it hangs up.
+///
+/// # Errors
+/// When the socket fails or the front says what cannot be understood.
+pub async fn serve(socket: UnixStream) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    let (mut from, to) = tokio::net::UnixStream::from_std(socket)?.into_split();
+    let to = Arc::new(Mutex::new(to));
+    let mut open = HashMap::<String, Arc<Open>>::new();
+    while let Some(ask) = wire::receive(&mut from).await? {
+        match ask {
+            Ask::Configure(settings) => open = settings.into_iter().map(open_one).collect(),
+            Ask::Fetch { id, reference } => {
+                let reference: Result<Reference, _> = reference.parse();
+                let provider = reference.as_ref().ok().and_then(|r| open.get(r.provider())).map(Arc::clone);
+                let to = Arc::clone(&to);
+                tokio::spawn(async move {
+                    let result = match (reference, provider) {
+                        (Ok(reference), Some(provider)) => provider.fetch(&reference).await.map(wire::Value::from),
+                        _ => Err(ProviderError::Misconfigured("no such provider".into())),
+                    };
+                    if let Err(error) = wire::send(&mut *to.lock().await, &Answer { id, result }).await {
+                        tracing::debug!(%error, "the front has hung up");
+                    }
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn open_one(settings: Settings) -> (String, Arc<Open>) {
+    let provider = serde_json::from_str(&settings.table)
+        .map_err(|_| ProviderError::Misconfigured("its settings did not arrive".into()))
+        .and_then(|table| {
+            let kind = providers::kind(&settings.kind)
+                .ok_or_else(|| ProviderError::Misconfigured("no such kind of provider".into()))?;
+            (kind.open)(table, &settings.base).map_err(|error| ProviderError::Misconfigured(error.to_string()))
+        });
+    if let Err(error) = &provider {
+        tracing::error!(provider = settings.name, "cannot be opened: {error}");
+    }
+    (settings.name, Arc::new(Open { provider, room: Semaphore::new(AT_ONCE) }))
+}
+
+impl Open {
+    async fn fetch(&self, reference: &Reference) -> Result<providers::Fetched, ProviderError> {
+        let provider = self.provider.as_ref().map_err(Clone::clone)?;
+        let _room = self.room.acquire().await.map_err(|_| ProviderError::Unavailable("closing".into()))?;
+        provider.fetch(reference).await
+    }
+}

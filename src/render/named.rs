@@ -1,0 +1,86 @@
+//! A secret of named values: a JSON object of strings.
+
+use std::borrow::Cow;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+
+use super::RenderError;
+use crate::secret::SecretBytes;
+
+/// Named values in the order in which the provider gave them, borrowed from the secret where nothing was escaped. What
+/// had to be copied is wiped by the allocator (`main.rs`).
+pub(super) struct Named<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
+
+struct Text<'a>(Cow<'a, str>);
+
+impl<'a> Named<'a> {
+    #[expect(clippy::disallowed_methods, reason = "the value is parsed here, and errors say nothing of it")]
+    pub(super) fn parse(secret: &'a SecretBytes) -> Result<Self, RenderError> {
+        serde_json::from_slice(secret.expose_secret()).map_err(|_| RenderError::NotNamed)
+    }
+
+    /// The value of one key, as bytes.
+    pub(super) fn one(&self, key: &str) -> Result<SecretBytes, RenderError> {
+        let (_, value) = self.find(key)?;
+        Ok(SecretBytes::copy_from(value.as_bytes()))
+    }
+
+    /// Only this key.
+    pub(super) fn only(self, key: &str) -> Result<Self, RenderError> {
+        let (name, value) = self.find(key)?;
+        Ok(Self(vec![(name.clone(), value.clone())]))
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
+    }
+
+    fn find(&self, key: &str) -> Result<&(Cow<'a, str>, Cow<'a, str>), RenderError> {
+        self.0.iter().find(|(name, _)| name == key).ok_or_else(|| RenderError::NoSuchKey(key.to_owned()))
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Named<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Pairs;
+        impl<'de> Visitor<'de> for Pairs {
+            type Value = Named<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object of strings")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<'de>, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some((Text(name), Text(value))) = map.next_entry()? {
+                    pairs.push((name, value));
+                }
+                Ok(Named(pairs))
+            }
+        }
+        from.deserialize_map(Pairs)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct One;
+        impl<'de> Visitor<'de> for One {
+            type Value = Text<'de>;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+
+            fn visit_str<E>(self, text: &str) -> Result<Text<'de>, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+        }
+        from.deserialize_str(One)
+    }
+}
