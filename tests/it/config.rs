@@ -112,6 +112,23 @@ fn each_of_the_commonest_tasks_takes_at_most_eight_lines() {
 }
 
 #[test]
+fn the_example_in_the_manual_is_accepted() {
+    let manual = include_str!("../../docs/configuration.md");
+    let example = manual.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let (_dir, path) = place(
+        &example
+            .replace("/run/hushfs", "mnt")
+            .replace("/var/lib/hushfs/", "")
+            .replace("\"shop\"", "\"daemon\"")
+            .replace("/usr/bin/shopctl", "/usr/bin/cat")
+            .replace("/usr/bin/shop", "/usr/bin/cat"),
+    );
+    let config = right(&path);
+    assert_eq!(config.warnings, [""; 0]);
+    assert_eq!(config.scopes[0].files.len(), 3);
+}
+
+#[test]
 fn what_is_written_arrives() {
     let (dir, path) = place(
         r#"
