@@ -87,19 +87,23 @@ impl Access {
         }
     }
 
-    /// Whether `caller` may read through a descriptor that `opener` opened. The opener itself may; anybody else, who inherited
-    /// it or was passed it, is decided upon and put on record.
+    /// Whether `caller` may read through a descriptor. Who opened it, or was let in before (`knows`), may; anybody else, who
+    /// inherited it or was passed it, is decided upon and put on record.
     ///
     /// # Errors
     /// A denial, or that it could not be recorded.
-    pub fn read(&self, caller: Caller, target: &Arc<Target>, opener: &Arc<Identity>) -> Result<Reader, Failure> {
-        let who = self.attestor.identify(caller);
-        if who.as_ref().is_ok_and(|who| Arc::ptr_eq(who, opener) || who == opener) {
-            return Ok(Reader::Opener);
+    pub fn read(
+        &self,
+        caller: Caller,
+        target: &Arc<Target>,
+        knows: impl Fn(&Arc<Identity>) -> bool,
+    ) -> Result<Reader, Failure> {
+        if self.attestor.identify(caller).is_ok_and(|who| knows(&who)) {
+            return Ok(Reader::Known);
         }
         let attempt = self.requests.begin(Op::Read, caller, target);
         match self.decide(caller, target, Purpose::Read) {
-            Ok((who, grant)) => attempt.allowed(&self.audit, &who, &grant, "").map(|()| Reader::Other(who)),
+            Ok((who, grant)) => attempt.allowed(&self.audit, &who, &grant, "").map(|()| Reader::New(who)),
             Err((failure, who)) => Err(attempt.failed(&self.audit, who.as_deref(), failure)),
         }
     }
@@ -143,6 +147,9 @@ impl Access {
         };
         if let Some(secret) = self.resolver.cached(&grant, &target.whole) {
             return Answer::Now(self.finish(attempt, target, who, &grant, secret));
+        }
+        if self.audit.ready().is_err() {
+            return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), Failure::NotOnRecord)));
         }
         let (access, target) = (Arc::clone(self), Arc::clone(target));
         Answer::Later(Box::pin(async move {
@@ -219,12 +226,12 @@ impl Access {
     }
 }
 
-/// Who reads.
+/// Who reads through a descriptor.
 pub enum Reader {
-    /// The process that opened the file, as it was then.
-    Opener,
-    /// Another, or the same after it became another program.
-    Other(Arc<Identity>),
+    /// The process that opened it, as it was then, or one that was let in before.
+    Known,
+    /// Another process, or the opener after it became another program.
+    New(Arc<Identity>),
 }
 
 fn gone(failure: Failure) -> Failure {

@@ -45,6 +45,7 @@ pub mod providers;
 pub mod reference;
 
 // Ground
+pub mod mount;
 pub mod bounded;
 pub mod secret;
 pub mod sys;

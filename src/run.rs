@@ -1,1 +1,343 @@
-//! stub
+//! The composition root: the only file that names every module. Puts the parts together, and takes them apart in order.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::Mutex;
+use rustix::mm::MlockAllFlags;
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::access::Access;
+use crate::audit::Audit;
+use crate::config::checked::Config;
+use crate::config::{self, Problems};
+use crate::control::{Answer, Listener, Operator};
+use crate::fetcher::{self, Link, ProviderSettings};
+use crate::fs::Fs;
+use crate::fuse::{Notifications, Session};
+use crate::identity::{Attestor, PinnedId};
+use crate::mount::{Mount, MountError};
+use crate::resolve::Resolver;
+
+/// How long the end may take, all in all.
+const FAREWELL: Duration = Duration::from_millis(800);
+
+/// Why the daemon did not start, or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// The mount cannot be made.
+    #[error("{0}")]
+    Mount(#[from] MountError),
+    /// The audit sink cannot be opened.
+    #[error("{0}")]
+    Audit(#[from] crate::audit::StartError),
+    /// The kernel refuses something else.
+    #[error("{what}: {error}")]
+    System {
+        /// What was tried.
+        what: &'static str,
+        /// What the kernel said.
+        error: io::Error,
+    },
+}
+
+fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
+    move |error| RunError::System { what, error }
+}
+
+/// Makes this process one that holds secrets: no core dumps, not to be traced by its own user, nothing swapped where that can be
+/// had. To be called first in both processes.
+///
+/// # Errors
+/// When the kernel refuses to make it undumpable.
+pub fn harden() -> io::Result<()> {
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    let open = rustix::process::getrlimit(Resource::Nofile);
+    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: open.maximum, ..open });
+    // Everything, touched pages only, where the limit does not apply. Else values' own memory is locked as it is made
+    // (`sys/arena.rs`), which warns when it cannot.
+    let unlimited = rustix::process::getrlimit(Resource::Memlock).maximum.is_none();
+    if rustix::process::geteuid().is_root() || unlimited {
+        let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
+        if let Err(error) = rustix::mm::mlockall(all) {
+            tracing::debug!(%error, "not all memory is locked; values' own memory is");
+        }
+    }
+    Ok(())
+}
+
+/// What `hushfs fetcher` does: serves the front on its standard input.
+///
+/// # Errors
+/// When the front says what cannot be understood.
+pub fn fetch() -> io::Result<()> {
+    harden()?;
+    // The front ends us, in order or by dying: its terminal's Ctrl-C is not for us.
+    rustix::process::setsid().ok();
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    let socket: OwnedFd = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
+    runtime(1)?.block_on(fetcher::serve(socket.into()))
+}
+
+/// Mounts and serves until a signal ends it.
+///
+/// # Errors
+/// When something it needs cannot be had; then nothing stays mounted.
+pub fn mount(config: Config) -> Result<(), RunError> {
+    harden().map_err(system("cannot make the process undumpable"))?;
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    let runtime = runtime(2).map_err(system("cannot start threads"))?;
+    let _inside = runtime.enter();
+    let daemon = Daemon::start(config)?;
+    let (mount, fuse) = Mount::make(&daemon.state.lock().config.mount)?;
+    let served = daemon.serve(&mount, fuse, &runtime);
+    // Whatever happened, nothing stays mounted.
+    let undone = mount.undo().map_err(system("cannot unmount"));
+    let ended = runtime.block_on(async { tokio::time::timeout(FAREWELL, daemon.end()).await });
+    if ended.is_err() {
+        tracing::warn!("not everything ended in time");
+    }
+    runtime.shutdown_background();
+    served.and(undone)
+}
+
+fn runtime(workers: usize) -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(workers).enable_all().build()
+}
+
+/// The parts of a running daemon.
+struct Daemon {
+    access: Arc<Access>,
+    resolver: Arc<Resolver>,
+    audit: Audit,
+    fs: Arc<Fs>,
+    state: Mutex<State>,
+    /// One reload at a time.
+    reloading: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    config: Config,
+    notifications: Option<Notifications>,
+}
+
+impl Daemon {
+    fn start(config: Config) -> Result<Arc<Self>, RunError> {
+        let audit = Audit::start(&config.audit)?;
+        let limits = config.limits;
+        let link = Link::start(fetcher_command, &providers(&config)).map_err(system("cannot start the fetcher"))?;
+        let resolver = Resolver::new(link, limits.cache_max / 2, limits.fresh_for, limits.deadline);
+        let attestor = Attestor::new().map_err(system("cannot read /proc"))?;
+        let access = Access::new(attestor, Arc::clone(&resolver), audit.clone(), limits);
+        let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
+        let state = Mutex::new(State { config, notifications: None });
+        Ok(Arc::new(Self { access, resolver, audit, fs, state, reloading: tokio::sync::Mutex::new(()) }))
+    }
+
+    /// Answers on `fuse` until a signal ends it.
+    fn serve(self: &Arc<Self>, mount: &Mount, fuse: OwnedFd, runtime: &Runtime) -> Result<(), RunError> {
+        let session = Session::new(Arc::clone(&self.fs), fuse, runtime.handle().clone())
+            .map_err(system("the kernel's FUSE handshake failed"))?;
+        let workers = session.run().map_err(system("cannot start threads"))?;
+        let (control, point) = {
+            let mut state = self.state.lock();
+            state.notifications = Some(workers.notifications);
+            if mount.is_for_one_user() {
+                warn_of_others(&state.config);
+            }
+            (state.config.control.clone(), state.config.mount.clone())
+        };
+        let listener = Listener::bind(&control).map_err(system("cannot listen on the control socket"))?;
+        tracing::info!(mount = %point.display(), control = %control.display(), "mounted");
+        let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        runtime.block_on(async {
+            let mut signals = Signals::new().map_err(system("cannot wait for signals"))?;
+            let operator: Arc<dyn Operator> = Arc::<Self>::clone(self);
+            let until = async {
+                loop {
+                    match signals.next().await {
+                        Event::End(name) => return name,
+                        Event::Reload => {
+                            self.reload().await;
+                        }
+                    }
+                    if workers.thread.is_finished() {
+                        return "unmounted";
+                    }
+                }
+            };
+            let unmounted = async {
+                while !workers.thread.is_finished() {
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            };
+            let why = tokio::select! {
+                why = until => why,
+                () = unmounted => "unmounted by somebody else",
+                () = listener.serve(operator) => "the control socket closed",
+            };
+            tracing::info!(why, "ending");
+            let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
+            Ok(())
+        })
+    }
+
+    /// Answers who waits, wipes what is remembered, ends the fetcher, writes what is on record.
+    async fn end(&self) {
+        self.access.close();
+        self.resolver.link().close().await;
+        // The replies of those who waited are on their way through the runtime.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let audit = self.audit.clone();
+        let lost = tokio::task::spawn_blocking(move || audit.shutdown(FAREWELL / 2)).await.unwrap_or(0);
+        if lost > 0 {
+            tracing::error!(lost, "audit records could not be written");
+        }
+    }
+
+    /// Reads the configuration and applies it whole, or not at all.
+    fn apply(&self) -> Result<String, Reload> {
+        let path = self.state.lock().config.path.clone();
+        let mut new = config::load(&path).map_err(Reload::Wrong)?;
+        let mut state = self.state.lock();
+        let changes = config::diff(&state.config, &new);
+        if !changes.restart.is_empty() {
+            return Err(Reload::Refused(changes.restart.join("\n")));
+        }
+        if changes.settings {
+            let why = "limits or audit changed, which takes a restart; hint: systemctl restart hushfs";
+            return Err(Reload::Refused(why.into()));
+        }
+        new.keep_unchanged(&state.config);
+        for warning in &new.warnings {
+            tracing::warn!("{warning}");
+        }
+        let forget = self.fs.replace(&new);
+        if let Some(notifications) = &state.notifications {
+            notifications.send(forget);
+        }
+        state.config = new;
+        let count = |names: &[String]| names.len();
+        Ok(format!(
+            "{} scopes unchanged, {} changed, {} added, {} removed, {} providers changed",
+            count(&changes.unchanged),
+            count(&changes.changed),
+            count(&changes.added),
+            count(&changes.removed),
+            count(&changes.providers),
+        ))
+    }
+
+    /// Providers that were set differently are opened anew, and what came from them is forgotten.
+    async fn apply_providers(&self, before: &[ProviderSettings]) {
+        let after = providers(&self.state.lock().config);
+        if before == after {
+            return;
+        }
+        let changed: Vec<String> = before.iter().filter(|one| !after.contains(one)).map(|one| one.name.clone()).collect();
+        if let Err(error) = self.resolver.link().configure(&after).await {
+            tracing::error!(%error, "the fetcher does not take the new providers");
+        }
+        self.resolver.forget_providers(&changed);
+    }
+}
+
+enum Reload {
+    Wrong(Problems),
+    Refused(String),
+}
+
+#[async_trait::async_trait]
+impl Operator for Daemon {
+    async fn reload(&self) -> Answer {
+        let _one = self.reloading.lock().await;
+        self.audit.reopen();
+        let before = providers(&self.state.lock().config);
+        match tokio::task::block_in_place(|| self.apply()) {
+            Ok(message) => {
+                self.apply_providers(&before).await;
+                tracing::info!("configuration applied: {message}");
+                Answer::Done { message }
+            }
+            Err(Reload::Refused(message)) => {
+                tracing::error!("configuration not applied: {message}");
+                Answer::Refused { message }
+            }
+            Err(Reload::Wrong(problems)) => {
+                let message = problems.to_string();
+                tracing::error!("configuration not applied: {message}");
+                Answer::Wrong { message }
+            }
+        }
+    }
+}
+
+fn providers(config: &Config) -> Vec<ProviderSettings> {
+    let one = |provider: &config::checked::Provider| ProviderSettings {
+        name: provider.name.clone(),
+        kind: provider.kind.name,
+        table: provider.settings.clone(),
+        base: provider.base.clone(),
+    };
+    config.providers.iter().map(one).collect()
+}
+
+/// The same binary, by the kernel's own reference: it may have been replaced on disk since.
+fn fetcher_command() -> std::process::Command {
+    let mut command = std::process::Command::new(PathBuf::from("/proc/self/exe"));
+    command.arg("fetcher");
+    command
+}
+
+/// A mount made without root is for its own user: rules for others never get to be asked.
+fn warn_of_others(config: &Config) {
+    let me = rustix::process::geteuid().as_raw();
+    for scope in &config.scopes {
+        let pins = scope.rules.iter().flat_map(|rule| rule.selectors()).filter_map(|selector| selector.pins());
+        for pinned in pins {
+            if let PinnedId::Uid(uid) = pinned
+                && uid != me
+            {
+                tracing::warn!(
+                    scope = scope.name,
+                    "a rule is for uid {uid}, but a mount without root is for uid {me} alone; hint: run hushfs as root"
+                );
+            }
+        }
+    }
+}
+
+enum Event {
+    End(&'static str),
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Event {
+        tokio::select! {
+            _ = self.terminate.recv() => Event::End("SIGTERM"),
+            _ = self.interrupt.recv() => Event::End("SIGINT"),
+            _ = self.hang_up.recv() => Event::Reload,
+        }
+    }
+}

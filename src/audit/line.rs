@@ -12,6 +12,7 @@ pub const FIELD_MAX: usize = 4096;
 /// One line of the log.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
+#[expect(clippy::large_enum_variant, reason = "nearly every line is a record")]
 pub enum Line {
     /// Attempts that are not on record.
     Lost(Lost),
@@ -157,7 +158,6 @@ pub(super) fn level(line: &Line) -> u8 {
 }
 
 /// RFC 3339 in UTC, always with six decimals, so that lines sort as text.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 pub(super) fn time<S: Serializer>(time: &jiff::Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(&format_args!("{time:.6}"))
 }

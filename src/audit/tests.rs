@@ -170,6 +170,21 @@ fn after_a_rename_and_a_reopen_records_go_to_a_new_file() {
 }
 
 #[test]
+fn a_reopen_that_finds_an_unfit_file_keeps_the_old_one() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, old) = (dir.path().join("audit.log"), dir.path().join("audit.log.1"));
+    let audit = to_file(&path);
+    std::fs::rename(&path, &old).unwrap();
+    std::fs::write(&path, "").unwrap();
+    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+    audit.reopen();
+    assert_eq!(audit.record(allowed(1)), Verdict::Recorded);
+    assert_eq!(audit.shutdown(LONG), 0);
+    assert_eq!(pids(&std::fs::read_to_string(&old).unwrap()), [1]);
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+}
+
+#[test]
 fn a_stuck_sink_blocks_nobody_and_with_deny_the_attempt_is_turned_down() {
     let (audit, reader) = stuck(OnFailure::Deny, 100);
     let start = Instant::now();

@@ -1,5 +1,191 @@
-//! stub
-use super::Outcome;
+//! `hushfs check`: reads the configuration as `mount` would, and mounts nothing.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use comfy_table::{ContentArrangement, Table, presets};
+use owo_colors::{OwoColorize as _, Stream};
+use serde::Serialize;
+
+use super::{ConfigArg, EXIT_CONFIG, Outcome, term};
+use crate::config::checked::{AuditSink, Config, Format, Scope};
+use crate::config::{self, Look, Problem, Problems};
+use crate::identity;
+use crate::policy::Rule;
+
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-pub(crate) fn run(_args: Args) -> Outcome { Ok(std::process::ExitCode::SUCCESS) }
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+    /// Print one JSON object instead, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let loaded = config::load(&args.config.path());
+    if args.json {
+        term::say(json(&loaded));
+    }
+    match loaded {
+        Ok(config) if !args.json => {
+            term::say(summary(&config));
+            Ok(ExitCode::SUCCESS)
+        }
+        Ok(_) => Ok(ExitCode::SUCCESS),
+        Err(problems) if !args.json => Ok(refuse(&problems)),
+        Err(_) => Ok(ExitCode::from(EXIT_CONFIG)),
+    }
+}
+
+/// Shows what is wrong with a configuration; the exit code says that it is the configuration.
+pub(crate) fn refuse(problems: &Problems) -> ExitCode {
+    let look = if term::is_fancy() { Look::Terminal } else { Look::Plain };
+    let mut text = config::draw(problems, look, term::width());
+    warn(&mut text, &problems.warnings);
+    let count = problems.problems.len();
+    let _ = write!(text, "{count} {} to mend", if count == 1 { "problem" } else { "problems" });
+    term::note(text);
+    ExitCode::from(EXIT_CONFIG)
+}
+
+/// Adds a line for each warning.
+fn warn(text: &mut String, warnings: &[String]) {
+    for warning in warnings {
+        let word = "warning:";
+        let _ = writeln!(text, "{} {warning}", word.if_supports_color(Stream::Stdout, |word| word.yellow()));
+    }
+}
+
+/// What the configuration says, on one page.
+fn summary(config: &Config) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} is right", config.path.display());
+    let _ = writeln!(text, "  mount      {}", config.mount.display());
+    let providers: Vec<_> =
+        config.providers.iter().map(|one| format!("{} ({})", one.name, one.kind.name)).collect();
+    let _ = writeln!(
+        text,
+        "  providers  {}",
+        if providers.is_empty() { "none".to_owned() } else { providers.join(", ") }
+    );
+    let to = match &config.audit.to {
+        AuditSink::Stderr => "standard error".to_owned(),
+        AuditSink::Journal => "the journal".to_owned(),
+        AuditSink::File(path) => path.display().to_string(),
+    };
+    let _ = writeln!(text, "  audit      {to}");
+    let files: usize = config.scopes.iter().map(|scope| scope.files.len()).sum();
+    let rules: usize = config.scopes.iter().map(|scope| scope.rules.iter().count()).sum();
+    let _ = writeln!(text, "  contents   {} scopes, {files} files, {rules} rules", config.scopes.len());
+    for scope in &config.scopes {
+        let _ = write!(text, "\n{}", of_scope(scope));
+    }
+    warn(&mut text, &config.warnings);
+    text.trim_end().to_owned()
+}
+
+/// A scope's directory, its files and its rules.
+fn of_scope(scope: &Scope) -> String {
+    let names: Vec<_> = scope.files.iter().map(|file| file.name.as_str()).collect();
+    let Scope { name, uid, gid, dir_mode, .. } = scope;
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(["  rule", "demands", "strength"]);
+    for (number, rule) in (1_usize..).zip(scope.rules.iter()) {
+        let lines: Vec<_> = selectors(rule).into_iter().map(|one| (one.selector, one.strength)).collect();
+        let column = |of: fn(&(String, String)) -> &str| lines.iter().map(of).collect::<Vec<_>>().join("\n");
+        table.add_row([format!("  {name}.{number}"), column(|line| &line.0), column(|line| &line.1)]);
+    }
+    let files = if names.is_empty() { "no files".to_owned() } else { names.join(", ") };
+    format!("{name}/  uid {uid}, gid {gid}, mode {dir_mode:04o}: {files}\n{}\n", table.trim_fmt())
+}
+
+#[derive(Serialize)]
+struct Report<'a> {
+    ok: bool,
+    problems: &'a [Problem],
+    warnings: &'a [String],
+    scopes: Vec<ScopeReport<'a>>,
+}
+
+#[derive(Serialize)]
+struct ScopeReport<'a> {
+    name: &'a str,
+    uid: u32,
+    gid: u32,
+    mode: String,
+    files: Vec<FileReport<'a>>,
+    rules: Vec<Vec<SelectorReport>>,
+}
+
+#[derive(Serialize)]
+struct FileReport<'a> {
+    name: &'a str,
+    from: String,
+    format: &'static str,
+    mode: String,
+}
+
+#[derive(Serialize)]
+struct SelectorReport {
+    selector: String,
+    strength: String,
+}
+
+fn json(loaded: &Result<Config, Problems>) -> String {
+    let report = match loaded {
+        Ok(config) => Report {
+            ok: true,
+            problems: &[],
+            warnings: &config.warnings,
+            scopes: config.scopes.iter().map(|scope| scope_report(scope)).collect(),
+        },
+        Err(problems) => Report {
+            ok: false,
+            problems: &problems.problems,
+            warnings: &problems.warnings,
+            scopes: Vec::new(),
+        },
+    };
+    serde_json::to_string_pretty(&report).unwrap_or_default()
+}
+
+fn scope_report(scope: &Scope) -> ScopeReport<'_> {
+    let file = |file: &'_ std::sync::Arc<config::checked::File>| {
+        (file.from.to_string(), format!("{:04o}", file.mode))
+    };
+    let files = scope.files.iter().map(|one| {
+        let (from, mode) = file(one);
+        FileReport { name: &one.name, from, format: format_name(one.format), mode }
+    });
+    ScopeReport {
+        name: &scope.name,
+        uid: scope.uid,
+        gid: scope.gid,
+        mode: format!("{:04o}", scope.dir_mode),
+        files: files.collect(),
+        rules: scope.rules.iter().map(selectors).collect(),
+    }
+}
+
+/// What a rule demands, and how hard each is to evade.
+fn selectors(rule: &Rule) -> Vec<SelectorReport> {
+    let one = |selector: &Box<dyn identity::Selector>| {
+        let described = selector.describe();
+        let kind = described.split(':').next().and_then(identity::selector);
+        SelectorReport {
+            strength: kind.map(|kind| kind.strength.to_string()).unwrap_or_default(),
+            selector: described,
+        }
+    };
+    rule.selectors().iter().map(one).collect()
+}
+
+fn format_name(format: Format) -> &'static str {
+    match format {
+        Format::Raw => "raw",
+        Format::Dotenv => "dotenv",
+        Format::Json => "json",
+    }
+}

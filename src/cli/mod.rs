@@ -40,7 +40,7 @@ enum Verb {
     /// Work on an embedded encrypted store
     Store(store::Args),
     /// Show who read what
-    Audit(audit::Args),
+    Audit(Box<audit::Args>),
     /// Talk to providers for a `hushfs mount` (started by it, not by hand)
     #[command(hide = true)]
     Fetcher,
@@ -64,7 +64,7 @@ pub fn main() -> ExitCode {
         Verb::Mount(args) => mount::run(args),
         Verb::Reload(args) => reload::run(args),
         Verb::Store(args) => store::run(args),
-        Verb::Audit(args) => audit::run(args),
+        Verb::Audit(args) => audit::run(&args),
         Verb::Fetcher => mount::fetcher(),
     };
     outcome.unwrap_or_else(|error| {

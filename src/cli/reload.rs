@@ -1,5 +1,39 @@
-//! stub
-use super::Outcome;
+//! `hushfs reload`: makes the running daemon read its configuration again, whole or not at all.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::{ConfigArg, EXIT_CONFIG, Failure, Outcome, check, term};
+use crate::control::{self, Answer, Ask};
+
+/// How long the daemon may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
 #[derive(Debug, clap::Args)]
-pub(crate) struct Args {}
-pub(crate) fn run(_args: Args) -> Outcome { Ok(std::process::ExitCode::SUCCESS) }
+pub(crate) struct Args {
+    #[command(flatten)]
+    config: ConfigArg,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    // Checked here first: the mistakes can be drawn with their places, and the daemon is not bothered.
+    let config = match crate::config::load(&args.config.path()) {
+        Ok(config) => config,
+        Err(problems) => return Ok(check::refuse(&problems)),
+    };
+    let answer = control::ask(&config.control, Ask::Reload, PATIENCE).map_err(|error| {
+        Failure::new(format!("no hushfs answers at `{}`: {error}", config.control.display()))
+            .hint("is it running with this configuration? `systemctl status hushfs`, or start `hushfs mount`")
+    })?;
+    match answer {
+        Answer::Done { message } => {
+            term::say(message);
+            Ok(ExitCode::SUCCESS)
+        }
+        Answer::Refused { message } => Err(Failure::new(message)),
+        Answer::Wrong { message } => {
+            term::note(message);
+            Ok(ExitCode::from(EXIT_CONFIG))
+        }
+    }
+}

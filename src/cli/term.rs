@@ -1,6 +1,8 @@
 //! What goes to a terminal: the only place that prints.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line's own output")]
 
+use std::io::IsTerminal as _;
+
 use owo_colors::{OwoColorize, Stream};
 
 use super::Failure;
@@ -8,6 +10,12 @@ use super::Failure;
 /// One line, or several, to standard output.
 pub(crate) fn say(text: impl std::fmt::Display) {
     println!("{text}");
+}
+
+/// One line to standard output, for output that may be long: a reader that stops (`| head`) is an error, not a panic.
+pub(crate) fn line(text: impl std::fmt::Display) -> std::io::Result<()> {
+    use std::io::Write as _;
+    writeln!(std::io::stdout(), "{text}")
 }
 
 /// One line to standard error that is not an error: a notice or a question's answer.
@@ -23,4 +31,17 @@ pub(crate) fn fail(error: &Failure) {
         let word = "hint:";
         eprintln!("{} {hint}", word.if_supports_color(Stream::Stderr, |w| w.cyan()));
     }
+}
+
+/// Whether errors go to a terminal that wants colours (<https://no-color.org>).
+pub(crate) fn is_fancy() -> bool {
+    let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    wanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb") && std::io::stderr().is_terminal()
+}
+
+/// The columns of the terminal that errors go to; a fixed number where there is none.
+pub(crate) fn width() -> usize {
+    rustix::termios::tcgetwinsize(std::io::stderr())
+        .map_or(110, |size| usize::from(size.ws_col))
+        .clamp(60, 140)
 }

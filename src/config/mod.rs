@@ -1,5 +1,69 @@
 //! The configuration: raw -> checked.
 //!
 //! This folder owns reading TOML, reporting every mistake with its place, and handing out what can no longer be wrong.
+//! It opens no provider and mounts nothing. The way of one file: [`source`] reads it, `merge` puts the files together,
+//! `settings`, `providers` and `scopes` check their tables, and [`checked`] is what comes out. Each step reports to one
+//! `Report` and goes on, so that all mistakes of all files are shown at once.
+
+use std::path::Path;
 
 pub mod checked;
+mod diff;
+mod draw;
+mod files;
+mod merge;
+mod names;
+mod owners;
+mod problems;
+mod providers;
+mod report;
+mod rules;
+mod scopes;
+mod settings;
+mod source;
+mod table;
+mod trust;
+mod units;
+
+pub use checked::Config;
+pub use diff::{Changes, diff};
+pub use draw::{Look, draw};
+pub use problems::{Problem, Problems};
+pub(crate) use trust::quoted;
+
+use report::Report;
+use source::Text;
+
+/// Reads and checks the configuration at `path` and the `conf.d/*.toml` beside it. Opens no provider.
+///
+/// # Errors
+/// Everything that is wrong, in the order of the files and of the lines in them.
+pub fn load(path: &Path) -> Result<Config, Problems> {
+    let mut report = Report::default();
+    let texts = source::read(path, &mut report);
+    check(path, &texts, report)
+}
+
+/// Checks what was read.
+fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Problems> {
+    let path = source::absolute(path);
+    let sources: Vec<_> = texts.iter().map(|text| source::parse(text, &mut report)).collect();
+    let sources = sources.as_slice();
+    let merged = merge::merge(sources, &mut report);
+    let settings = settings::settings(&path, &merged, sources, &mut report);
+    let providers = providers::providers(&merged, sources, &settings.trust, &mut report);
+    let scopes = scopes::scopes(&merged, &settings.trust, &mut report);
+    if report.has_errors() {
+        return Err(report.into_problems());
+    }
+    Ok(Config {
+        path,
+        mount: settings.mount,
+        control: settings.control,
+        providers,
+        scopes,
+        audit: settings.audit,
+        limits: settings.limits,
+        warnings: report.into_warnings(),
+    })
+}

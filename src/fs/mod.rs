@@ -1,1 +1,284 @@
-//! stub
+//! What the kernel is told of files: names, attributes, handles, bytes.
+//!
+//! This folder owns the inode tree and the open handles. It knows nothing of the FUSE protocol (`fuse/`) and decides
+//! nothing (`access.rs`).
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use arc_swap::ArcSwap;
+
+use crate::access::{Access, Answer, Reader, Target};
+use crate::config::checked::Config;
+use crate::failure::Failure;
+use crate::identity::Caller;
+use crate::render::Content;
+
+mod handles;
+mod size;
+mod tree;
+mod xattr;
+
+pub use handles::{Handle, HandleId};
+pub use tree::{Ino, Node, Renamed, Tree};
+
+use handles::Handles;
+
+/// The file system. Shared by all workers.
+pub struct Fs {
+    tree: ArcSwap<Tree>,
+    handles: Handles,
+    access: Arc<Access>,
+}
+
+/// The longest name, in bytes.
+const NAME_MAX: usize = 255;
+
+/// What stat tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Attributes {
+    /// Inode number.
+    pub ino: Ino,
+    /// Size in bytes; for a directory 0.
+    pub size: u64,
+    /// Whether it is a directory; else a regular file.
+    pub is_dir: bool,
+    /// Permission bits.
+    pub mode: u16,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// For a file the time of its version at the provider.
+    pub mtime: SystemTime,
+}
+
+impl Fs {
+    /// The files of `config`.
+    ///
+    /// # Errors
+    /// When the handle table cannot be made.
+    pub fn new(config: &Config, access: Arc<Access>) -> std::io::Result<Arc<Self>> {
+        let tree = Tree::build(config, None);
+        Ok(Arc::new(Self { tree: ArcSwap::from_pointee(tree), handles: Handles::new()?, access }))
+    }
+
+    /// Replaces the tree. Inode numbers follow from paths, so what stays keeps its own. Returns what the kernel should forget.
+    pub fn replace(&self, config: &Config) -> Vec<Renamed> {
+        let old = self.tree.load_full();
+        let new = Tree::build(config, Some(&old));
+        let changes = new.changes_since(&old);
+        self.tree.store(Arc::new(new));
+        changes
+    }
+
+    /// The attributes of `name` in `parent`. Answers everybody the same and from memory only: the kernel shares the answer
+    /// among all callers, and one that denied would break others' working directories.
+    ///
+    /// # Errors
+    /// No such name, or `parent` is not a directory.
+    pub fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Attributes, Failure> {
+        if name.len() > NAME_MAX {
+            return Err(Failure::NameTooLong);
+        }
+        let tree = self.tree.load();
+        let node = tree.node(parent).ok_or(Failure::Unconfigured)?;
+        let ino = node.child(name)?;
+        let node = tree.node(ino).ok_or(Failure::NoSuchName)?;
+        Ok(self.attributes(ino, node, None))
+    }
+
+    /// The attributes of `ino`, with the true size for a caller that may read the file.
+    pub fn getattr(self: &Arc<Self>, caller: Caller, ino: Ino) -> Answer<Attributes> {
+        let tree = self.tree.load();
+        let Some(node) = tree.node(ino) else { return Answer::Now(Err(Failure::Unconfigured)) };
+        let Node::File(file) = node else { return Answer::Now(Ok(self.attributes(ino, node, None))) };
+        // fstat cannot be told from stat, and a holder must see the size of what it holds.
+        if let Some(size) = size::of_holder(&self.handles, self.access.attestor(), caller, ino) {
+            return Answer::Now(Ok(self.attributes(ino, node, Some(size))));
+        }
+        match self.access.size(caller, &file.target) {
+            Answer::Now(content) => Answer::Now(Ok(self.sized(ino, node, content.ok().flatten()))),
+            Answer::Later(content) => {
+                let (fs, tree) = (Arc::clone(self), Arc::clone(&tree));
+                Answer::Later(Box::pin(async move {
+                    let content = content.await.ok().flatten();
+                    let node = tree.node(ino).ok_or(Failure::Unconfigured)?;
+                    Ok(fs.sized(ino, node, content))
+                }))
+            }
+        }
+    }
+
+    /// Opens a file and gives its handle.
+    pub fn open(self: &Arc<Self>, caller: Caller, ino: Ino, flags: OpenFor) -> Answer<HandleId> {
+        let target = match self.file(ino) {
+            Ok(_) if flags == OpenFor::Writing => return Answer::Now(Err(Failure::ReadOnly)),
+            Ok(target) => target,
+            Err(failure) => return Answer::Now(Err(failure)),
+        };
+        match self.access.open(caller, &target) {
+            Answer::Now(opened) => Answer::Now(opened.and_then(|opened| self.keep(ino, target, opened))),
+            Answer::Later(opened) => {
+                let fs = Arc::clone(self);
+                Answer::Later(Box::pin(async move { fs.keep(ino, target, opened.await?) }))
+            }
+        }
+    }
+
+    /// The content to read from through a handle. Who reads is looked at for every read that gives bytes.
+    pub fn read(self: &Arc<Self>, caller: Caller, ino: Ino, id: HandleId, offset: u64) -> Answer<Arc<Content>> {
+        let Some(handle) = self.handles.find(id) else { return self.reopen(caller, ino, id) };
+        // The read that finds the end tells nothing, so it costs nothing.
+        if offset >= handle.content.size() && !handle.content.bytes().is_empty() {
+            return Answer::Now(Ok(Arc::clone(&handle.content)));
+        }
+        let reader = self.access.read(caller, &handle.target, |who| handle.knows(who));
+        Answer::Now(reader.map(|reader| {
+            if let Reader::New(who) = reader {
+                handle.remember(who);
+            }
+            Arc::clone(&handle.content)
+        }))
+    }
+
+    /// Lets a handle go.
+    pub fn release(&self, id: HandleId) {
+        self.handles.release(id);
+    }
+
+    /// The entries of a directory from `offset` on: inode, whether it is a directory, name, and the offset after it. `take`
+    /// returns whether it has room for more.
+    ///
+    /// # Errors
+    /// It is not a directory.
+    pub fn readdir(&self, ino: Ino, offset: u64, mut take: impl FnMut(DirEntry<'_>) -> bool) -> Result<(), Failure> {
+        let tree = self.tree.load();
+        let node = tree.node(ino).ok_or(Failure::Unconfigured)?;
+        let Node::Dir(dir) = node else { return Err(Failure::NotDirectory) };
+        let dots = [(ino, "."), (dir.parent, "..")].map(|(ino, name)| (ino, true, OsStr::new(name)));
+        let children = dir.children.iter().map(|(name, child)| {
+            (*child, matches!(tree.node(*child), Some(Node::Dir(_))), OsStr::new(name.as_str()))
+        });
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
+        for (at, (ino, is_dir, name)) in dots.into_iter().chain(children).enumerate().skip(from) {
+            if !take(DirEntry { ino, is_dir, name, next: at as u64 + 1 }) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of extended attributes of `ino`.
+    ///
+    /// # Errors
+    /// A denial.
+    pub fn listxattr(&self, caller: Caller, ino: Ino) -> Result<Vec<u8>, Failure> {
+        match self.file(ino) {
+            Ok(target) => Ok(xattr::list(self.access.known(caller, &target)?.is_some())),
+            Err(_) => Ok(Vec::new()),
+        }
+    }
+
+    /// The value of an extended attribute. Never fetches.
+    ///
+    /// # Errors
+    /// A denial, or no such attribute.
+    pub fn getxattr(&self, caller: Caller, ino: Ino, name: &OsStr) -> Result<String, Failure> {
+        let target = self.file(ino).map_err(|_| Failure::NoSuchAttribute)?;
+        let name = name.to_str().and_then(|name| name.strip_prefix(xattr::PREFIX)).ok_or(Failure::NoSuchAttribute)?;
+        let known = self.access.known(caller, &target)?;
+        xattr::value(name, &target, known).ok_or(Failure::NoSuchAttribute)
+    }
+
+    fn file(&self, ino: Ino) -> Result<Arc<Target>, Failure> {
+        match self.tree.load().node(ino) {
+            Some(Node::File(file)) => Ok(Arc::clone(&file.target)),
+            Some(Node::Dir(_)) => Err(Failure::IsDirectory),
+            None => Err(Failure::Unconfigured),
+        }
+    }
+
+    fn keep(&self, ino: Ino, target: Arc<Target>, opened: crate::access::Opened) -> Result<HandleId, Failure> {
+        let (content, opener) = opened;
+        if let Some(Node::File(file)) = self.tree.load().node(ino) {
+            file.shown.remember(&content);
+        }
+        self.handles.keep(ino, Handle::new(target, content, opener))
+    }
+
+    /// A handle that this process did not give: its bytes went with an earlier one. The same version is fetched again, or it
+    /// is stale.
+    fn reopen(self: &Arc<Self>, caller: Caller, ino: Ino, id: HandleId) -> Answer<Arc<Content>> {
+        let (Some(version), Ok(target)) = (self.handles.left_behind(id, ino), self.file(ino)) else {
+            return Answer::Now(Err(Failure::VersionGone));
+        };
+        let fs = Arc::clone(self);
+        let readopt = move |(content, opener): crate::access::Opened, target: Arc<Target>| {
+            fs.handles.readopt(id, ino, Handle::new(target, Arc::clone(&content), opener));
+            content
+        };
+        match self.access.reopen(caller, &target, &version) {
+            Answer::Now(opened) => Answer::Now(opened.map(|opened| readopt(opened, target))),
+            Answer::Later(opened) => Answer::Later(Box::pin(async move { Ok(readopt(opened.await?, target)) })),
+        }
+    }
+
+    fn sized(&self, ino: Ino, node: &Node, content: Option<Arc<Content>>) -> Attributes {
+        if let (Node::File(file), Some(content)) = (node, &content) {
+            file.shown.remember(content);
+        }
+        let size = content.map(|content| content.size());
+        let held = self.handles.largest(ino);
+        // A size that shrinks would cut what somebody has mapped.
+        self.attributes(ino, node, size.max(size.and(held)))
+    }
+
+    fn attributes(&self, ino: Ino, node: &Node, size: Option<u64>) -> Attributes {
+        match node {
+            Node::Dir(dir) => Attributes {
+                ino,
+                size: 0,
+                is_dir: true,
+                mode: dir.mode,
+                uid: dir.uid,
+                gid: dir.gid,
+                mtime: dir.since,
+            },
+            Node::File(file) => {
+                let unknown = || file.shown.size().max(self.handles.largest(ino).unwrap_or(0)).max(1);
+                Attributes {
+                    ino,
+                    size: size.unwrap_or_else(unknown),
+                    is_dir: false,
+                    mode: file.target.file.mode,
+                    uid: file.target.scope.uid,
+                    gid: file.target.scope.gid,
+                    mtime: file.shown.mtime().map_or(file.since, |micros| UNIX_EPOCH + Duration::from_micros(micros)),
+                }
+            }
+        }
+    }
+}
+
+/// What a file is opened for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenFor {
+    /// Reading.
+    Reading,
+    /// Writing, truncating or appending too.
+    Writing,
+}
+
+/// One name of a directory.
+pub struct DirEntry<'a> {
+    /// Its inode.
+    pub ino: Ino,
+    /// Whether it is a directory.
+    pub is_dir: bool,
+    /// Its name.
+    pub name: &'a OsStr,
+    /// Where to go on after it.
+    pub next: u64,
+}

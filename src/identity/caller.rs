@@ -100,6 +100,12 @@ impl Attestor {
         self.identify(caller).ok().map(|identity| identity.process)
     }
 
+    /// Whether the caller's process has a descriptor of an inode with this number, by `/proc/<tid>/fdinfo` (which asks no file
+    /// system). Inode numbers of hushfs are hashes of 64 bits, so another file system's is not taken for one of ours.
+    pub fn holds_inode(&self, caller: Caller, ino: u64) -> bool {
+        process::open_dir(caller.tid).is_ok_and(|dir| process::holds_inode(dir.as_fd(), ino).unwrap_or(false))
+    }
+
     /// Whether a signal is waiting that is to end the caller, or that asks it to stop waiting.
     ///
     /// A FUSE request that was read cannot be interrupted by the kernel, so a wait that may be long asks this now and then.

@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
@@ -146,6 +146,26 @@ fn unit_of(path: &str) -> Option<String> {
     part.ends_with(".service").then(|| part.to_owned())
 }
 
+/// Descriptors that are looked at, so that a process with very many cannot keep us busy.
+const DESCRIPTORS: usize = 4096;
+
+/// Whether one of the descriptors of a process is of an inode with this number (`ino:` of fdinfo, Linux 5.14).
+pub(super) fn holds_inode(dir: BorrowedFd<'_>, ino: u64) -> io::Result<bool> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let fds = rustix::fs::openat(dir, c"fdinfo", flags, Mode::empty())?;
+    let wanted = format!("ino:\t{ino}");
+    for entry in rustix::fs::Dir::read_from(&fds)?.take(DESCRIPTORS) {
+        let entry = entry?;
+        if entry.file_name().to_bytes().starts_with(b".") {
+            continue;
+        }
+        if read(fds.as_fd(), entry.file_name()).is_ok_and(|text| text.lines().any(|line| line == wanted)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn read(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<String> {
     let fd = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     let mut bytes = Vec::with_capacity(2048);
@@ -158,7 +178,6 @@ fn read(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<String> {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use std::os::fd::AsFd;
 
     pub(crate) fn somebody() -> Identity {
         let process = ProcessId { pid: Pid(4711), start: 1 };

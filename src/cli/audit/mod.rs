@@ -1,0 +1,135 @@
+//! `hushfs audit`: who read what, from the log file or the journal.
+
+use std::io;
+use std::ops::ControlFlow;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use super::{ConfigArg, Failure, Outcome, term};
+use crate::audit::Line;
+use crate::config::checked::AuditSink;
+
+mod file;
+mod filter;
+mod journal;
+mod names;
+mod shown;
+mod table;
+mod when;
+
+use shown::Shown;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:
+  hushfs audit --path mcpx/slack-token --since 7d
+  hushfs audit --outcome denied --follow
+  zcat audit.log.*.gz | hushfs audit --file - --uid alice --json")]
+pub(crate) struct Args {
+    /// Read this log file and its rotated siblings (FILE.1, FILE.2, ... not compressed); - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with = "journal")]
+    file: Option<PathBuf>,
+    /// Read systemd's journal
+    #[arg(long)]
+    journal: bool,
+    #[command(flatten)]
+    config: ConfigArg,
+    #[command(flatten)]
+    filter: filter::FilterArgs,
+    /// Show new records as they come, until interrupted
+    #[arg(long, short)]
+    follow: bool,
+    /// One JSON object for each line, as it stands in the log
+    #[arg(long)]
+    json: bool,
+    /// Show only the last N records; 0 for all [default: 1000 for a table, 10 with --follow, all with --json]
+    #[arg(long, short = 'n', value_name = "N")]
+    limit: Option<usize>,
+}
+
+/// Where lines come from.
+enum Source {
+    File(PathBuf),
+    Stdin,
+    Journal,
+}
+
+/// How far a source is read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// To what is there now.
+    End,
+    /// For good: what comes later is read, too.
+    Stopped,
+}
+
+/// What a source tells its reader.
+enum Event<'a> {
+    /// One line of the log, without its line break.
+    Line(&'a [u8]),
+    /// Everything that was there at the start has been read.
+    CaughtUp,
+}
+
+/// Takes events. It breaks when nobody reads what it prints.
+type Take<'a> = &'a mut dyn FnMut(Event<'_>) -> io::Result<ControlFlow<()>>;
+
+pub(crate) fn run(args: &Args) -> Outcome {
+    let source = args.source()?;
+    let filter = args.filter.checked(jiff::Timestamp::now())?;
+    let until = if args.follow { Until::Stopped } else { Until::End };
+    let mut shown = Shown::new(args);
+    let mut malformed = 0_u64;
+    let mut take = |event: Event<'_>| {
+        let bytes = match event {
+            Event::CaughtUp => return shown.caught_up(),
+            Event::Line(bytes) => bytes,
+        };
+        match Line::parse(bytes) {
+            Ok(line) if filter.matches(&line) => shown.line(line),
+            Ok(_) => Ok(ControlFlow::Continue(())),
+            Err(_) => {
+                malformed = malformed.saturating_add(1);
+                Ok(ControlFlow::Continue(()))
+            }
+        }
+    };
+    match source {
+        Source::File(path) => file::read(&path, until, &mut take)?,
+        Source::Stdin => file::read_stdin(until, &mut take)?,
+        Source::Journal => journal::read(filter.since(), until, &mut take)?,
+    }
+    shown.finish();
+    if malformed > 0 {
+        term::note(format_args!("{malformed} lines are no audit records and were left out"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    fn source(&self) -> Result<Source, Failure> {
+        if self.journal {
+            return Ok(Source::Journal);
+        }
+        let source = match &self.file {
+            Some(file) if file.as_os_str() == "-" => Source::Stdin,
+            Some(file) => Source::File(file.clone()),
+            None => match configured_sink(&self.config)? {
+                AuditSink::File(file) => Source::File(file),
+                // Under systemd, standard error is the journal.
+                AuditSink::Journal | AuditSink::Stderr => Source::Journal,
+            },
+        };
+        Ok(source)
+    }
+}
+
+/// Where the configuration sends records.
+fn configured_sink(config: &ConfigArg) -> Result<AuditSink, Failure> {
+    Err(Failure::new(format!("cannot tell from {} where the audit log is", config.path().display()))
+        .hint("name it with --file FILE, or use --journal"))
+}
+
+/// An error while reading or printing.
+fn failure(error: &io::Error) -> Failure {
+    Failure::new(format!("cannot show the audit log: {error}"))
+}

@@ -1,0 +1,91 @@
+//! `[provider.NAME]`: the kind checks its own settings; the files they name are checked here.
+
+use super::checked::Provider;
+use super::files::normal;
+use super::merge::Merged;
+use super::report::{At, Found, Report};
+use super::source::Source;
+use super::table::{Entry, find, listed, nearest};
+use super::trust::{Trust, Want, quoted};
+use crate::providers::{KINDS, NamedFile, Secrecy, kind};
+
+/// Checks all providers; they come out in the order of their names.
+pub(super) fn providers(
+    merged: &Merged<'_>,
+    sources: &[Source<'_>],
+    trust: &Trust,
+    report: &mut Report,
+) -> Vec<Provider> {
+    merged.providers.values().filter_map(|entry| provider(entry, sources, trust, report)).collect()
+}
+
+fn provider(
+    entry: &Entry<'_>,
+    sources: &[Source<'_>],
+    trust: &Trust,
+    report: &mut Report,
+) -> Option<Provider> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if entry.key.is_empty() || !entry.key.chars().all(plain) {
+        let message = "a provider's name has letters, digits, `-` and `_`, so that references can name it";
+        report.error(Found::at(&entry.key_at, message));
+    }
+    let settings = entry.table(report)?;
+    // Hidden whether right or wrong: which of them is a secret only their kind knows.
+    for setting in settings.iter().filter(|setting| setting.key != "kind") {
+        report.hide(&setting.at);
+    }
+    let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
+    let Some(written) = find(&settings, "kind") else {
+        let found = Found::at(&entry.key_at, format!("provider `{}` has no `kind`", entry.key));
+        report.error(found.hint(format!("kinds are {}", listed(&names))));
+        return None;
+    };
+    let name = written.text(report)?;
+    let Some(kind) = kind(name) else {
+        let near = nearest(name, &names).map(|near| format!("did you mean \"{near}\"?"));
+        let message = format!("there is no kind `{name}` of provider; kinds are {}", listed(&names));
+        report.error(Found::at(&written.at, message).maybe_hint(near));
+        return None;
+    };
+    let mut table = entry.plain(report)?.as_table().cloned()?;
+    table.remove("kind");
+    let base = sources.iter().find(|source| source.number == entry.at.source)?.base.clone();
+    match (kind.check)(table.clone(), &base) {
+        Ok(files) => {
+            files.iter().for_each(|file| check_file(file, kind.name, entry, &settings, trust, report))
+        }
+        Err(error) => {
+            let at = place(error.key.as_deref(), entry, &settings);
+            report.error(Found::at(&at, error.message).maybe_hint(error.hint));
+            return None;
+        }
+    }
+    Some(Provider { name: entry.key.to_owned(), kind, settings: table, base })
+}
+
+fn check_file(
+    file: &NamedFile,
+    kind: &str,
+    entry: &Entry<'_>,
+    settings: &[Entry<'_>],
+    trust: &Trust,
+    report: &mut Report,
+) {
+    let path = normal(&file.path);
+    let want = match file.secret {
+        Secrecy::Private => Want::Private,
+        Secrecy::Public => Want::Public,
+    };
+    let missing = match (kind, file.key) {
+        ("store", "path") => format!("`hushfs store init --path {}` makes a new one", quoted(&path)),
+        _ => format!("create it, or correct `{}`", file.key),
+    };
+    trust.named(&path, want, &place(Some(file.key), entry, settings), &missing, report);
+}
+
+/// Where a setting's key stands, or else the provider's name.
+fn place(key: Option<&str>, entry: &Entry<'_>, settings: &[Entry<'_>]) -> At {
+    let setting = key.and_then(|key| find(settings, key));
+    setting.map_or(&entry.key_at, |setting| &setting.key_at).clone()
+}

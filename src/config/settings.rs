@@ -1,0 +1,223 @@
+//! What stands at the top: mount, control socket, audit, limits.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::checked::{Audit, AuditSink, Limits, OnFailure};
+use super::files::resolve;
+use super::merge::Merged;
+use super::report::{Found, Report};
+use super::source::Source;
+use super::table::{Entry, nearest};
+use super::trust::{Trust, Untrusted, Want};
+use super::units;
+
+/// Used where the file says nothing.
+const DEFAULT: Limits = Limits {
+    cache_max: 32 << 20,
+    size_max: 1 << 20,
+    deadline: Duration::from_secs(10),
+    stat_wait: Duration::from_secs(1),
+    fresh_for: Duration::from_mins(5),
+};
+
+/// What stands at the top, checked.
+pub(super) struct Settings {
+    pub(super) mount: PathBuf,
+    pub(super) control: PathBuf,
+    pub(super) audit: Audit,
+    pub(super) limits: Limits,
+    /// Whom files may belong to, and where none may lie.
+    pub(super) trust: Trust,
+}
+
+/// Checks what stands at the top of the configuration at `path`.
+pub(super) fn settings(
+    path: &Path,
+    merged: &Merged<'_>,
+    sources: &[Source<'_>],
+    report: &mut Report,
+) -> Settings {
+    let mount = mount(path, merged, sources, report);
+    let trust = Trust { us: rustix::process::geteuid().as_raw(), mounts: names_of(&mount) };
+    for source in sources {
+        if trust.is_below_mount(&source.path) {
+            let message = format!("`{}` lies below the mount", source.path.display());
+            report.error(
+                Found::file(&source.path, message)
+                    .hint("mount elsewhere, or keep the configuration elsewhere"),
+            );
+        }
+    }
+    let control = control(&mount, &trust, merged, sources, report);
+    let audit = audit(&trust, merged, sources, report);
+    let limits = limits(merged, report);
+    Settings { mount, control, audit, limits, trust }
+}
+
+fn mount(path: &Path, merged: &Merged<'_>, sources: &[Source<'_>], report: &mut Report) -> PathBuf {
+    let fallback = PathBuf::from("/run/hushfs");
+    let Some(entry) = merged.values.get("mount") else {
+        if report.is_complete() {
+            let found =
+                Found::file(path, "there is no `mount`, the directory where the secrets are to appear");
+            report.error(found.hint("write `mount = \"/run/hushfs\"` at the top of the file"));
+        }
+        return fallback;
+    };
+    let Some(text) = entry.text(report) else { return fallback };
+    let mount = resolve(text, &entry.at, sources);
+    if text.is_empty() || mount.parent().is_none() {
+        let found = Found::at(&entry.at, "`mount` takes a directory of its own");
+        report.error(found.hint("write `mount = \"/run/hushfs\"`"));
+        return fallback;
+    }
+    mount
+}
+
+/// The mount point as it is written, and as it is named when links on the way to it are followed.
+fn names_of(mount: &Path) -> Vec<PathBuf> {
+    let mut names = vec![mount.to_owned()];
+    // Only the parent is looked at: the mount itself may be our own, and waiting for us.
+    if let (Some(parent), Some(name)) = (mount.parent(), mount.file_name())
+        && let Ok(parent) = parent.canonicalize()
+    {
+        names.push(parent.join(name));
+    }
+    names.dedup();
+    names
+}
+
+fn control(
+    mount: &Path,
+    trust: &Trust,
+    merged: &Merged<'_>,
+    sources: &[Source<'_>],
+    report: &mut Report,
+) -> PathBuf {
+    let entry = merged.values.get("control");
+    let written = entry.and_then(|entry| Some((entry, entry.text(report)?)));
+    if let Some((entry, "")) = written {
+        report.error(Found::at(&entry.at, "`control` takes the path of a socket"));
+    }
+    let path = match written {
+        Some((entry, text)) => resolve(text, &entry.at, sources),
+        None => {
+            let mut name = mount.as_os_str().to_owned();
+            name.push(".sock");
+            PathBuf::from(name)
+        }
+    };
+    if let Some(entry) = entry.or(merged.values.get("mount")) {
+        trust.to_be_made(&path, &entry.at, report);
+    }
+    path
+}
+
+fn audit(trust: &Trust, merged: &Merged<'_>, sources: &[Source<'_>], report: &mut Report) -> Audit {
+    let to = merged.values.get("audit.to").and_then(|entry| sink(entry, trust, sources, report));
+    let on_failure = merged.values.get("audit.on_failure").and_then(|entry| on_failure(entry, report));
+    Audit { to: to.unwrap_or(AuditSink::Stderr), on_failure: on_failure.unwrap_or(OnFailure::Deny) }
+}
+
+fn sink(entry: &Entry<'_>, trust: &Trust, sources: &[Source<'_>], report: &mut Report) -> Option<AuditSink> {
+    match entry.text(report)? {
+        "stderr" => Some(AuditSink::Stderr),
+        "journal" => Some(AuditSink::Journal),
+        text if text.contains('/') => {
+            let path = resolve(text, &entry.at, sources);
+            match trust.is_below_mount(&path) {
+                true => Err(Untrusted::BelowMount(path.clone())),
+                false => trust.check(&path, Want::Private),
+            }
+            .or_else(|error| match error {
+                Untrusted::Missing(_) => super::source::parent_is_trusted(trust, &path),
+                error => Err(error),
+            })
+            .unwrap_or_else(|error| {
+                report.error(Found::at(&entry.at, error.to_string()).maybe_hint(error.hint()));
+            });
+            Some(AuditSink::File(path))
+        }
+        text => {
+            let near = nearest(text, &["stderr", "journal"]).map(|near| format!("did you mean \"{near}\"?"));
+            let found = Found::at(&entry.at, "`to` takes \"stderr\", \"journal\" or the path of a file");
+            report.error(
+                found.hint("a path has a `/`: \"./audit.log\" lies beside this file").maybe_hint(near),
+            );
+            None
+        }
+    }
+}
+
+fn on_failure(entry: &Entry<'_>, report: &mut Report) -> Option<OnFailure> {
+    match entry.text(report)? {
+        "deny" => Some(OnFailure::Deny),
+        "serve" => Some(OnFailure::Serve),
+        text => {
+            let near = nearest(text, &["deny", "serve"]).map(|near| format!("did you mean \"{near}\"?"));
+            report.error(Found::at(&entry.at, "`on_failure` takes \"deny\" or \"serve\"").maybe_hint(near));
+            None
+        }
+    }
+}
+
+fn limits(merged: &Merged<'_>, report: &mut Report) -> Limits {
+    let mut read = Reader { merged, report };
+    let limits = Limits {
+        cache_max: read.size("cache_max", DEFAULT.cache_max),
+        size_max: read.size("size_max", DEFAULT.size_max),
+        deadline: read.duration("deadline", DEFAULT.deadline),
+        stat_wait: read.duration("stat_wait", DEFAULT.stat_wait),
+        fresh_for: read.duration("fresh_for", DEFAULT.fresh_for),
+    };
+    if limits.size_max > limits.cache_max {
+        let message = "`size_max` is larger than `cache_max`: such a file could not be held";
+        read.refuse(&["size_max", "cache_max"], message);
+    }
+    if limits.deadline.is_zero() {
+        read.refuse(&["deadline"], "a `deadline` of nothing fails every read");
+    }
+    if limits.stat_wait > limits.deadline {
+        read.refuse(&["stat_wait", "deadline"], "`stat_wait` is longer than `deadline`");
+    }
+    limits
+}
+
+struct Reader<'r, 's> {
+    merged: &'r Merged<'s>,
+    report: &'r mut Report,
+}
+
+impl Reader<'_, '_> {
+    fn size(&mut self, key: &str, default: u64) -> u64 {
+        let Some(entry) = self.merged.values.get(&format!("limits.{key}")) else { return default };
+        match units::size(entry.value) {
+            Ok(0) => {
+                self.report.error(Found::at(&entry.at, format!("`{key}` cannot be 0")));
+                default
+            }
+            Ok(size) => size,
+            Err(hint) => {
+                self.report.error(Found::at(&entry.at, format!("`{key}` takes a size")).hint(hint));
+                default
+            }
+        }
+    }
+
+    fn duration(&mut self, key: &str, default: Duration) -> Duration {
+        let Some(entry) = self.merged.values.get(&format!("limits.{key}")) else { return default };
+        units::duration(entry.value).unwrap_or_else(|hint| {
+            self.report.error(Found::at(&entry.at, format!("`{key}` takes a duration")).hint(hint));
+            default
+        })
+    }
+
+    /// Reports at the first of `keys` that is written.
+    fn refuse(&mut self, keys: &[&str], message: &str) {
+        let written = keys.iter().find_map(|key| self.merged.values.get(&format!("limits.{key}")));
+        if let Some(entry) = written {
+            self.report.error(Found::at(&entry.at, message));
+        }
+    }
+}

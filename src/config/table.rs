@@ -1,0 +1,136 @@
+//! Tables and values with their places.
+
+use serde::Deserialize as _;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::report::{At, Found, Report};
+
+/// One `key = value`, or one `[table]`.
+#[derive(Clone)]
+pub(super) struct Entry<'s> {
+    /// The key.
+    pub(super) key: &'s str,
+    /// Where the key stands.
+    pub(super) key_at: At,
+    /// The value.
+    pub(super) value: &'s DeValue<'s>,
+    /// Where the value stands; for a `[table]`, where its header stands.
+    pub(super) at: At,
+}
+
+/// The entries of a table in the order in which they are written.
+pub(super) fn entries<'s>(source: usize, table: &'s DeTable<'s>) -> Vec<Entry<'s>> {
+    let entry = |(key, value): (&'s Spanned<_>, &'s Spanned<DeValue<'s>>)| Entry {
+        key: AsRef::<str>::as_ref(key.get_ref()),
+        key_at: At { source, span: key.span() },
+        value: value.get_ref(),
+        at: At { source, span: value.span() },
+    };
+    let mut entries: Vec<_> = table.iter().map(entry).collect();
+    entries.sort_by_key(|entry| entry.key_at.span.start);
+    entries
+}
+
+/// The entry of that name.
+pub(super) fn find<'e, 's>(entries: &'e [Entry<'s>], key: &str) -> Option<&'e Entry<'s>> {
+    entries.iter().find(|entry| entry.key == key)
+}
+
+impl<'s> Entry<'s> {
+    /// The text, or a report that it is none.
+    pub(super) fn text(&self, report: &mut Report) -> Option<&'s str> {
+        let text = self.value.as_str();
+        if text.is_none() {
+            report.error(self.wrong_type("a string"));
+        }
+        text
+    }
+
+    /// The entries of the table, or a report that it is none.
+    pub(super) fn table(&self, report: &mut Report) -> Option<Vec<Entry<'s>>> {
+        let table = self.value.as_table();
+        if table.is_none() {
+            report.error(self.wrong_type("a table"));
+        }
+        table.map(|table| entries(self.at.source, table))
+    }
+
+    /// That it should have been something else.
+    pub(super) fn wrong_type(&self, wanted: &str) -> Found {
+        let is = self.value.type_str();
+        Found::at(&self.at, format!("`{}` takes {wanted}, and this is {} {is}", self.key, article(is)))
+    }
+
+    /// The value without places.
+    pub(super) fn plain(&self, report: &mut Report) -> Option<toml::Value> {
+        let value = Spanned::new(self.at.span.clone(), self.value.clone());
+        match toml::Value::deserialize(ValueDeserializer::from(value)) {
+            Ok(value) => Some(value),
+            Err(error) => {
+                let span = error.span().unwrap_or_else(|| self.at.span.clone());
+                report.error(Found::at(&At { source: self.at.source, span }, error.message()));
+                None
+            }
+        }
+    }
+}
+
+/// Reports a key that is not one of `known` in `place`; `hint` says more than the nearest known key.
+pub(super) fn unknown(
+    report: &mut Report,
+    entry: &Entry<'_>,
+    known: &[&str],
+    place: &str,
+    hint: Option<String>,
+) {
+    report.hide(&entry.at);
+    let list = listed(known);
+    let hint = hint.or_else(|| nearest(entry.key, known).map(|near| format!("did you mean `{near}`?")));
+    let message = format!("`{}` is not known in {place}; known are {list}", entry.key);
+    report.error(Found::at(&entry.key_at, message).maybe_hint(hint));
+}
+
+/// The known word that was probably meant.
+pub(super) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let scored = known.iter().map(|known| (strsim::damerau_levenshtein(word, known), *known));
+    let (distance, near) = scored.min_by_key(|(distance, _)| *distance)?;
+    let allowed = near.chars().count().div_ceil(3).min(3);
+    (distance <= allowed).then_some(near)
+}
+
+/// `a`, `b` and `c`.
+pub(super) fn listed(words: &[&str]) -> String {
+    match words {
+        [] => "none".to_owned(),
+        [one] => format!("`{one}`"),
+        [first @ .., last] => {
+            let first: Vec<_> = first.iter().map(|word| format!("`{word}`")).collect();
+            format!("{} and `{last}`", first.join(", "))
+        }
+    }
+}
+
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_finds_the_nearest_word_and_another_word_finds_none() {
+        assert_eq!(nearest("mont", &["mount", "control"]), Some("mount"));
+        assert_eq!(nearest("alow", &["allow", "owner"]), Some("allow"));
+        assert_eq!(nearest("template", &["from", "format", "mode"]), None);
+        assert_eq!(nearest("x", &["exe", "uid"]), None);
+    }
+
+    #[test]
+    fn words_are_listed_as_in_a_sentence() {
+        assert_eq!(listed(&[]), "none");
+        assert_eq!(listed(&["a"]), "`a`");
+        assert_eq!(listed(&["a", "b", "c"]), "`a`, `b` and `c`");
+    }
+}

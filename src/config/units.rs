@@ -1,0 +1,92 @@
+//! Sizes and durations as people write them.
+
+use std::time::Duration;
+
+use toml::de::DeValue;
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+const GIB: u64 = 1 << 30;
+
+/// A size in bytes: a whole number, or a text such as `32MiB`.
+///
+/// # Errors
+/// What to write instead.
+pub(super) fn size(value: &DeValue<'_>) -> Result<u64, String> {
+    let wrong = || "write bytes as a number, or a text such as \"64KiB\", \"32MiB\" or \"1GiB\"".to_owned();
+    if let Some(number) = value.as_integer() {
+        return u64::from_str_radix(number.as_str(), number.radix()).map_err(|_| wrong());
+    }
+    let (number, unit) = value.as_str().and_then(split).ok_or_else(wrong)?;
+    let factor = match unit {
+        "B" => 1,
+        "KiB" => KIB,
+        "MiB" => MIB,
+        "GiB" => GIB,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(factor).ok_or_else(wrong)
+}
+
+/// A duration: a text such as `10s` or `5min`.
+///
+/// # Errors
+/// What to write instead.
+pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
+    let wrong = || "write a text such as \"500ms\", \"10s\", \"5min\" or \"1h\"".to_owned();
+    let (number, unit) = value.as_str().and_then(split).ok_or_else(wrong)?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "min" => 60_000,
+        "h" => 3_600_000,
+        _ => return Err(wrong()),
+    };
+    number.checked_mul(milliseconds).map(Duration::from_millis).ok_or_else(wrong)
+}
+
+fn split(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, unit) = text.split_at_checked(end)?;
+    Some((number.parse().ok()?, unit.trim_start_matches(' ')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> DeValue<'_> {
+        DeValue::String(text.into())
+    }
+
+    fn integer(text: &str) -> DeValue<'_> {
+        DeValue::parse(text).unwrap().into_inner()
+    }
+
+    #[test]
+    fn sizes_take_binary_units_and_plain_numbers() {
+        assert_eq!(size(&text("32MiB")), Ok(32 << 20));
+        assert_eq!(size(&text("1 GiB")), Ok(1 << 30));
+        assert_eq!(size(&text("512B")), Ok(512));
+        assert_eq!(size(&integer("4096")), Ok(4096));
+        assert_eq!(size(&integer("0x1000")), Ok(4096));
+    }
+
+    #[test]
+    fn sizes_that_could_mean_two_things_are_refused() {
+        for value in ["32", "32MB", "32M", "-1MiB", "1.5MiB", "MiB", "", "99999999999GiB"] {
+            assert!(size(&text(value)).is_err(), "{value:?}");
+        }
+        assert!(size(&integer("-1")).is_err());
+    }
+
+    #[test]
+    fn durations_need_a_unit() {
+        assert_eq!(duration(&text("10s")), Ok(Duration::from_secs(10)));
+        assert_eq!(duration(&text("5min")), Ok(Duration::from_secs(300)));
+        assert_eq!(duration(&text("500 ms")), Ok(Duration::from_millis(500)));
+        assert!(duration(&text("10")).is_err());
+        assert!(duration(&text("5m")).is_err());
+        assert!(duration(&integer("10")).is_err());
+    }
+}

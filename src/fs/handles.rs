@@ -1,0 +1,210 @@
+//! Open handles. Each keeps the bytes of the version it was opened with.
+//!
+//! What a successor of this process would need (which version, of which inode) is also written to a table in a memfd.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::{Mutex, RwLock};
+
+use super::Ino;
+use crate::access::Target;
+use crate::failure::Failure;
+use crate::identity::{Identity, ProcessId};
+use crate::render::Content;
+use crate::sys::sharedtable::{RECORD, SharedTable};
+
+/// What the kernel calls a file handle: a slot of the table in the low 16 bits, a counter above.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HandleId(pub u64);
+
+/// An open file.
+pub struct Handle {
+    /// What was opened.
+    pub target: Arc<Target>,
+    /// Its bytes, fixed at open.
+    pub content: Arc<Content>,
+    /// Who opened it.
+    pub opener: Arc<Identity>,
+    /// Who may read as well: decided and recorded once each. The opener is the first.
+    readers: Mutex<Vec<Arc<Identity>>>,
+}
+
+/// Slots of the table, and so files that can be open at once.
+const SLOTS: usize = 1 << SLOT_BITS;
+const SLOT_BITS: u32 = 16;
+/// Readers remembered for one handle. A further one is decided upon again at each read.
+const READERS: usize = 16;
+/// Bytes of a record before the version.
+const HEAD: usize = 40;
+
+/// All open handles.
+pub(super) struct Handles {
+    table: SharedTable,
+    open: RwLock<Open>,
+}
+
+struct Open {
+    by_id: HashMap<HandleId, (Ino, Arc<Handle>)>,
+    by_ino: HashMap<Ino, Vec<HandleId>>,
+    free: Vec<u16>,
+    next: u64,
+}
+
+impl Handle {
+    pub(super) fn new(target: Arc<Target>, content: Arc<Content>, opener: Arc<Identity>) -> Self {
+        let readers = Mutex::new(vec![Arc::clone(&opener)]);
+        Self { target, content, opener, readers }
+    }
+
+    /// Whether `who` opened it or was let in before.
+    pub(super) fn knows(&self, who: &Arc<Identity>) -> bool {
+        Arc::ptr_eq(who, &self.opener) || self.readers.lock().contains(who)
+    }
+
+    pub(super) fn remember(&self, who: Arc<Identity>) {
+        let mut readers = self.readers.lock();
+        if readers.len() < READERS {
+            readers.push(who);
+        }
+    }
+}
+
+impl Handles {
+    pub(super) fn new() -> std::io::Result<Self> {
+        Ok(Self::over(SharedTable::new("hushfs-handles", SLOTS)?))
+    }
+
+    /// Over a table that an earlier process may have written to: its slots are not given out again.
+    fn over(table: SharedTable) -> Self {
+        let (mut free, mut next) = (Vec::new(), 1);
+        for slot in (0..u16::MAX).rev() {
+            let (id, ..) = decode(&table.read(usize::from(slot)));
+            if id == 0 {
+                free.push(slot);
+            } else {
+                next = next.max((id >> SLOT_BITS) + 1);
+            }
+        }
+        Self { table, open: RwLock::new(Open { by_id: HashMap::new(), by_ino: HashMap::new(), free, next }) }
+    }
+
+    pub(super) fn keep(&self, ino: Ino, handle: Handle) -> Result<HandleId, Failure> {
+        let mut open = self.open.write();
+        let slot = open.free.pop().ok_or(Failure::TooManyHandles)?;
+        let id = HandleId(open.next << SLOT_BITS | u64::from(slot));
+        open.next += 1;
+        self.table.write(usize::from(slot), &encode(id, ino, &handle));
+        open.insert(id, ino, handle);
+        Ok(id)
+    }
+
+    /// Takes up a handle that an earlier process gave.
+    pub(super) fn readopt(&self, id: HandleId, ino: Ino, handle: Handle) {
+        let mut open = self.open.write();
+        if !open.by_id.contains_key(&id) {
+            open.insert(id, ino, handle);
+        }
+    }
+
+    pub(super) fn find(&self, id: HandleId) -> Option<Arc<Handle>> {
+        self.open.read().by_id.get(&id).map(|(_, handle)| Arc::clone(handle))
+    }
+
+    /// The version that an earlier process opened as `id`, if it was a handle of this inode.
+    pub(super) fn left_behind(&self, id: HandleId, ino: Ino) -> Option<String> {
+        let (of, of_ino, version) = decode(&self.table.read(usize::from(id.slot())));
+        (of == id.0 && of_ino == ino.0).then_some(version)?
+    }
+
+    pub(super) fn release(&self, id: HandleId) {
+        let mut open = self.open.write();
+        let known = open.remove(id);
+        let (of, ..) = decode(&self.table.read(usize::from(id.slot())));
+        if known || of == id.0 {
+            self.table.write(usize::from(id.slot()), &[0; RECORD]);
+            open.free.push(id.slot());
+        }
+    }
+
+    /// Whether anybody has the inode open.
+    pub(super) fn any(&self, ino: Ino) -> bool {
+        self.open.read().by_ino.contains_key(&ino)
+    }
+
+    /// The size of the newest handle that a process opened on the inode.
+    pub(super) fn newest_of(&self, ino: Ino, process: ProcessId) -> Option<u64> {
+        self.sizes(ino, |handle| handle.opener.process == process).pop()
+    }
+
+    /// The sizes of all handles on the inode, oldest first.
+    pub(super) fn all_sizes(&self, ino: Ino) -> Vec<u64> {
+        self.sizes(ino, |_| true)
+    }
+
+    /// The largest size that is open.
+    pub(super) fn largest(&self, ino: Ino) -> Option<u64> {
+        if !self.any(ino) {
+            return None;
+        }
+        self.all_sizes(ino).into_iter().max()
+    }
+
+    fn sizes(&self, ino: Ino, of: impl Fn(&Handle) -> bool) -> Vec<u64> {
+        let open = self.open.read();
+        let ids = open.by_ino.get(&ino).map_or(&[][..], Vec::as_slice);
+        let handles = ids.iter().filter_map(|id| open.by_id.get(id));
+        handles.filter(|(_, handle)| of(handle)).map(|(_, handle)| handle.content.size()).collect()
+    }
+}
+
+impl Open {
+    fn insert(&mut self, id: HandleId, ino: Ino, handle: Handle) {
+        self.by_id.insert(id, (ino, Arc::new(handle)));
+        self.by_ino.entry(ino).or_default().push(id);
+    }
+
+    fn remove(&mut self, id: HandleId) -> bool {
+        let Some((ino, _)) = self.by_id.remove(&id) else { return false };
+        if let Some(ids) = self.by_ino.get_mut(&ino) {
+            ids.retain(|other| *other != id);
+            if ids.is_empty() {
+                self.by_ino.remove(&ino);
+            }
+        }
+        true
+    }
+}
+
+impl HandleId {
+    fn slot(self) -> u16 {
+        (self.0 & u64::from(u16::MAX)) as u16
+    }
+}
+
+/// A record: id, inode, start and pid of the opener, its uid, length of the version, version.
+fn encode(id: HandleId, ino: Ino, handle: &Handle) -> [u8; RECORD] {
+    let mut record = [0; RECORD];
+    let opener = &handle.opener;
+    let version = handle.content.secret().version.as_bytes();
+    // A version too long for the record cannot be asked for again; its length says so.
+    let len = u64::try_from(version.len()).unwrap_or(u64::MAX);
+    let head = [id.0, ino.0, opener.process.start, u64::from(opener.process.pid.0) << 32 | u64::from(opener.uid), len];
+    for (place, number) in record.chunks_exact_mut(8).zip(head) {
+        place.copy_from_slice(&number.to_le_bytes());
+    }
+    if let Some(place) = record.get_mut(HEAD..HEAD + version.len()) {
+        place.copy_from_slice(version);
+    }
+    record
+}
+
+/// Id, inode and version of a record; id 0 for an empty one.
+fn decode(record: &[u8; RECORD]) -> (u64, u64, Option<String>) {
+    let number = |at: usize| {
+        record.get(at..at + 8).and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes)
+    };
+    let len = usize::try_from(number(HEAD - 8)).unwrap_or(usize::MAX);
+    let version = HEAD.checked_add(len).and_then(|end| record.get(HEAD..end)).map(<[u8]>::to_vec);
+    (number(0), number(8), version.and_then(|version| String::from_utf8(version).ok()))
+}

@@ -1,0 +1,22 @@
+//! The size that a holder of the file must see.
+//!
+//! A FUSE fstat carries no handle (measured on Linux 6.18), so it looks like a stat. A process that opened an older, longer
+//! version and is told the present size would read it cut short: node's `readFileSync` does, silently.
+
+use super::{Handles, Ino};
+use crate::identity::{Attestor, Caller};
+
+/// The size of the handle that the caller's process holds on the file: the newest it opened, else of one it inherited or
+/// was passed. `None` where it holds none.
+pub(super) fn of_holder(handles: &Handles, attestor: &Attestor, caller: Caller, ino: Ino) -> Option<u64> {
+    if !handles.any(ino) {
+        return None;
+    }
+    let process = attestor.process(caller)?;
+    if let Some(size) = handles.newest_of(ino, process) {
+        return Some(size);
+    }
+    let newest = *handles.all_sizes(ino).last()?;
+    // Somebody else opened it. Only the descriptors of the caller tell whether it has one too.
+    attestor.holds_inode(caller, ino.0).then_some(newest)
+}

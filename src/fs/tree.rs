@@ -1,0 +1,199 @@
+//! The inode tree: built whole from a configuration, replaced whole by a reload.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use crate::access::Target;
+use crate::config::checked::{Config, File, Scope};
+use crate::failure::Failure;
+use crate::render::Content;
+
+/// An inode number. It follows from the path, so that it is the same after a reload and in a successor of this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Ino(pub u64);
+
+impl Ino {
+    /// The root of the mount, by the protocol.
+    pub const ROOT: Self = Self(1);
+}
+
+/// All inodes.
+pub struct Tree {
+    nodes: HashMap<Ino, Node>,
+}
+
+/// An inode.
+pub enum Node {
+    /// A directory.
+    Dir(Dir),
+    /// A file.
+    File(FileNode),
+}
+
+/// A directory.
+pub struct Dir {
+    pub(super) parent: Ino,
+    pub(super) children: BTreeMap<String, Ino>,
+    pub(super) mode: u16,
+    pub(super) uid: u32,
+    pub(super) gid: u32,
+    pub(super) since: SystemTime,
+}
+
+/// A file.
+pub struct FileNode {
+    pub(super) target: Arc<Target>,
+    pub(super) shown: Arc<Shown>,
+    pub(super) since: SystemTime,
+}
+
+/// What was last shown of a file: reported where the present size is not known. Kept over reloads.
+#[derive(Default)]
+pub(super) struct Shown {
+    size: AtomicU64,
+    mtime: AtomicU64,
+}
+
+/// A name that the kernel should forget, or an inode whose attributes changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Renamed {
+    /// The name went, or is something else now.
+    Entry {
+        /// Where it was.
+        parent: Ino,
+        /// What it was.
+        name: String,
+    },
+    /// Owner, group or mode changed.
+    Inode(Ino),
+}
+
+impl Node {
+    /// The inode of a name in this directory.
+    pub(super) fn child(&self, name: &OsStr) -> Result<Ino, Failure> {
+        match self {
+            Self::Dir(dir) => name.to_str().and_then(|name| dir.children.get(name)).copied().ok_or(Failure::NoSuchName),
+            Self::File(_) => Err(Failure::NotDirectory),
+        }
+    }
+
+    fn looks(&self) -> (u16, u32, u32) {
+        match self {
+            Self::Dir(dir) => (dir.mode, dir.uid, dir.gid),
+            Self::File(file) => (file.target.file.mode, file.target.scope.uid, file.target.scope.gid),
+        }
+    }
+}
+
+impl Shown {
+    pub(super) fn remember(&self, content: &Content) {
+        self.size.store(content.size(), Ordering::Relaxed);
+        let since = content.secret().created.duration_since(UNIX_EPOCH).unwrap_or_default();
+        self.mtime.store(u64::try_from(since.as_micros()).unwrap_or(0), Ordering::Relaxed);
+    }
+
+    pub(super) fn size(&self) -> u64 {
+        self.size.load(Ordering::Relaxed)
+    }
+
+    /// In microseconds since 1970, if a version was shown.
+    pub(super) fn mtime(&self) -> Option<u64> {
+        Some(self.mtime.load(Ordering::Relaxed)).filter(|micros| *micros > 0)
+    }
+}
+
+impl Tree {
+    /// The tree of `config`. What `old` knows of files with the same path is kept.
+    pub(super) fn build(config: &Config, old: Option<&Self>) -> Self {
+        let since = SystemTime::now();
+        let mut tree = Self { nodes: HashMap::new() };
+        let root = rustix::process::geteuid().as_raw();
+        let mut top = Dir {
+            parent: Ino::ROOT,
+            children: BTreeMap::new(),
+            mode: 0o555,
+            uid: root,
+            gid: rustix::process::getegid().as_raw(),
+            since,
+        };
+        for scope in &config.scopes {
+            let ino = tree.add_scope(scope, old, since);
+            top.children.insert(scope.name.clone(), ino);
+        }
+        tree.nodes.insert(Ino::ROOT, Node::Dir(top));
+        tree
+    }
+
+    /// The inode of that number.
+    pub fn node(&self, ino: Ino) -> Option<&Node> {
+        self.nodes.get(&ino)
+    }
+
+    /// What the kernel may remember of `old` that is no longer so.
+    pub(super) fn changes_since(&self, old: &Self) -> Vec<Renamed> {
+        let mut changes = Vec::new();
+        for (ino, node) in &old.nodes {
+            if let Node::Dir(dir) = node {
+                let still = |name: &str| match self.nodes.get(ino) {
+                    Some(Node::Dir(now)) => now.children.get(name) == dir.children.get(name),
+                    _ => false,
+                };
+                let gone = dir.children.keys().filter(|name| !still(name));
+                changes.extend(gone.map(|name| Renamed::Entry { parent: *ino, name: name.clone() }));
+            }
+            if self.nodes.get(ino).is_some_and(|now| now.looks() != node.looks()) {
+                changes.push(Renamed::Inode(*ino));
+            }
+        }
+        changes
+    }
+
+    fn add_scope(&mut self, scope: &Arc<Scope>, old: Option<&Self>, since: SystemTime) -> Ino {
+        let ino = self.free_ino(&scope.name);
+        let mut dir = Dir {
+            parent: Ino::ROOT,
+            children: BTreeMap::new(),
+            mode: scope.dir_mode,
+            uid: scope.uid,
+            gid: scope.gid,
+            since,
+        };
+        // Taken first, so that no file of the scope gets the same number.
+        self.nodes.insert(ino, Node::Dir(Dir { children: BTreeMap::new(), ..dir }));
+        for file in &scope.files {
+            dir.children.insert(file.name.clone(), self.add_file(scope, file, old, since));
+        }
+        self.nodes.insert(ino, Node::Dir(dir));
+        ino
+    }
+
+    fn add_file(&mut self, scope: &Arc<Scope>, file: &Arc<File>, old: Option<&Self>, since: SystemTime) -> Ino {
+        let path = format!("{}/{}", scope.name, file.name);
+        let ino = self.free_ino(&path);
+        let before = match old.and_then(|old| old.node(ino)) {
+            Some(Node::File(before)) if before.target.path == path => Some((Arc::clone(&before.shown), before.since)),
+            _ => None,
+        };
+        let (shown, since) = before.unwrap_or_else(|| (Arc::default(), since));
+        let target =
+            Arc::new(Target { scope: Arc::clone(scope), file: Arc::clone(file), path, whole: file.from.whole() });
+        self.nodes.insert(ino, Node::File(FileNode { target, shown, since }));
+        ino
+    }
+
+    /// FNV-1a over the path: stable over releases, unlike the hasher of the standard library. The next free number where
+    /// two paths meet, which the order of names makes the same each time.
+    fn free_ino(&self, path: &str) -> Ino {
+        let hash = path.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+        let mut ino = Ino(hash);
+        while ino.0 <= Ino::ROOT.0 || self.nodes.contains_key(&ino) {
+            ino.0 = ino.0.wrapping_add(1);
+        }
+        ino
+    }
+}

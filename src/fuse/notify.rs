@@ -1,0 +1,36 @@
+//! Tells the kernel what to forget, from a thread of its own: a notification may wait for a directory that is being read.
+
+use std::sync::mpsc;
+
+use fuser::{INodeNo, Notifier};
+
+use crate::fs::Renamed;
+
+/// The queue to that thread.
+pub struct Notifications(mpsc::Sender<Vec<Renamed>>);
+
+impl Notifications {
+    pub(super) fn start(notifier: Notifier) -> std::io::Result<Self> {
+        let (queue, inbox) = mpsc::channel::<Vec<Renamed>>();
+        std::thread::Builder::new().name("notify".into()).spawn(move || {
+            for change in inbox.into_iter().flatten() {
+                let told = match &change {
+                    Renamed::Entry { parent, name } => notifier.inval_entry(INodeNo(parent.0), name.as_ref()),
+                    Renamed::Inode(ino) => notifier.inval_inode(INodeNo(ino.0), 0, 0),
+                };
+                // ENOENT: the kernel did not remember it.
+                if let Err(error) = told
+                    && error.raw_os_error() != Some(libc::ENOENT)
+                {
+                    tracing::debug!(%error, "the kernel was not told of a change");
+                }
+            }
+        })?;
+        Ok(Self(queue))
+    }
+
+    /// Has the kernel forget these.
+    pub fn send(&self, changes: Vec<Renamed>) {
+        let _ = self.0.send(changes);
+    }
+}

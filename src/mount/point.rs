@@ -1,0 +1,158 @@
+//! The place: claimed by a lock, cleared of a dead mount of ours, never of anybody else's.
+
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+
+use super::{MountError, root, user};
+
+/// The file system type that our mounts show in /proc/mounts.
+const OURS: &str = "fuse.hushfs";
+
+/// Claims the mount point: its true path, and the lock that says it is served.
+pub(super) fn claim(at: &Path) -> Result<(PathBuf, File), MountError> {
+    let (Some(parent), Some(name)) = (at.parent(), at.file_name()) else {
+        return Err(MountError::new("`mount` cannot be the root directory", "for example mount = \"/run/hushfs\""));
+    };
+    // The parent only: the point itself may be a dead mount, which answers nothing.
+    let parent = parent.canonicalize().map_err(|e| MountError::io("cannot find", parent, &e))?;
+    let point = parent.join(name);
+    let lock = lock(&point)?;
+    clear(&point)?;
+    match std::fs::DirBuilder::new().mode(0o755).create(&point) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => must_be_empty(&point)?,
+        Err(error) => return Err(MountError::io("cannot create", &point, &error)),
+    }
+    Ok((point, lock))
+}
+
+fn lock(point: &Path) -> Result<File, MountError> {
+    let mut path = point.as_os_str().to_owned();
+    path.push(".lock");
+    let path = PathBuf::from(path);
+    let file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        .open(&path)
+        .map_err(|error| MountError::io("cannot open the lock", &path, &error))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(MountError::new(
+            format!("`{}` is served by another hushfs", point.display()),
+            "stop that one, or choose another `mount`",
+        )),
+        Err(error) => Err(MountError::io("cannot lock", &path, &error.into())),
+    }
+}
+
+/// Takes away what a daemon that died left mounted here. The lock is ours, so nobody serves it.
+fn clear(point: &Path) -> Result<(), MountError> {
+    // One over the other is possible; more than a few is somebody's mistake to look at.
+    for _ in 0..8 {
+        let Some(kind) = mounted(point).map_err(|e| MountError::io("cannot read mounts for", point, &e))? else {
+            return Ok(());
+        };
+        if kind != OURS {
+            return Err(MountError::new(
+                format!("`{}` is a mount point of something else ({kind})", point.display()),
+                format!("choose another `mount`, or `umount {}` if it is yours to take away", point.display()),
+            ));
+        }
+        tracing::warn!(mount = %point.display(), "taking away the dead mount of a hushfs that ended without unmounting");
+        let undone = if rustix::process::geteuid().is_root() { root::unmount(point) } else { user::unmount(point) };
+        undone.map_err(|error| {
+            MountError::new(
+                format!("`{}` holds a dead mount that cannot be taken away: {error}", point.display()),
+                format!("as root: umount -l {}", point.display()),
+            )
+        })?;
+    }
+    Err(MountError::new(format!("`{}` is mounted over many times", point.display()), "see /proc/mounts"))
+}
+
+/// The type of what is mounted at `point`, from /proc/self/mountinfo: asking the mount itself could wait forever.
+fn mounted(point: &Path) -> io::Result<Option<String>> {
+    let info = std::fs::read("/proc/self/mountinfo")?;
+    let mut found = None;
+    for line in info.split(|byte| *byte == b'\n') {
+        let mut fields = line.split(|byte| *byte == b' ');
+        let Some(place) = fields.nth(4) else { continue };
+        if unescape(place) == point.as_os_str().as_bytes() {
+            let kind = fields.skip_while(|field| *field != b"-").nth(1).unwrap_or_default();
+            found = Some(OsStr::from_bytes(kind).to_string_lossy().into_owned());
+        }
+    }
+    Ok(found)
+}
+
+/// Spaces and the like are written as `\040` there.
+fn unescape(field: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(field.len());
+    let mut rest = field;
+    while let Some((first, after)) = rest.split_first() {
+        let code = after.get(..3).filter(|_| *first == b'\\').and_then(|octal| std::str::from_utf8(octal).ok());
+        match code.and_then(|octal| u8::from_str_radix(octal, 8).ok()) {
+            Some(byte) => {
+                plain.push(byte);
+                rest = after.get(3..).unwrap_or_default();
+            }
+            None => {
+                plain.push(*first);
+                rest = after;
+            }
+        }
+    }
+    plain
+}
+
+fn must_be_empty(point: &Path) -> Result<(), MountError> {
+    let mut entries = std::fs::read_dir(point).map_err(|error| MountError::io("cannot use", point, &error))?;
+    if entries.next().is_some() {
+        return Err(MountError::new(
+            format!("`{}` is not empty, and a mount would hide what is in it", point.display()),
+            "choose an empty directory, or one that does not exist yet, for `mount`",
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn escapes_of_mountinfo_are_undone() {
+        assert_eq!(unescape(br"/run/a\040b\134c"), b"/run/a b\\c");
+        assert_eq!(unescape(br"/run/a\04"), br"/run/a\04");
+    }
+
+    #[test]
+    fn what_is_mounted_is_found_without_asking_it() {
+        assert_eq!(mounted(Path::new("/proc")).unwrap().as_deref(), Some("proc"));
+        assert_eq!(mounted(Path::new("/proc/self")).unwrap(), None);
+    }
+
+    #[test]
+    fn a_place_that_holds_something_or_is_served_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let full = dir.path().join("full");
+        std::fs::create_dir(&full).unwrap();
+        std::fs::write(full.join("x"), "").unwrap();
+        assert!(claim(&full).unwrap_err().to_string().contains("not empty"));
+        let point = dir.path().join("new");
+        let (_, lock) = claim(&point).unwrap();
+        assert!(claim(&point).unwrap_err().to_string().contains("another hushfs"));
+        drop(lock);
+        assert!(claim(&point).is_ok());
+        assert!(claim(Path::new("/proc")).unwrap_err().to_string().contains("proc"));
+    }
+}

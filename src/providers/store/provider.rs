@@ -1,0 +1,69 @@
+//! Fetches from the store: decrypts when the file changed, answers from memory when it did not.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use age::secrecy::SecretString;
+use parking_lot::Mutex;
+
+use super::snapshot::Snapshot;
+use super::{Fetched, Provider, ProviderError, Site, StoreError, file, passphrase_from};
+use crate::reference::Reference;
+
+/// The opened provider. Nothing is read before the first fetch: a host whose store is missing still mounts.
+pub(super) struct Store {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    site: Site,
+    passphrase: Option<PathBuf>,
+    /// Held while the file is decrypted, so that many fetches decrypt it once.
+    snapshot: Mutex<Option<Snapshot>>,
+}
+
+impl Store {
+    /// A store at `site`, with the file that holds the passphrase of its key if it has one.
+    pub(super) fn new(site: Site, passphrase: Option<PathBuf>) -> Self {
+        Self { inner: Arc::new(Inner { site, passphrase, snapshot: Mutex::new(None) }) }
+    }
+}
+
+#[async_trait::async_trait]
+impl Provider for Store {
+    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+        let inner = Arc::clone(&self.inner);
+        let (name, version) = (reference.path().to_owned(), reference.version().map(str::to_owned));
+        let fetched = tokio::task::spawn_blocking(move || inner.fetch(&name, version.as_deref())).await;
+        match fetched {
+            Ok(fetched) => fetched.map_err(ProviderError::from),
+            Err(_) => Err(ProviderError::Unavailable("the fetch from the store was cancelled".to_owned())),
+        }
+    }
+}
+
+impl Inner {
+    fn fetch(&self, name: &str, version: Option<&str>) -> Result<Fetched, StoreError> {
+        let mut snapshot = self.snapshot.lock();
+        let now = file::stamp_at(&self.site.path).ok();
+        if let (Some(kept), Some(now)) = (snapshot.as_ref(), &now)
+            && kept.is_of(now)
+        {
+            return kept.value(name, version);
+        }
+        // What an older file held is not an answer any more, even if the new one cannot be opened.
+        *snapshot = None;
+        let (document, stamp) = self.site.read(&|| self.passphrase())?;
+        let fresh = Snapshot::new(&document, stamp)?;
+        let value = fresh.value(name, version);
+        *snapshot = Some(fresh);
+        value
+    }
+
+    fn passphrase(&self) -> Result<SecretString, StoreError> {
+        match &self.passphrase {
+            Some(path) => passphrase_from(path),
+            None => Err(StoreError::NoPassphrase(self.site.key.clone())),
+        }
+    }
+}
