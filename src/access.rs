@@ -127,7 +127,11 @@ impl Access {
     ///
     /// # Errors
     /// A denial.
-    pub fn known(&self, caller: Caller, target: &Target) -> Result<Option<(Arc<Secret>, Freshness)>, Failure> {
+    pub fn known(
+        &self,
+        caller: Caller,
+        target: &Target,
+    ) -> Result<Option<(Arc<Secret>, Freshness)>, Failure> {
         self.decide(caller, target, Purpose::Stat).map_err(|(failure, _)| failure)?;
         Ok(self.resolver.known(&target.whole))
     }
@@ -143,7 +147,9 @@ impl Access {
     ) -> Answer<Opened> {
         let (who, grant) = match self.decide(caller, target, purpose) {
             Ok(decided) => decided,
-            Err((failure, who)) => return Answer::Now(Err(attempt.failed(&self.audit, who.as_deref(), failure))),
+            Err((failure, who)) => {
+                return Answer::Now(Err(attempt.failed(&self.audit, who.as_deref(), failure)));
+            }
         };
         if let Some(secret) = self.resolver.cached(&grant, &target.whole) {
             return Answer::Now(self.finish(attempt, target, who, &grant, secret));
@@ -184,7 +190,13 @@ impl Access {
     }
 
     /// Waits for a fetch: no longer than `limit`, and not for a caller that is being stopped.
-    async fn wait(&self, tid: Tid, limit: Duration, grant: &Grant, whole: &Reference) -> Result<Arc<Secret>, Failure> {
+    async fn wait(
+        &self,
+        tid: Tid,
+        limit: Duration,
+        grant: &Grant,
+        whole: &Reference,
+    ) -> Result<Arc<Secret>, Failure> {
         let mut closing = self.closing.subscribe();
         tokio::select! {
             biased;

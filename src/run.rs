@@ -131,7 +131,8 @@ impl Daemon {
     fn start(config: Config) -> Result<Arc<Self>, RunError> {
         let audit = Audit::start(&config.audit)?;
         let limits = config.limits;
-        let link = Link::start(fetcher_command, &providers(&config)).map_err(system("cannot start the fetcher"))?;
+        let link =
+            Link::start(fetcher_command, &providers(&config)).map_err(system("cannot start the fetcher"))?;
         let resolver = Resolver::new(link, limits.cache_max / 2, limits.fresh_for, limits.deadline);
         let attestor = Attestor::new().map_err(system("cannot read /proc"))?;
         let access = Access::new(attestor, Arc::clone(&resolver), audit.clone(), limits);
@@ -240,7 +241,8 @@ impl Daemon {
         if before == after {
             return;
         }
-        let changed: Vec<String> = before.iter().filter(|one| !after.contains(one)).map(|one| one.name.clone()).collect();
+        let changed: Vec<String> =
+            before.iter().filter(|one| !after.contains(one)).map(|one| one.name.clone()).collect();
         if let Err(error) = self.resolver.link().configure(&after).await {
             tracing::error!(%error, "the fetcher does not take the new providers");
         }
@@ -299,7 +301,8 @@ fn fetcher_command() -> std::process::Command {
 fn warn_of_others(config: &Config) {
     let me = rustix::process::geteuid().as_raw();
     for scope in &config.scopes {
-        let pins = scope.rules.iter().flat_map(|rule| rule.selectors()).filter_map(|selector| selector.pins());
+        let pins =
+            scope.rules.iter().flat_map(|rule| rule.selectors()).filter_map(|selector| selector.pins());
         for pinned in pins {
             if let PinnedId::Uid(uid) = pinned
                 && uid != me

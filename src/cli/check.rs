@@ -41,19 +41,18 @@ pub(crate) fn run(args: Args) -> Outcome {
 /// Shows what is wrong with a configuration; the exit code says that it is the configuration.
 pub(crate) fn refuse(problems: &Problems) -> ExitCode {
     let look = if term::is_fancy() { Look::Terminal } else { Look::Plain };
-    let mut text = config::draw(problems, look, term::width());
-    warn(&mut text, &problems.warnings);
-    let count = problems.problems.len();
-    let _ = write!(text, "{count} {} to mend", if count == 1 { "problem" } else { "problems" });
+    let mut text = config::draw(problems, look);
+    warn(&mut text, &problems.warnings, Stream::Stderr);
+    let _ = write!(text, "{} to mend", counted(problems.problems.len(), "problem"));
     term::note(text);
     ExitCode::from(EXIT_CONFIG)
 }
 
 /// Adds a line for each warning.
-fn warn(text: &mut String, warnings: &[String]) {
+fn warn(text: &mut String, warnings: &[String], stream: Stream) {
     for warning in warnings {
         let word = "warning:";
-        let _ = writeln!(text, "{} {warning}", word.if_supports_color(Stream::Stdout, |word| word.yellow()));
+        let _ = writeln!(text, "{} {warning}", word.if_supports_color(stream, |word| word.yellow()));
     }
 }
 
@@ -77,12 +76,19 @@ fn summary(config: &Config) -> String {
     let _ = writeln!(text, "  audit      {to}");
     let files: usize = config.scopes.iter().map(|scope| scope.files.len()).sum();
     let rules: usize = config.scopes.iter().map(|scope| scope.rules.iter().count()).sum();
-    let _ = writeln!(text, "  contents   {} scopes, {files} files, {rules} rules", config.scopes.len());
+    let scopes = counted(config.scopes.len(), "scope");
+    let (files, rules) = (counted(files, "file"), counted(rules, "rule"));
+    let _ = writeln!(text, "  contents   {scopes}, {files}, {rules}");
     for scope in &config.scopes {
         let _ = write!(text, "\n{}", of_scope(scope));
     }
-    warn(&mut text, &config.warnings);
+    warn(&mut text, &config.warnings, Stream::Stdout);
     text.trim_end().to_owned()
+}
+
+/// A number with its word.
+fn counted(number: usize, word: &str) -> String {
+    format!("{number} {word}{}", if number == 1 { "" } else { "s" })
 }
 
 /// A scope's directory, its files and its rules.
@@ -152,18 +158,17 @@ fn json(loaded: &Result<Config, Problems>) -> String {
 }
 
 fn scope_report(scope: &Scope) -> ScopeReport<'_> {
-    let file = |file: &'_ std::sync::Arc<config::checked::File>| {
-        (file.from.to_string(), format!("{:04o}", file.mode))
-    };
-    let files = scope.files.iter().map(|one| {
-        let (from, mode) = file(one);
-        FileReport { name: &one.name, from, format: format_name(one.format), mode }
+    let files = scope.files.iter().map(|one| FileReport {
+        name: &one.name,
+        from: one.from.to_string(),
+        format: format_name(one.format),
+        mode: octal(one.mode),
     });
     ScopeReport {
         name: &scope.name,
         uid: scope.uid,
         gid: scope.gid,
-        mode: format!("{:04o}", scope.dir_mode),
+        mode: octal(scope.dir_mode),
         files: files.collect(),
         rules: scope.rules.iter().map(selectors).collect(),
     }
@@ -171,15 +176,18 @@ fn scope_report(scope: &Scope) -> ScopeReport<'_> {
 
 /// What a rule demands, and how hard each is to evade.
 fn selectors(rule: &Rule) -> Vec<SelectorReport> {
-    let one = |selector: &Box<dyn identity::Selector>| {
-        let described = selector.describe();
+    let one = |described: String| {
         let kind = described.split(':').next().and_then(identity::selector);
         SelectorReport {
             strength: kind.map(|kind| kind.strength.to_string()).unwrap_or_default(),
             selector: described,
         }
     };
-    rule.selectors().iter().map(one).collect()
+    rule.selectors().iter().map(|selector| one(selector.describe())).collect()
+}
+
+fn octal(mode: u16) -> String {
+    format!("{mode:04o}")
 }
 
 fn format_name(format: Format) -> &'static str {

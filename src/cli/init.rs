@@ -37,8 +37,10 @@ pub(crate) fn run(args: Args) -> Outcome {
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
     let mut file = opened.map_err(|error| match error.kind() {
-        ErrorKind::AlreadyExists => Failure::new(format!("`{}` is there already; it stays as it is", path.display()))
-            .hint("look at it with `hushfs check`, or move it away first"),
+        ErrorKind::AlreadyExists => {
+            Failure::new(format!("`{}` is there already; it stays as it is", path.display()))
+                .hint("look at it with `hushfs check`, or move it away first")
+        }
         _ => Failure::new(format!("`{}` cannot be written: {error}", path.display()))
             .hint("run as root, or name another file: --config FILE"),
     })?;
@@ -56,7 +58,8 @@ fn places() -> Places {
         return Places { mount: "/run/hushfs".into(), store: "/var/lib/hushfs/store.age".into() };
     }
     let directory = |name: &str| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let runtime = directory("XDG_RUNTIME_DIR").unwrap_or_else(|| format!("/run/user/{}", uid.as_raw()).into());
+    let runtime =
+        directory("XDG_RUNTIME_DIR").unwrap_or_else(|| format!("/run/user/{}", uid.as_raw()).into());
     let data = directory("XDG_DATA_HOME").or_else(|| directory("HOME").map(|home| home.join(".local/share")));
     Places { mount: runtime.join("hushfs"), store: data.unwrap_or(runtime).join("hushfs/store.age") }
 }

@@ -38,10 +38,3 @@ pub(crate) fn is_fancy() -> bool {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
     wanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb") && std::io::stderr().is_terminal()
 }
-
-/// The columns of the terminal that errors go to; a fixed number where there is none.
-pub(crate) fn width() -> usize {
-    rustix::termios::tcgetwinsize(std::io::stderr())
-        .map_or(110, |size| usize::from(size.ws_col))
-        .clamp(60, 140)
-}

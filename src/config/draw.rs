@@ -3,7 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents};
+use miette::{
+    Diagnostic, GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents,
+};
 use miette::{SourceCode, SourceSpan, SpanContents};
 
 use super::problems::{Problem, Problems};
@@ -17,17 +19,14 @@ pub enum Look {
     Plain,
 }
 
-/// All problems, one below the other, at most `width` columns wide.
-pub fn draw(problems: &Problems, look: Look, width: usize) -> String {
+/// All problems, one below the other.
+pub fn draw(problems: &Problems, look: Look) -> String {
     let theme = match look {
         Look::Terminal => GraphicalTheme::unicode(),
         Look::Plain => GraphicalTheme::none(),
     };
-    // A word is never broken: the commands in hints are there to be copied.
-    let handler = GraphicalReportHandler::new_themed(theme)
-        .with_context_lines(1)
-        .with_width(width)
-        .with_break_words(false);
+    // Lines are left whole: the commands in hints are there to be copied.
+    let handler = GraphicalReportHandler::new_themed(theme).with_context_lines(1).with_wrap_lines(false);
     let mut out = String::new();
     for problem in &problems.problems {
         let drawn = Drawn { problem, source: source(problems, problem) };

@@ -47,7 +47,10 @@ impl Trust {
     pub(super) fn to_be_made(&self, path: &Path, at: &At, report: &mut Report) {
         let outcome = match self.is_below_mount(path) {
             true => Err(Untrusted::BelowMount(path.to_owned())),
-            false => super::source::parent_is_trusted(self, path),
+            false => match path.parent().map(|parent| self.check(parent, Want::Shared)) {
+                None | Some(Ok(()) | Err(Untrusted::Missing(_))) => Ok(()),
+                Some(Err(error)) => Err(error),
+            },
         };
         self.tell(outcome, at, None, report);
     }

@@ -1,7 +1,7 @@
 //! The configuration: raw -> checked.
 //!
 //! This folder owns reading TOML, reporting every mistake with its place, and handing out what can no longer be wrong.
-//! It opens no provider and mounts nothing. The way of one file: [`source`] reads it, `merge` puts the files together,
+//! It opens no provider and mounts nothing. The way of one file: `source` reads it, `merge` puts the files together,
 //! `settings`, `providers` and `scopes` check their tables, and [`checked`] is what comes out. Each step reports to one
 //! `Report` and goes on, so that all mistakes of all files are shown at once.
 
@@ -16,14 +16,19 @@ mod names;
 mod owners;
 mod problems;
 mod providers;
+mod reach;
 mod report;
 mod rules;
+mod scope_files;
 mod scopes;
 mod settings;
 mod source;
 mod table;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod units;
+mod walk;
 
 pub use checked::Config;
 pub use diff::{Changes, diff};

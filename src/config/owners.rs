@@ -1,8 +1,6 @@
 //! Owner, group and mode: what the kernel itself enforces before any rule is asked.
 
-use std::ffi::CString;
-
-use nix::unistd::{Gid, Group, Uid, User};
+use nix::unistd::{Group, User};
 use toml::de::DeValue;
 
 use super::report::{Found, Report};
@@ -47,25 +45,6 @@ impl Owners {
 /// The mode of a directory whose files have this one: who may read a file may enter.
 pub(super) fn dir_mode(file_mode: u16) -> u16 {
     (file_mode & 0o444) | ((file_mode & 0o444) >> 2)
-}
-
-/// Whether a caller with these ids gets past owner, group and mode. Not decided by the host's database of groups: a
-/// service may be given a group that its user is not in.
-pub(super) fn lets_in(owners: &Owners, mode: u16, uid: Option<u32>, gids: &[u32]) -> bool {
-    match uid {
-        _ if mode & 0o044 != 0 => true,
-        // Root passes by CAP_DAC_READ_SEARCH.
-        Some(uid) => uid == 0 || uid == owners.uid,
-        None => gids.iter().all(|gid| owners.uid == 0 || is_member(owners.uid, *gid)),
-    }
-}
-
-/// Whether the host's database has the user in the group.
-pub(super) fn is_member(uid: u32, gid: u32) -> bool {
-    let Ok(Some(user)) = User::from_uid(Uid::from_raw(uid)) else { return false };
-    let listed = |name: CString| nix::unistd::getgrouplist(&name, user.gid).unwrap_or_default();
-    user.gid.as_raw() == gid
-        || CString::new(user.name.clone()).is_ok_and(|name| listed(name).contains(&Gid::from_raw(gid)))
 }
 
 /// The uid that `owner` names.
@@ -163,8 +142,6 @@ pub(super) fn mode(entry: &Entry<'_>, report: &mut Report) -> Option<u16> {
 mod tests {
     use super::*;
 
-    const ME: Owners = Owners { uid: 1000, gid: 1002, file_mode: 0o440 };
-
     #[test]
     fn one_pinned_uid_becomes_the_owner() {
         let owners = Owners::new(Written::default(), Some(1000));
@@ -187,15 +164,5 @@ mod tests {
         assert_eq!(dir_mode(0o400), 0o500);
         assert_eq!(dir_mode(0o440), 0o550);
         assert_eq!(dir_mode(0o444), 0o555);
-    }
-
-    #[test]
-    fn a_foreign_uid_is_shut_out_where_only_the_owner_may_read() {
-        assert!(!lets_in(&ME, 0o400, Some(1001), &[]));
-        assert!(lets_in(&ME, 0o400, Some(1000), &[]));
-        assert!(lets_in(&ME, 0o400, Some(0), &[]));
-        assert!(lets_in(&ME, 0o440, Some(1001), &[]));
-        assert!(!lets_in(&ME, 0o400, None, &[4_000_000]));
-        assert!(lets_in(&ME, 0o400, None, &[]));
     }
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Problem {
     /// The file it is in.
+    #[serde(serialize_with = "readable")]
     pub file: PathBuf,
     /// The line, from 1; none when it is the file itself.
     pub line: Option<usize>,
@@ -51,6 +52,11 @@ impl fmt::Display for Problem {
         }
         write!(f, " {}", self.message)
     }
+}
+
+/// A path that is no UTF-8 must not keep a program from its answer.
+fn readable<S: serde::Serializer>(path: &Path, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&path.to_string_lossy())
 }
 
 /// One line for each mistake, with its place.

@@ -9,7 +9,7 @@ use super::merge::Merged;
 use super::report::{Found, Report};
 use super::source::Source;
 use super::table::{Entry, nearest};
-use super::trust::{Trust, Untrusted, Want};
+use super::trust::{Trust, Untrusted, Want, quoted};
 use super::units;
 
 /// Used where the file says nothing.
@@ -75,15 +75,14 @@ fn mount(path: &Path, merged: &Merged<'_>, sources: &[Source<'_>], report: &mut 
     mount
 }
 
-/// The mount point as it is written, and as it is named when links on the way to it are followed.
+/// The mount point as it is written, and as it is named when links are followed.
 fn names_of(mount: &Path) -> Vec<PathBuf> {
+    // The mount itself is only asked whether it is a link: it may be our own, and waiting for us.
+    let real = |path: &Path| Some(path.parent()?.canonicalize().ok()?.join(path.file_name()?));
     let mut names = vec![mount.to_owned()];
-    // Only the parent is looked at: the mount itself may be our own, and waiting for us.
-    if let (Some(parent), Some(name)) = (mount.parent(), mount.file_name())
-        && let Ok(parent) = parent.canonicalize()
-    {
-        names.push(parent.join(name));
-    }
+    names.extend(real(mount));
+    let target = mount.read_link().ok().and_then(|target| real(&mount.parent()?.join(target)));
+    names.extend(target);
     names.dedup();
     names
 }
@@ -126,17 +125,13 @@ fn sink(entry: &Entry<'_>, trust: &Trust, sources: &[Source<'_>], report: &mut R
         "journal" => Some(AuditSink::Journal),
         text if text.contains('/') => {
             let path = resolve(text, &entry.at, sources);
-            match trust.is_below_mount(&path) {
-                true => Err(Untrusted::BelowMount(path.clone())),
-                false => trust.check(&path, Want::Private),
+            if let Err(error) = audit_file(trust, &path) {
+                let make = |error: &Untrusted| match error {
+                    Untrusted::Missing(missing) => Some(format!("mkdir -p -m 0700 {}", quoted(missing))),
+                    error => error.hint(),
+                };
+                report.error(Found::at(&entry.at, error.to_string()).maybe_hint(make(&error)));
             }
-            .or_else(|error| match error {
-                Untrusted::Missing(_) => super::source::parent_is_trusted(trust, &path),
-                error => Err(error),
-            })
-            .unwrap_or_else(|error| {
-                report.error(Found::at(&entry.at, error.to_string()).maybe_hint(error.hint()));
-            });
             Some(AuditSink::File(path))
         }
         text => {
@@ -147,6 +142,17 @@ fn sink(entry: &Entry<'_>, trust: &Trust, sources: &[Source<'_>], report: &mut R
             );
             None
         }
+    }
+}
+
+/// An audit file need not exist yet, but its directory must.
+fn audit_file(trust: &Trust, path: &Path) -> Result<(), Untrusted> {
+    if trust.is_below_mount(path) {
+        return Err(Untrusted::BelowMount(path.to_owned()));
+    }
+    match (trust.check(path, Want::Private), path.parent()) {
+        (Err(Untrusted::Missing(_)), Some(parent)) => trust.check(parent, Want::Directory),
+        (checked, _) => checked,
     }
 }
 
@@ -177,8 +183,7 @@ fn limits(merged: &Merged<'_>, report: &mut Report) -> Limits {
     }
     if limits.deadline.is_zero() {
         read.refuse(&["deadline"], "a `deadline` of nothing fails every read");
-    }
-    if limits.stat_wait > limits.deadline {
+    } else if limits.stat_wait > limits.deadline {
         read.refuse(&["stat_wait", "deadline"], "`stat_wait` is longer than `deadline`");
     }
     limits

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::report::{At, Found, Report};
-use super::trust::{Trust, Untrusted, Want};
+use super::trust::{Trust, Untrusted};
 
 /// The longest configuration file, in bytes: far above any real one, far below what hurts.
 const MAX: u64 = 4 << 20;
@@ -127,13 +127,5 @@ fn hide_providers(source: usize, text: &str, report: &mut Report) {
             report.hide(&At { source, span: start.saturating_add(shown)..end });
         }
         start = end;
-    }
-}
-
-/// Whether a directory is trusted, for paths of files that need not exist yet.
-pub(super) fn parent_is_trusted(trust: &Trust, path: &Path) -> Result<(), Untrusted> {
-    match path.parent().map(|parent| trust.check(parent, Want::Directory)) {
-        None | Some(Ok(()) | Err(Untrusted::Missing(_))) => Ok(()),
-        Some(Err(error)) => Err(error),
     }
 }

@@ -1,20 +1,18 @@
 //! Whether a file is one that only root and the daemon's user could have written.
 //!
-//! A path is walked component by component with `openat` and `O_NOFOLLOW`, and what is judged is the descriptor: nothing
-//! can be exchanged between the look and the use. Symbolic links are followed by the walk itself, so that the directories
-//! of their targets are judged too.
+//! What is judged is a descriptor, never a path, so that nothing can be exchanged between the look and the use. The walk
+//! to it is in `walk.rs`.
 
 use std::ffi::OsString;
 use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-/// As many links as the kernel follows (path_resolution(7)).
-const MAX_LINKS: usize = 40;
+use super::walk::{End, Step};
 
 /// Who is trusted and what must not be touched.
 #[derive(Debug, Clone)]
@@ -34,6 +32,8 @@ pub(super) enum Want {
     Public,
     /// A directory that nobody else may write.
     Directory,
+    /// A directory in which nobody else may exchange what is ours: that, or a sticky one such as `/tmp`.
+    Shared,
 }
 
 /// Why a file is not used.
@@ -54,13 +54,13 @@ pub(super) enum Untrusted {
     #[error("`{}` belongs to uid {owner}, who could change what is read here", path.display())]
     Owner { path: PathBuf, owner: u32, us: u32 },
     #[error("`{}` has mode {mode:04o}: others can write to it", path.display())]
-    Writable { path: PathBuf, mode: u32 },
+    Writable { path: PathBuf, mode: u32, want: Want },
     #[error("`{}` has mode {mode:04o}: others can read it", path.display())]
     Readable { path: PathBuf, mode: u32 },
 }
 
 impl Untrusted {
-    fn io(path: &Path, source: impl Into<std::io::Error>) -> Self {
+    pub(super) fn io(path: &Path, source: impl Into<std::io::Error>) -> Self {
         Self::Io { path: path.to_owned(), source: source.into() }
     }
 
@@ -68,8 +68,10 @@ impl Untrusted {
     pub(super) fn hint(&self) -> Option<String> {
         match self {
             Self::Owner { path, us, .. } => Some(format!("chown {us} {}", quoted(path))),
+            Self::Writable { path, mode, want: Want::Private } | Self::Readable { path, mode } => {
+                Some(format!("chmod {:o} {}", mode & 0o700 | 0o400, quoted(path)))
+            }
             Self::Writable { path, .. } => Some(format!("chmod go-w {}", quoted(path))),
-            Self::Readable { path, mode } => Some(format!("chmod {:o} {}", mode & 0o700, quoted(path))),
             Self::BelowMount(_) => {
                 Some("hushfs cannot read what it serves itself; keep the file elsewhere".to_owned())
             }
@@ -80,24 +82,6 @@ impl Untrusted {
             | Self::Loop(_) => None,
         }
     }
-}
-
-/// One step of a walk: a directory, held open.
-struct Step {
-    fd: OwnedFd,
-    path: PathBuf,
-    stat: Stat,
-}
-
-/// Where a walk ended.
-struct End {
-    /// The directory that holds it.
-    parent: OwnedFd,
-    /// Its name there.
-    name: OsString,
-    /// Its path without links.
-    path: PathBuf,
-    stat: Stat,
 }
 
 impl Trust {
@@ -148,8 +132,8 @@ impl Trust {
         let mode = stat.st_mode & 0o7777;
         match (FileType::from_raw_mode(stat.st_mode), want) {
             (FileType::RegularFile, Want::Private | Want::Public)
-            | (FileType::Directory, Want::Directory) => {}
-            (_, Want::Directory) => return Err(Untrusted::NotADirectory(path)),
+            | (FileType::Directory, Want::Directory | Want::Shared) => {}
+            (_, Want::Directory | Want::Shared) => return Err(Untrusted::NotADirectory(path)),
             (_, Want::Private | Want::Public) => return Err(Untrusted::NotAFile(path)),
         }
         if !self.trusts(stat.st_uid) {
@@ -158,18 +142,18 @@ impl Trust {
         if want == Want::Private && mode & 0o077 != 0 {
             return Err(match mode & 0o022 {
                 0 => Untrusted::Readable { path, mode },
-                _ => Untrusted::Writable { path, mode },
+                _ => Untrusted::Writable { path, mode, want },
             });
         }
-        if mode & 0o022 != 0 && !(want == Want::Directory && mode & 0o1000 != 0) {
-            return Err(Untrusted::Writable { path, mode });
+        if mode & 0o022 != 0 && !(want == Want::Shared && mode & 0o1000 != 0) {
+            return Err(Untrusted::Writable { path, mode, want });
         }
         Ok(())
     }
 
     /// Judges a directory on the way to `child`: whoever may write to it may exchange the child, unless it is sticky and
     /// the child belongs to somebody trusted.
-    fn judge_step(&self, step: &Step, child: &Stat) -> Result<(), Untrusted> {
+    pub(super) fn judge_step(&self, step: &Step, child: &Stat) -> Result<(), Untrusted> {
         let path = step.path.clone();
         let mode = step.stat.st_mode & 0o7777;
         if !self.trusts(step.stat.st_uid) {
@@ -177,7 +161,7 @@ impl Trust {
         }
         let kept_by_sticky = mode & 0o1000 != 0 && self.trusts(child.st_uid);
         if mode & 0o022 != 0 && !kept_by_sticky {
-            return Err(Untrusted::Writable { path, mode });
+            return Err(Untrusted::Writable { path, mode, want: Want::Directory });
         }
         Ok(())
     }
@@ -185,84 +169,6 @@ impl Trust {
     fn trusts(&self, uid: u32) -> bool {
         uid == 0 || uid == self.us
     }
-
-    fn walk(&self, path: &Path) -> Result<End, Untrusted> {
-        let mut pending = components(path);
-        let mut steps = vec![root()?];
-        let mut links = 0;
-        while let Some(name) = pending.pop() {
-            if name == ".." {
-                // The root's parent is the root.
-                if steps.len() > 1 {
-                    steps.pop();
-                }
-                continue;
-            }
-            let Some(step) = steps.last() else { break };
-            let at = step.path.join(&name);
-            if self.mounts.contains(&at) {
-                return Err(Untrusted::BelowMount(path.to_owned()));
-            }
-            let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let fd =
-                rustix::fs::openat(&step.fd, &name, flags, Mode::empty()).map_err(|error| match error {
-                    Errno::NOENT => Untrusted::Missing(at.clone()),
-                    error => Untrusted::io(&at, error),
-                })?;
-            let stat = rustix::fs::fstat(&fd).map_err(|error| Untrusted::io(&at, error))?;
-            self.judge_step(step, &stat)?;
-            match FileType::from_raw_mode(stat.st_mode) {
-                FileType::Symlink => {
-                    links += 1;
-                    if links > MAX_LINKS {
-                        return Err(Untrusted::Loop(path.to_owned()));
-                    }
-                    let target = rustix::fs::readlinkat(&fd, "", Vec::new())
-                        .map_err(|error| Untrusted::io(&at, error))?;
-                    let target = PathBuf::from(OsString::from_vec(target.into_bytes()));
-                    if target.is_absolute() {
-                        steps.truncate(1);
-                    }
-                    pending.extend(components(&target));
-                }
-                FileType::Directory => steps.push(Step { fd, path: at, stat }),
-                _ if pending.is_empty() => return end(steps, name, at, stat),
-                _ => return Err(Untrusted::NotADirectory(at)),
-            }
-        }
-        let Some(last) = steps.pop() else { return Err(Untrusted::NotADirectory(path.to_owned())) };
-        let (path, stat) = (last.path.clone(), last.stat);
-        steps.push(last);
-        end(steps, OsString::from("."), path, stat)
-    }
-}
-
-fn end(mut steps: Vec<Step>, name: OsString, path: PathBuf, stat: Stat) -> Result<End, Untrusted> {
-    match steps.pop() {
-        Some(step) => Ok(End { parent: step.fd, name, path, stat }),
-        None => Err(Untrusted::NotADirectory(path)),
-    }
-}
-
-fn root() -> Result<Step, Untrusted> {
-    let path = PathBuf::from("/");
-    let io = |error: Errno| Untrusted::io(Path::new("/"), error);
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let fd = rustix::fs::open(&path, flags, Mode::empty()).map_err(io)?;
-    let stat = rustix::fs::fstat(&fd).map_err(io)?;
-    Ok(Step { fd, path, stat })
-}
-
-/// The components, last first; `.` and the root are none.
-fn components(path: &Path) -> Vec<OsString> {
-    let name = |component: Component<'_>| match component {
-        Component::Normal(name) => Some(name.to_owned()),
-        Component::ParentDir => Some(OsString::from("..")),
-        Component::CurDir | Component::RootDir | Component::Prefix(_) => None,
-    };
-    let mut names: Vec<_> = path.components().filter_map(name).collect();
-    names.reverse();
-    names
 }
 
 /// The path as a shell takes it.
@@ -270,4 +176,81 @@ pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,".contains(c);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, create_dir, set_permissions, write};
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use super::*;
+
+    /// As the daemon of user 4000 would judge.
+    fn trust() -> Trust {
+        Trust { us: 4000, mounts: vec!["/run/hushfs-of-this-test".into()] }
+    }
+
+    fn file(dir: &Path, name: &str, mode: u32) -> PathBuf {
+        let path = dir.join(name);
+        write(&path, "x").unwrap();
+        set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    #[test]
+    fn files_of_root_and_of_the_daemon_are_trusted_and_others_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = file(dir.path(), "f", 0o600);
+        trust().check(&path, Want::Private).unwrap();
+        chown(&path, Some(4000), None).expect("this test needs root");
+        trust().check(&path, Want::Private).unwrap();
+        chown(&path, Some(4001), None).unwrap();
+        let error = trust().check(&path, Want::Private).unwrap_err();
+        assert!(matches!(error, Untrusted::Owner { owner: 4001, .. }), "{error}");
+        assert_eq!(error.hint(), Some(format!("chown 4000 {}", path.display())));
+    }
+
+    #[test]
+    fn a_public_file_may_be_read_and_not_written_by_others() {
+        let dir = tempfile::tempdir().unwrap();
+        trust().check(&file(dir.path(), "a", 0o644), Want::Public).unwrap();
+        let error = trust().check(&file(dir.path(), "b", 0o664), Want::Public).unwrap_err();
+        assert_eq!(error.hint(), Some(format!("chmod go-w {}", dir.path().join("b").display())));
+    }
+
+    #[test]
+    fn a_sticky_directory_keeps_what_belongs_to_the_trusted_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let sticky = dir.path().join("sticky");
+        create_dir(&sticky).unwrap();
+        set_permissions(&sticky, Permissions::from_mode(0o1777)).unwrap();
+        let path = file(&sticky, "f", 0o600);
+        trust().check(&path, Want::Private).unwrap();
+        set_permissions(&sticky, Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(trust().check(&path, Want::Private), Err(Untrusted::Writable { .. })));
+        set_permissions(&sticky, Permissions::from_mode(0o1777)).unwrap();
+        // A link that somebody else laid there could be turned at any time.
+        let link = sticky.join("link");
+        symlink("f", &link).unwrap();
+        trust().check(&link, Want::Private).unwrap();
+        std::os::unix::fs::lchown(&link, Some(4001), None).unwrap();
+        assert!(trust().check(&link, Want::Private).is_err());
+    }
+
+    #[test]
+    fn nothing_below_the_mount_is_opened_however_it_is_reached() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        symlink("/run/hushfs-of-this-test/scope", &link).unwrap();
+        for path in [link.join("f"), dir.path().join("../../run/hushfs-of-this-test/f")] {
+            let error = trust().check(&path, Want::Public).unwrap_err();
+            assert!(matches!(error, Untrusted::BelowMount(_)), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_quoted_for_the_shell_where_it_must_be() {
+        assert_eq!(quoted(Path::new("/etc/hushfs.toml")), "/etc/hushfs.toml");
+        assert_eq!(quoted(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+    }
 }

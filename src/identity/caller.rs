@@ -72,7 +72,10 @@ impl Attestor {
     /// When /proc cannot be read.
     pub fn new() -> std::io::Result<Self> {
         let dir = process::open_dir(Tid(std::process::id()))?;
-        Ok(Self { pins: Mutex::new(LruCache::new(PINS)), user_namespace: process::user_namespace(dir.as_fd())? })
+        Ok(Self {
+            pins: Mutex::new(LruCache::new(PINS)),
+            user_namespace: process::user_namespace(dir.as_fd())?,
+        })
     }
 
     /// Identifies the caller of a request that is not answered yet.
@@ -123,10 +126,13 @@ impl Attestor {
             Some((fd, then)) if pin.status.groups.is_empty() => {
                 pidfd::info(fd.as_fd()).is_ok_and(|now| now == *then)
             }
-            _ => process::status(pin.dir.as_fd()).is_ok_and(|now| {
-                let then = &pin.status;
-                (now.tgid, now.uids, now.gids, &now.groups) == (then.tgid, then.uids, then.gids, &then.groups)
-            }) && process::unit(pin.dir.as_fd()).is_ok_and(|unit| unit == pin.identity.unit),
+            _ => {
+                process::status(pin.dir.as_fd()).is_ok_and(|now| {
+                    let then = &pin.status;
+                    (now.tgid, now.uids, now.gids, &now.groups)
+                        == (then.tgid, then.uids, then.gids, &then.groups)
+                }) && process::unit(pin.dir.as_fd()).is_ok_and(|unit| unit == pin.identity.unit)
+            }
         };
         let exe = pin.identity.exe.as_ref().map(|exe| (exe.dev, exe.ino));
         ids_hold
@@ -219,7 +225,11 @@ mod tests {
         let attestor = Attestor::new().unwrap();
         let root = |tid| Caller { tid: Tid(tid), uid: 0, gid: 0 };
         assert_eq!(attestor.identify(root(0)), Err(Refusal::NoProcess));
-        assert_eq!(attestor.identify(root(2)), Err(Refusal::KernelThread), "pid 2 is kthreadd; run tests as root");
+        assert_eq!(
+            attestor.identify(root(2)),
+            Err(Refusal::KernelThread),
+            "pid 2 is kthreadd; run tests as root"
+        );
         assert_eq!(attestor.identify(root(u32::MAX >> 2)), Err(Refusal::Gone));
     }
 
@@ -251,7 +261,13 @@ mod tests {
 
     #[test]
     fn only_signals_that_arrive_and_matter_stop_a_wait() {
-        let status = |pending, blocked, ignored, caught| Status { pending, blocked, ignored, caught, ..Status::default() };
+        let status = |pending, blocked, ignored, caught| Status {
+            pending,
+            blocked,
+            ignored,
+            caught,
+            ..Status::default()
+        };
         assert!(wants_to_stop(&status(bit(9), 0, 0, 0)));
         assert!(wants_to_stop(&status(bit(2), 0, 0, bit(2))), "a caught SIGINT asks to stop waiting");
         assert!(!wants_to_stop(&status(bit(15), bit(15), 0, 0)), "blocked");

@@ -98,7 +98,11 @@ impl Renderer {
     }
 
     fn sized(&self, content: Content) -> Result<Arc<Content>, RenderError> {
-        if content.size() > self.size_max { Err(RenderError::TooLarge { max: self.size_max }) } else { Ok(Arc::new(content)) }
+        if content.size() > self.size_max {
+            Err(RenderError::TooLarge { max: self.size_max })
+        } else {
+            Ok(Arc::new(content))
+        }
     }
 }
 

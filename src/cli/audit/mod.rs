@@ -125,8 +125,12 @@ impl Args {
 
 /// Where the configuration sends records.
 fn configured_sink(config: &ConfigArg) -> Result<AuditSink, Failure> {
-    Err(Failure::new(format!("cannot tell from {} where the audit log is", config.path().display()))
-        .hint("name it with --file FILE, or use --journal"))
+    let path = config.path();
+    crate::config::load(&path).map(|config| config.audit.to).map_err(|_| {
+        Failure::new(format!("cannot tell from {} where the audit log is", path.display())).hint(
+            "`hushfs check` says what is wrong with it; or name the log with --file FILE, or use --journal",
+        )
+    })
 }
 
 /// An error while reading or printing.

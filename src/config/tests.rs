@@ -1,0 +1,210 @@
+//! What is accepted and what is refused, by text alone.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// Four lines: what a test adds to a scope begins at line 6.
+const BEGIN: &str = "mount = \"/run/hushfs\"\n[provider.local]\nkind = \"store\"\npath = \"STORE\"\n";
+
+/// Stands in for a store: nothing here reads it.
+static STORE: LazyLock<tempfile::NamedTempFile> = LazyLock::new(|| tempfile::NamedTempFile::new().unwrap());
+
+/// Checks a text as if it were the file.
+fn check_text(text: &str) -> Result<Config, Problems> {
+    let path = PathBuf::from("/etc/hushfs/hushfs.toml");
+    let text = text.replace("STORE", &STORE.path().display().to_string());
+    check(&path.clone(), &[Text { path, text }], Report::default())
+}
+
+/// Each problem as `line:column: message` and its hint.
+fn problems(text: &str) -> Vec<(String, String)> {
+    let one = |one: Problem| {
+        let place = format!("{}:{}", one.line.unwrap_or(0), one.column.unwrap_or(0));
+        (format!("{place}: {}", one.message), one.hint.unwrap_or_default())
+    };
+    check_text(text).err().map(|found| found.problems.into_iter().map(one).collect()).unwrap_or_default()
+}
+
+/// The one problem of a scope with these lines.
+fn of_scope(lines: &str) -> (String, String) {
+    let found = problems(&format!("{BEGIN}[scope.s]\n{lines}"));
+    assert_eq!(found.len(), 1, "{lines}: {found:?}");
+    found[0].clone()
+}
+
+fn warnings(lines: &str) -> Vec<String> {
+    let config = check_text(&format!("{BEGIN}[scope.s]\n{lines}"));
+    config.unwrap_or_else(|problems| panic!("{problems}")).warnings
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
+    for (text, key, meant) in [
+        ("mont = 1", "`mont`", "`mount`"),
+        ("deadline = \"1s\"", "`deadline`", "`[limits]`"),
+        ("on_failure = \"deny\"", "`on_failure`", "`[audit]`"),
+        ("[limits]\nchache_max = 1", "`chache_max`", "`cache_max`"),
+        ("[scope.s]\nalow = { uid = 1 }", "`alow`", "`allow`"),
+    ] {
+        let found = problems(text);
+        let hit = found.iter().any(|(message, hint)| message.contains(key) && hint.contains(meant));
+        assert!(hit, "{text}: {found:?}");
+    }
+}
+
+#[test]
+fn what_is_not_offered_yet_is_not_known() {
+    let rule = "allow = { uid = 1 }\n";
+    for (lines, said) in [
+        (format!("{rule}dir.x = {{ from = \"local:x\" }}"), "`dir` is not known in a scope"),
+        (
+            format!("{rule}file.x = {{ from = \"local:x\", template = \"t\" }}"),
+            "`template` is not known in a file",
+        ),
+        ("allow = { unit = \"x.service\" }".to_owned(), "`unit` is not a known selector"),
+        ("allow = { container = {} }".to_owned(), "`container` is not a known selector"),
+    ] {
+        assert!(of_scope(&lines).0.contains(said), "{lines}");
+    }
+}
+
+#[test]
+fn a_scope_that_nobody_could_read_is_refused() {
+    for lines in [
+        "file.x = \"local:x\"",
+        "allow = []",
+        "allow = {}",
+        "allow = [{ uid = 1 }, {}]",
+        "allow = \"anyone\"",
+    ] {
+        assert!(of_scope(lines).1.contains("allow = {"), "{lines}");
+    }
+}
+
+#[test]
+fn what_proves_nothing_is_no_selector_and_the_message_says_why() {
+    for key in ["argv", "comm", "cmdline", "cwd", "env"] {
+        let (message, hint) = of_scope(&format!("allow = {{ uid = 1, {key} = \"x\" }}"));
+        assert!(message.contains("so it proves nothing"), "{message}");
+        assert!(hint.contains("`exe`"), "{hint}");
+    }
+}
+
+#[test]
+fn a_rule_that_can_never_match_is_refused_at_its_place() {
+    for (lines, place) in [
+        ("owner = 1000\nallow = { uid = 1001 }", "7:9"),
+        ("owner = 1000\nallow = [{ uid = 1000 }, { uid = 1001 }]", "7:26"),
+        ("owner = 1000\nallow = { gid = 4000000 }", "7:9"),
+        ("mode = \"0400\"\nallow = [{ uid = 7 }, { uid = 8 }]", "7:10"),
+        ("allow = { uid = 0, user = \"daemon\" }", "6:27"),
+        (
+            "group = 5\nallow = { uid = 7 }\nfile.x = { from = \"local:x\", mode = \"0400\" }\nowner = 6",
+            "8:37",
+        ),
+    ] {
+        let found = problems(&format!("{BEGIN}[scope.s]\n{lines}"));
+        assert!(
+            found.iter().any(|(message, _)| message.starts_with(&format!("{place}: "))),
+            "{lines}: {found:?}"
+        );
+    }
+}
+
+#[test]
+fn owner_group_and_mode_follow_the_rules_where_they_are_not_written() {
+    let modes = |lines: &str| {
+        let config = check_text(&format!("{BEGIN}[scope.s]\n{lines}\nfile.x = \"local:x\"")).unwrap();
+        let scope = &config.scopes[0];
+        (scope.uid, scope.dir_mode, scope.files[0].mode)
+    };
+    let us = rustix::process::geteuid().as_raw();
+    assert_eq!(modes("allow = { uid = 1000 }"), (1000, 0o500, 0o400));
+    assert_eq!(modes("allow = [{ uid = 1000, gid = 5 }, { uid = 1000 }]"), (1000, 0o500, 0o400));
+    assert_eq!(modes("allow = [{ uid = 1000 }, { uid = 1001 }]"), (us, 0o555, 0o444));
+    assert_eq!(modes("allow = [{ uid = 1000 }, { gid = 5 }]"), (us, 0o555, 0o444));
+    assert_eq!(modes("owner = 9\nallow = { uid = 9 }"), (9, 0o500, 0o400));
+    assert_eq!(modes("owner = 9\ngroup = 5\nallow = { gid = 5 }"), (9, 0o550, 0o440));
+    assert_eq!(modes("mode = 0o444\nallow = { uid = 9 }"), (9, 0o555, 0o444));
+}
+
+#[test]
+fn modes_that_do_more_than_read_are_refused() {
+    for mode in ["\"0644\"", "\"0500\"", "\"0446\"", "\"4400\"", "\"0040\"", "\"rw\"", "0o600", "440", "true"]
+    {
+        let (message, _) = of_scope(&format!("mode = {mode}\nallow = {{ uid = 0 }}"));
+        assert!(message.starts_with("6:8: "), "{mode}: {message}");
+    }
+    let (message, _) = of_scope("mode = \"0440\"\nallow = { uid = 0 }");
+    assert!(message.contains("names no `group`"), "{message}");
+}
+
+#[test]
+fn an_interpreter_with_nothing_but_a_uid_is_warned_of() {
+    let lines = |rule: &str| format!("allow = {rule}\nfile.x = \"local:x\"");
+    assert_eq!(warnings(&lines("{ exe = \"/bin/sh\" }")).len(), 1);
+    assert_eq!(warnings(&lines("{ exe = \"/bin/sh\", uid = 5 }")).len(), 1);
+    assert_eq!(warnings(&lines("{ exe = \"/bin/sh\", uid = 5, gid = 5 }")), [""; 0]);
+    assert_eq!(warnings(&lines("{ exe = \"/bin/cat\", uid = 5 }")), [""; 0]);
+}
+
+#[test]
+fn references_are_checked_where_they_stand() {
+    let rule = "allow = { uid = 1 }\n";
+    let (message, hint) = of_scope(&format!("{rule}file.x = \"locl:x\""));
+    assert!(message.starts_with("7:10: there is no provider `locl`; providers are `local`"), "{message}");
+    assert_eq!(hint, "did you mean `local`?");
+    let (message, _) = of_scope(&format!("{rule}file.x = {{ from = \"local:../x\" }}"));
+    assert!(message.starts_with("7:19: not a reference"), "{message}");
+    let (_, hint) = of_scope(&format!("{rule}file.mcp.json = \"local:x\""));
+    assert_eq!(hint, "a name with a dot is quoted: `file.\"mcp.json\"`");
+    assert!(warnings(rule).iter().any(|one| one.contains("no file uses the provider `local`")));
+}
+
+#[test]
+fn names_that_no_directory_can_hold_are_refused() {
+    for name in ["a/b", "..", ""] {
+        let (message, _) = of_scope(&format!("allow = {{ uid = 1 }}\nfile.\"{name}\" = \"local:x\""));
+        assert!(message.starts_with("7:6: file: "), "{message}");
+    }
+}
+
+#[test]
+fn limits_that_contradict_each_other_are_refused() {
+    for (lines, key) in [
+        ("size_max = \"33MiB\"", "`size_max`"),
+        ("cache_max = 0", "`cache_max`"),
+        ("deadline = \"0s\"", "`deadline`"),
+        ("stat_wait = \"11s\"", "`stat_wait`"),
+    ] {
+        let found = problems(&format!("mount = \"/run/hushfs\"\n[limits]\n{lines}"));
+        assert!(found.len() == 1 && found[0].0.contains(key), "{found:?}");
+    }
+}
+
+#[test]
+fn every_mistake_of_the_syntax_is_shown() {
+    let found = problems("mount = /run\n[scope.s]\nowner = root\n");
+    assert_eq!(found.len(), 2, "{found:?}");
+}
+
+proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in ".*") {
+        let _ = check_text(&text).map_err(|problems| draw(&problems, Look::Plain));
+    }
+
+    #[test]
+    fn no_mixture_of_real_parts_makes_it_panic(parts in proptest::collection::vec(prop_oneof![
+        Just("mount"), Just("[scope.s]"), Just("[provider.p]"), Just("kind"), Just("allow"), Just("file.x"), Just("file"),
+        Just("mode"), Just("0o440"), Just("\"0440\""), Just("="), Just("."), Just("{"), Just("}"), Just("["), Just("]"),
+        Just(","), Just("\n"), Just("\r\n"), Just("uid"), Just("1"), Just("-9999999999999999999"), Just("\"\"\"ü\n"),
+        Just("'p:x'"), Just("from"), Just("owner"), Just("limits"), Just("audit"), Just("1e5"), Just("2020-01-01"),
+    ], 0..40)) {
+        let _ = check_text(&parts.concat()).map_err(|problems| draw(&problems, Look::Plain));
+    }
+}

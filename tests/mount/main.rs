@@ -1,0 +1,12 @@
+//! Every operation on a real mount: one file for each.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    reason = "clippy.toml allows these in test functions, and what they call is part of the test"
+)]
+
+mod open;
+mod support;
