@@ -8,5 +8,12 @@
     reason = "clippy.toml allows these in test functions, and what they call is part of the test"
 )]
 
+mod hang;
+mod mutate;
 mod open;
+mod passed;
+mod read;
+mod readdir;
+mod stat;
 mod support;
+mod xattr;
