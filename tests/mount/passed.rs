@@ -59,7 +59,7 @@ os.waitpid(child, 0)";
     assert_eq!(says(python(program).arg(host.file("a/token"))), "the value\n");
     let records = host.all_records();
     let of = |op: &str| records.iter().filter(|r| r["op"] == op && r["outcome"] == "allowed").collect::<Vec<_>>();
-    assert_eq!((of("open").len(), of("read").len(), records.len()), (1, 1, 2), "{records:?}");
+    assert_eq!((of("open").len(), of("read").len()), (1, 1), "{records:?}");
     assert_ne!(of("open")[0]["pid"], of("read")[0]["pid"]);
 }
 
@@ -102,5 +102,6 @@ fn threads_of_the_opener_read_without_a_record_of_their_own() {
         }
     });
     drop(file);
-    assert_eq!(host.all_records().len(), 1, "the open");
+    let records = host.all_records();
+    assert!(records.iter().all(|record| record["op"] != "read"), "{records:?}");
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rustix::io::Errno;
 
-use crate::support::{Host, python, says};
+use crate::support::{HUNG, Host, best_of_five, python, says};
 
 fn get(path: &Path, name: &str) -> Result<String, Errno> {
     let mut buffer = [0_u8; 256];
@@ -20,12 +20,9 @@ fn list(path: &Path) -> Vec<String> {
 }
 
 #[test]
-fn nothing_is_fetched_for_them_and_after_a_read_they_tell_all() {
+fn they_tell_where_a_value_is_from_and_how_fresh_it_is() {
     let host = Host::mounted(&[("t", b"v")], "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"");
     let token = host.file("a/token");
-    assert_eq!(get(&token, "provider").unwrap(), "local");
-    assert_eq!(get(&token, "version"), Err(Errno::NODATA), "not fetched yet");
-    assert_eq!(list(&token), ["user.hushfs.provider"]);
     assert_eq!(std::fs::read(&token).unwrap(), b"v");
     assert_eq!(list(&token).len(), 5, "{:?}", list(&token));
     for name in list(&token) {
@@ -33,13 +30,35 @@ fn nothing_is_fetched_for_them_and_after_a_read_they_tell_all() {
         assert!(!get(&token, name).unwrap().is_empty(), "{name}");
     }
     let before = get(&token, "version").unwrap();
-    assert_eq!(get(&token, "stale").unwrap(), "no");
+    assert_eq!((get(&token, "provider").unwrap().as_str(), get(&token, "stale").unwrap().as_str()), ("local", "no"));
     assert!(get(&token, "fetched-at").unwrap() < get(&token, "expires-at").unwrap());
     host.set("t", b"w");
-    assert_eq!(get(&token, "stale").unwrap(), "yes", "the store has changed, and nobody has read since");
-    assert_eq!(get(&token, "version").unwrap(), before);
     assert_eq!(std::fs::read(&token).unwrap(), b"w");
     assert_ne!(get(&token, "version").unwrap(), before);
+}
+
+#[test]
+fn nothing_is_fetched_for_them() {
+    let scopes = "[limits]\nstat_wait = \"100ms\"\n[scope.a]\nallow = { uid = 0 }
+        file.token = \"local:t\"\nfile.hung = \"hung:t\"\nfile.missing = \"local:nothing\"";
+    let mut host = Host::new();
+    host.set("t", b"v");
+    host.hang();
+    host.configure("", &format!("{scopes}{HUNG}"));
+    host.mount();
+    assert_eq!(get(&host.file("a/missing"), "version"), Err(Errno::NODATA), "no value, no version");
+    assert_eq!(list(&host.file("a/missing")), ["user.hushfs.provider"]);
+    // The kernel asks for the mode before it asks for the attribute, which is a stat and waits as one; then there is no
+    // wait at all.
+    assert_eq!(get(&host.file("a/hung"), "version"), Err(Errno::NODATA));
+    let took = best_of_five(|| assert_eq!(get(&host.file("a/hung"), "provider").unwrap(), "hung"));
+    assert!(took < std::time::Duration::from_millis(50), "{took:?}");
+    let token = host.file("a/token");
+    std::fs::read(&token).unwrap();
+    let version = get(&token, "version").unwrap();
+    host.write("store.age", b"garbage", 0o600);
+    assert_eq!(get(&token, "version").unwrap(), version, "what is known is told, though it cannot be had again");
+    assert_eq!(get(&token, "stale").unwrap(), "yes");
 }
 
 #[test]
@@ -52,7 +71,8 @@ fn unknown_names_directories_and_small_buffers_have_the_usual_errno() {
     assert_eq!(rustix::fs::getxattr(&token, "user.other", &mut [0_u8; 8][..]), Err(Errno::NODATA));
     assert_eq!(rustix::fs::getxattr(&token, "security.capability", &mut [0_u8; 8][..]), Err(Errno::NODATA));
     assert_eq!(rustix::fs::getxattr(&token, "user.hushfs.provider", &mut [0_u8; 2][..]), Err(Errno::RANGE));
-    assert_eq!(rustix::fs::getxattr(&token, "user.hushfs.provider", &mut [0_u8; 0][..]), Ok(5), "how much room it takes");
+    let room = "import ctypes, sys; print(ctypes.CDLL(None).getxattr(sys.argv[1].encode(), b'user.hushfs.provider', None, 0))";
+    assert_eq!(says(python(room).arg(&token)), "5\n", "how much room it takes");
 }
 
 #[test]
