@@ -59,13 +59,12 @@ fn everybody_else_stays_quick_and_the_reader_gets_etimedout_in_time() {
     assert_eq!(fs::read(host.file("a/cold")).unwrap(), b"cold", "a miss at another provider");
     let (_, status) = ends_within(&mut reader, Duration::from_secs(5)).expect("the reader is answered");
     let took = since.elapsed();
-    assert!(!status.success() && took < Duration::from_secs(3), "{took:?}");
+    assert!(!status.success() && took < Duration::from_secs(3) && took > Duration::from_millis(1900), "{took:?}");
     let output = reader.wait_with_output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("timed out"), "{output:?}");
     assert!(output.stdout.is_empty());
     let record = host.recorded("the failed open", |r| r["path"] == "a/hung" && r["op"] == "open");
     assert_eq!((record["outcome"].as_str(), record["errno"].as_str()), (Some("failed"), Some("ETIMEDOUT")));
-    assert!(record["micros"].as_u64().unwrap() >= 1_900_000, "{record}");
 }
 
 #[test]

@@ -8,6 +8,8 @@
     reason = "clippy.toml allows these in test functions, and what they call is part of the test"
 )]
 
+mod audit;
+mod exe;
 mod fetcher;
 mod hang;
 mod life;
@@ -19,4 +21,5 @@ mod readdir;
 mod reload;
 mod stat;
 mod support;
+mod user;
 mod xattr;
