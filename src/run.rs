@@ -95,8 +95,10 @@ pub fn mount(config: Config) -> Result<(), RunError> {
     let runtime = runtime(2).map_err(system("cannot start threads"))?;
     let _inside = runtime.enter();
     let daemon = Daemon::start(config)?;
+    // Before there is a mount to leave behind.
+    let signals = Signals::new().map_err(system("cannot wait for signals"))?;
     let (mount, fuse) = Mount::make(&daemon.state.lock().config.mount)?;
-    let served = daemon.serve(&mount, fuse, &runtime);
+    let served = daemon.serve(&mount, fuse, signals, &runtime);
     // Whatever happened, nothing stays mounted.
     let undone = mount.undo().map_err(system("cannot unmount"));
     let ended = runtime.block_on(async { tokio::time::timeout(FAREWELL, daemon.end()).await });
@@ -142,7 +144,13 @@ impl Daemon {
     }
 
     /// Answers on `fuse` until a signal ends it.
-    fn serve(self: &Arc<Self>, mount: &Mount, fuse: OwnedFd, runtime: &Runtime) -> Result<(), RunError> {
+    fn serve(
+        self: &Arc<Self>,
+        mount: &Mount,
+        fuse: OwnedFd,
+        mut signals: Signals,
+        runtime: &Runtime,
+    ) -> Result<(), RunError> {
         let session = Session::new(Arc::clone(&self.fs), fuse, runtime.handle().clone())
             .map_err(system("the kernel's FUSE handshake failed"))?;
         let workers = session.run().map_err(system("cannot start threads"))?;
@@ -158,7 +166,6 @@ impl Daemon {
         tracing::info!(mount = %point.display(), control = %control.display(), "mounted");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         runtime.block_on(async {
-            let mut signals = Signals::new().map_err(system("cannot wait for signals"))?;
             let operator: Arc<dyn Operator> = Arc::<Self>::clone(self);
             let until = async {
                 loop {
