@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -62,6 +63,68 @@ fn sigterm_and_sigint_end_it_in_under_a_second_with_readers_in_flight() {
         assert_eq!(fs::read_dir(host.path("m")).unwrap().count(), 0);
         host.mount();
         assert_eq!(fs::read(host.file("a/token")).unwrap(), b"v", "it can be mounted again");
+    }
+}
+
+#[test]
+fn at_whatever_moment_of_its_start_it_is_ended_nothing_stays_mounted() {
+    let host = Host::new();
+    host.set("t", b"v");
+    host.configure("", "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"");
+    for milliseconds in (0..60).step_by(2) {
+        let log = fs::File::create(host.path("log")).unwrap();
+        let mut command = Command::new(crate::support::HUSHFS);
+        command.args(["mount", "--config"]).arg(host.path("hushfs.toml")).stdin(Stdio::null()).stderr(log);
+        let mut daemon = command.spawn().unwrap();
+        // The moment is what is tested.
+        std::thread::sleep(Duration::from_millis(milliseconds));
+        crate::support::signal(daemon.id(), Signal::TERM);
+        let ended = ends_within(&mut daemon, Duration::from_secs(5));
+        let left = host.mounts();
+        assert!(left.is_empty(), "after {milliseconds} ms: {ended:?} {left:?}\n{}", host.log());
+        assert!(ended.is_some(), "after {milliseconds} ms it does not end\n{}", host.log());
+    }
+}
+
+#[test]
+fn what_somebody_mounts_over_it_is_not_taken_away_at_the_end() {
+    let mut host = host();
+    rustix::mount::mount("tmpfs", host.path("m"), "tmpfs", MountFlags::empty(), None).unwrap();
+    fs::write(host.path("m").join("theirs"), "x").unwrap();
+    let (_, code) = host.stop();
+    assert_eq!(code, Some(1), "it could not unmount, and says so");
+    assert!(host.log().contains("mounted over it"), "{}", host.log());
+    assert!(host.path("m").join("theirs").exists());
+    rustix::mount::unmount(host.path("m"), UnmountFlags::DETACH).unwrap();
+    host.mount();
+    assert_eq!(fs::read(host.file("a/token")).unwrap(), b"v");
+}
+
+#[test]
+fn what_somebody_mounts_in_its_place_stays() {
+    let mut host = host();
+    assert!(Command::new("umount").arg("-l").arg(host.path("m")).status().unwrap().success());
+    rustix::mount::mount("tmpfs", host.path("m"), "tmpfs", MountFlags::empty(), None).unwrap();
+    let (_, code) = host.ends_within(Duration::from_secs(5));
+    assert_eq!(code, Some(0), "{}", host.log());
+    assert_eq!(host.mounts().len(), 1, "{:?}", host.mounts());
+    rustix::mount::unmount(host.path("m"), UnmountFlags::DETACH).unwrap();
+}
+
+#[test]
+fn a_connection_that_is_aborted_ends_it_and_nothing_stays_mounted() {
+    let mut host = host();
+    let minor = fs::metadata(host.path("m")).unwrap().dev() & 0xff;
+    let readers = hanging_readers(&host, 2);
+    let control = Path::new("/sys/fs/fuse/connections");
+    if !control.join("0").exists() && fs::read_dir(control).unwrap().next().is_none() {
+        let _ = rustix::mount::mount("fusectl", control, "fusectl", MountFlags::empty(), None);
+    }
+    fs::write(control.join(minor.to_string()).join("abort"), "1").unwrap();
+    let (_, code) = host.ends_within(Duration::from_secs(5));
+    assert!(host.mounts().is_empty(), "{code:?}\n{}", host.log());
+    for mut reader in readers {
+        assert!(ends_within(&mut reader, Duration::from_secs(2)).is_some());
     }
 }
 

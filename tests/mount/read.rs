@@ -86,7 +86,7 @@ else:
     print(whole())
 ";
 
-fn read_by_size(host: &Host, who: &str, rotate: impl FnOnce()) -> String {
+fn read_by_size<T>(host: &Host, who: &str, rotate: impl FnOnce() -> T) -> String {
     use std::io::{BufRead, BufReader, Write};
     use std::process::Stdio;
     let mut child = python(BY_SIZE)
@@ -98,7 +98,7 @@ fn read_by_size(host: &Host, who: &str, rotate: impl FnOnce()) -> String {
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "opened");
-    rotate();
+    let _held = rotate();
     child.stdin.take().unwrap().write_all(b"\n").unwrap();
     let said = lines.next().unwrap().unwrap();
     assert!(child.wait().unwrap().success());
@@ -123,6 +123,20 @@ fn a_rotation_between_open_and_fstat_still_reads_the_whole_old_version() {
 }
 
 #[test]
+fn a_child_reads_the_whole_version_that_it_inherited_while_others_hold_another() {
+    let long = "long ".repeat(30);
+    let host = Host::mounted(&[("t", b"x")], SCOPE);
+    for (before, after) in [(long.as_str(), "short"), ("short", long.as_str())] {
+        host.set("t", before.as_bytes());
+        let read = read_by_size(&host, "child", || {
+            host.set("t", after.as_bytes());
+            File::open(host.file("a/token")).unwrap()
+        });
+        assert_eq!(read, before);
+    }
+}
+
+#[test]
 fn node_that_opened_before_a_rotation_reads_the_whole_old_version_by_descriptor() {
     let host = Host::mounted(&[("t", &[b'x'; 100])], SCOPE);
     let script = "const fs = require('fs'), { spawnSync } = require('child_process');
@@ -133,6 +147,66 @@ fn node_that_opened_before_a_rotation_reads_the_whole_old_version_by_descriptor(
     let mut node = std::process::Command::new("/usr/bin/node");
     node.args(["-e", script]).arg(host.file("a/token")).arg(crate::support::HUSHFS).arg(host.path("store.age"));
     assert_eq!(says(&mut node), format!("{} {}\n", "x".repeat(100), "y".repeat(40)));
+}
+
+#[test]
+fn what_programs_ask_of_a_file_besides_works_or_has_the_usual_errno() {
+    let host = Host::mounted(&[("t", b"the value")], SCOPE);
+    let program = "
+import errno, fcntl, os, select, sys, termios
+fd = os.open(sys.argv[1], os.O_RDONLY)
+fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+fcntl.lockf(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+os.fsync(fd)
+poll = select.poll(); poll.register(fd, select.POLLIN)
+assert poll.poll(1000) == [(fd, select.POLLIN)]
+os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
+os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+to, out = os.pipe()
+assert os.sendfile(out, fd, 0, 100) == 9 and os.read(to, 100) == b'the value'
+assert os.splice(fd, out, 100, offset_src=4) == 5 and os.read(to, 100) == b'value'
+assert os.readv(fd, [bytearray(4), bytearray(100)]) == 9
+assert os.lseek(fd, 0, os.SEEK_DATA) == 0 and os.lseek(fd, 0, os.SEEK_HOLE) == 9
+assert os.lseek(fd, 0, os.SEEK_END) == 9
+for act, number in (lambda: fcntl.ioctl(fd, termios.TCGETS, bytes(64)), errno.ENOTTY), (lambda: os.write(fd, b'x'), errno.EBADF), (lambda: os.ftruncate(fd, 0), errno.EINVAL):
+    try: act(); print('no error')
+    except OSError as error: assert error.errno == number, error
+again = os.open(f'/proc/self/fd/{fd}', os.O_RDONLY)
+assert os.read(again, 100) == b'the value'
+print('all')";
+    assert_eq!(says(python(program).arg(host.file("a/token"))), "all\n");
+}
+
+#[test]
+fn under_rotation_and_reload_every_read_is_one_whole_version() {
+    let values = [b"a".repeat(10), b"b".repeat(70_000), b"c".repeat(300), b"d".repeat(200_000)];
+    let host = Host::mounted(&[("t", &values[0])], SCOPE);
+    let ended = std::sync::atomic::AtomicBool::new(false);
+    let ends = || ended.load(std::sync::atomic::Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        let readers: Vec<_> = (0..3)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut reads = 0;
+                    while !ends() {
+                        let read = fs::read(host.file("a/token")).unwrap();
+                        assert!(values.contains(&read), "{} bytes, starting {:?}", read.len(), read.first());
+                        reads += 1;
+                    }
+                    reads
+                })
+            })
+            .collect();
+        for value in values.iter().cycle().take(12) {
+            host.set("t", value);
+            host.signal(rustix::process::Signal::HUP);
+            assert!(fs::read(host.file("a/token")).unwrap() == *value, "the next open has the new one");
+        }
+        ended.store(true, std::sync::atomic::Ordering::Relaxed);
+        for reader in readers {
+            assert!(reader.join().unwrap() > 0);
+        }
+    });
 }
 
 #[test]

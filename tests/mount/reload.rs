@@ -62,6 +62,23 @@ fn what_is_added_removed_and_changed_shows_at_once() {
 }
 
 #[test]
+fn a_file_or_directory_that_went_is_estale_to_who_still_has_a_way_to_it() {
+    let host = host();
+    let path_only = |name: &str| {
+        let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
+        rustix::fs::open(host.file(name), flags, rustix::fs::Mode::empty()).unwrap()
+    };
+    let (file, dir) = (path_only("b/token"), File::open(host.file("b")).unwrap());
+    let by_number = format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&file));
+    assert_eq!(fs::read(&by_number).unwrap(), b"first");
+    host.configure("", "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"");
+    applied(&host);
+    assert_eq!(fs::read(&by_number).unwrap_err().raw_os_error(), Some(libc::ESTALE));
+    let listed = rustix::fs::Dir::new(dir).unwrap().next().unwrap();
+    assert_eq!(listed.unwrap_err(), rustix::io::Errno::STALE);
+}
+
+#[test]
 fn rules_owner_and_mode_apply_at_once() {
     let host = host();
     let read = |uid, name: &str| as_user(uid, "/usr/bin/cat").arg(host.file(name)).output().unwrap().stdout;
@@ -110,6 +127,7 @@ fn what_takes_a_restart_is_refused_and_everything_stays() {
         (String::new(), "\n[limits]\ndeadline = \"3s\"", "limits"),
     ] {
         host.configure(&top, &format!("{more}{limits}"));
+        assert_eq!(host.reload().status.code(), Some(1));
         host.signal(Signal::HUP);
         host.eventually("the refusal is logged", || {
             host.log().lines().any(|line| line.contains("not applied") && line.contains(word) && line.contains("restart"))
