@@ -46,6 +46,9 @@ pub enum Answer<T> {
     Later(Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>),
 }
 
+/// Who was let in, or why not and, where it could be told, who was not.
+type Decided = Result<(Arc<Identity>, Grant), (Failure, Option<Arc<Identity>>)>;
+
 /// What an open gives: the bytes, and who was proven to ask for them.
 pub type Opened = (Arc<Content>, Arc<Identity>);
 
@@ -170,12 +173,7 @@ impl Access {
     }
 
     /// Who is asking, and may they.
-    fn decide(
-        &self,
-        caller: Caller,
-        target: &Target,
-        purpose: Purpose,
-    ) -> Result<(Arc<Identity>, Grant), (Failure, Option<Arc<Identity>>)> {
+    fn decide(&self, caller: Caller, target: &Target, purpose: Purpose) -> Decided {
         let who = self.attestor.identify(caller).map_err(|refusal| (refusal.into(), None))?;
         let rules = &target.scope.rules;
         let decision = match policy::decide(rules, &who, purpose) {

@@ -1,4 +1,4 @@
-//! The command line: one file for each verb, and a line in [`Verb`].
+//! The command line: one file for each verb, and a line in `Verb`.
 //!
 //! Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 78 the configuration is wrong (`EX_CONFIG` of sysexits.h).
 

@@ -55,7 +55,7 @@ struct Pending {
 }
 
 impl Link {
-    /// Starts a fetcher with these providers. `command` makes the command that runs [`super::serve`] on its standard input.
+    /// Starts a fetcher with these providers. `command` makes the command that runs [`super::serve()`] on its standard input.
     ///
     /// # Errors
     /// When the first one cannot be started.

@@ -98,8 +98,15 @@ impl Attestor {
         Ok(identity)
     }
 
-    /// The process of a caller, where nothing more than that is asked. Cheap for a known thread.
+    /// The process of a caller, where nothing more than that is asked. For a known thread that is one question to the kernel.
     pub fn process(&self, caller: Caller) -> Option<ProcessId> {
+        let known = self.pins.lock().get(&caller.tid).map(Arc::clone);
+        if let Some(pin) = known
+            && let Some((fd, then)) = &pin.pidfd
+            && pidfd::info(fd.as_fd()).is_ok_and(|now| now.tgid == then.tgid)
+        {
+            return Some(pin.identity.process);
+        }
         self.identify(caller).ok().map(|identity| identity.process)
     }
 

@@ -1,6 +1,6 @@
 //! From a secret to the bytes of a file.
 //!
-//! This folder owns formats: each is one file and a line in [`encode`]. It does not know who reads.
+//! This folder owns formats: each is one file and a line in `encode`. It does not know who reads.
 
 use std::sync::Arc;
 

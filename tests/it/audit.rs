@@ -1,6 +1,7 @@
 //! The audit log from end to end: what `audit::Audit` writes, `hushfs audit` answers from.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc;
@@ -246,13 +247,29 @@ fn a_reader_that_stops_is_no_failure() {
 }
 
 #[test]
-fn a_missing_log_is_an_error_and_no_source_has_a_hint() {
+fn a_missing_log_is_an_error() {
     let output = run(Path::new("/nonexistent/audit.log"), &[]);
     assert_eq!(output.status.code(), Some(1));
     assert!(stderr(&output).contains("/nonexistent/audit.log"));
+}
+
+#[test]
+fn the_configuration_names_the_log() {
+    let (dir, log) = folder_with(&example());
+    let config = dir.path().join("hushfs.toml");
+    std::fs::write(&config, "mount = \"/run/hushfs\"\n[audit]\nto = \"./audit.log\"\n").unwrap();
+    for file in [&config, &log] {
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    }
+    let output = hushfs(&["--json", "--config", config.to_str().unwrap()]).output().unwrap();
+    assert_eq!(pids(&output), [1, 2, 3, 4]);
+}
+
+#[test]
+fn without_a_configuration_the_log_can_still_be_named() {
     let output = hushfs(&["--config", "/nonexistent/hushfs.toml"]).output().unwrap();
-    assert!(!output.status.success());
-    assert!(stderr(&output).contains("hint:"), "{}", stderr(&output));
+    assert_eq!(output.status.code(), Some(78));
+    assert!(stderr(&output).contains("--file FILE"), "{}", stderr(&output));
 }
 
 /// A `hushfs audit --follow` whose lines arrive here.
