@@ -155,14 +155,22 @@ impl Daemon {
                     }
                 }
             };
-            let unmounted = async {
+            // The connection may end where the mount stays (by /sys/fs/fuse), and the other way round.
+            let disconnected = async {
                 while !workers.thread.is_finished() {
                     tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            };
+            let unmounted = async {
+                if let Err(error) = mount.gone().await {
+                    tracing::warn!(%error, "it cannot be watched whether the mount stays");
+                    std::future::pending::<()>().await;
                 }
             };
             let why = tokio::select! {
                 why = until => why,
                 () = unmounted => "unmounted by somebody else",
+                () = disconnected => "the connection to the kernel ended",
                 () = listener.serve(operator) => "the control socket closed",
             };
             tracing::info!(why, "ending");

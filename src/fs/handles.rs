@@ -132,6 +132,12 @@ impl Handles {
         self.open.read().by_ino.contains_key(&ino)
     }
 
+    /// The newest handle on the inode.
+    pub(super) fn newest(&self, ino: Ino) -> Option<Arc<Handle>> {
+        let open = self.open.read();
+        open.by_ino.get(&ino).and_then(|ids| ids.last()).and_then(|id| open.by_id.get(id)).map(|(_, handle)| Arc::clone(handle))
+    }
+
     /// The size of the newest handle that a process opened on the inode.
     pub(super) fn newest_of(&self, ino: Ino, process: ProcessId) -> Option<u64> {
         self.sizes(ino, |handle| handle.opener.process == process).pop()
