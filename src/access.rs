@@ -46,6 +46,9 @@ pub enum Answer<T> {
     Later(Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>),
 }
 
+/// Who was let in, or why not and, where it could be told, who was not.
+type Decided = Result<(Arc<Identity>, Grant), (Failure, Option<Arc<Identity>>)>;
+
 /// What an open gives: the bytes, and who was proven to ask for them.
 pub type Opened = (Arc<Content>, Arc<Identity>);
 
@@ -127,7 +130,11 @@ impl Access {
     ///
     /// # Errors
     /// A denial.
-    pub fn known(&self, caller: Caller, target: &Target) -> Result<Option<(Arc<Secret>, Freshness)>, Failure> {
+    pub fn known(
+        &self,
+        caller: Caller,
+        target: &Target,
+    ) -> Result<Option<(Arc<Secret>, Freshness)>, Failure> {
         self.decide(caller, target, Purpose::Stat).map_err(|(failure, _)| failure)?;
         Ok(self.resolver.known(&target.whole))
     }
@@ -143,7 +150,9 @@ impl Access {
     ) -> Answer<Opened> {
         let (who, grant) = match self.decide(caller, target, purpose) {
             Ok(decided) => decided,
-            Err((failure, who)) => return Answer::Now(Err(attempt.failed(&self.audit, who.as_deref(), failure))),
+            Err((failure, who)) => {
+                return Answer::Now(Err(attempt.failed(&self.audit, who.as_deref(), failure)));
+            }
         };
         if let Some(secret) = self.resolver.cached(&grant, &target.whole) {
             return Answer::Now(self.finish(attempt, target, who, &grant, secret));
@@ -164,12 +173,7 @@ impl Access {
     }
 
     /// Who is asking, and may they.
-    fn decide(
-        &self,
-        caller: Caller,
-        target: &Target,
-        purpose: Purpose,
-    ) -> Result<(Arc<Identity>, Grant), (Failure, Option<Arc<Identity>>)> {
+    fn decide(&self, caller: Caller, target: &Target, purpose: Purpose) -> Decided {
         let who = self.attestor.identify(caller).map_err(|refusal| (refusal.into(), None))?;
         let rules = &target.scope.rules;
         let decision = match policy::decide(rules, &who, purpose) {
@@ -184,7 +188,13 @@ impl Access {
     }
 
     /// Waits for a fetch: no longer than `limit`, and not for a caller that is being stopped.
-    async fn wait(&self, tid: Tid, limit: Duration, grant: &Grant, whole: &Reference) -> Result<Arc<Secret>, Failure> {
+    async fn wait(
+        &self,
+        tid: Tid,
+        limit: Duration,
+        grant: &Grant,
+        whole: &Reference,
+    ) -> Result<Arc<Secret>, Failure> {
         let mut closing = self.closing.subscribe();
         tokio::select! {
             biased;

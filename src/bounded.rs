@@ -47,7 +47,8 @@ impl<K: Hash + Eq + Clone, V: Clone> Bounded<K, V> {
 
     /// Forgets what `keep` does not want.
     pub fn retain(&mut self, keep: impl Fn(&K) -> bool) {
-        let gone: Vec<K> = self.entries.iter().filter(|(key, _)| !keep(key)).map(|(key, _)| key.clone()).collect();
+        let gone: Vec<K> =
+            self.entries.iter().filter(|(key, _)| !keep(key)).map(|(key, _)| key.clone()).collect();
         for key in gone {
             self.remove(&key);
         }

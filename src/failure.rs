@@ -70,7 +70,9 @@ impl Failure {
         match self {
             Self::Unidentified(_) | Self::Denied(_) => Errno::ACCESS,
             // Never ENOENT: programs take a missing file for "not configured" and start open.
-            Self::Provider(ProviderError::NotFound(_)) | Self::Render(RenderError::NoSuchKey(_)) => Errno::NOKEY,
+            Self::Provider(ProviderError::NotFound(_)) | Self::Render(RenderError::NoSuchKey(_)) => {
+                Errno::NOKEY
+            }
             Self::Render(RenderError::TooLarge { .. }) => Errno::FBIG,
             Self::TimedOut => Errno::TIMEDOUT,
             Self::Interrupted => Errno::INTR,

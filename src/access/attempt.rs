@@ -41,7 +41,13 @@ impl Requests {
 
 impl Attempt {
     /// Records that it is allowed.
-    pub(super) fn allowed(self, audit: &Audit, who: &Identity, grant: &Grant, version: &str) -> Result<(), Failure> {
+    pub(super) fn allowed(
+        self,
+        audit: &Audit,
+        who: &Identity,
+        grant: &Grant,
+        version: &str,
+    ) -> Result<(), Failure> {
         let record = Record {
             rule: grant.rule().to_owned(),
             version: version.to_owned(),

@@ -1,4 +1,4 @@
-//! The command line: one file for each verb, and a line in [`Verb`].
+//! The command line: one file for each verb, and a line in `Verb`.
 //!
 //! Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 78 the configuration is wrong (`EX_CONFIG` of sysexits.h).
 
@@ -21,7 +21,9 @@ pub const EXIT_CONFIG: u8 = 78;
 /// Secrets as read-only files, each open decided by who is asking.
 #[derive(Debug, Parser)]
 #[command(name = "hushfs", version, arg_required_else_help = true)]
-#[command(after_help = "Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 78 the configuration is wrong.")]
+#[command(
+    after_help = "Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 78 the configuration is wrong."
+)]
 struct Cli {
     #[command(subcommand)]
     verb: Verb,
@@ -47,7 +49,7 @@ enum Verb {
 }
 
 /// Which configuration.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 pub(crate) struct ConfigArg {
     /// Configuration file
     ///
@@ -99,8 +101,10 @@ pub(crate) type Outcome = Result<ExitCode, Failure>;
 impl ConfigArg {
     /// The file to read.
     pub(crate) fn path(&self) -> PathBuf {
-        if let Some(path) = &self.config {
-            return path.clone();
+        if let Some(path) =
+            self.config.clone().or_else(|| std::env::var_os("HUSHFS_CONFIG").map(PathBuf::from))
+        {
+            return path;
         }
         if rustix::process::geteuid().is_root() {
             return PathBuf::from("/etc/hushfs/hushfs.toml");

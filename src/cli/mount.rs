@@ -46,7 +46,9 @@ pub(crate) fn run(args: Args) -> Outcome {
 /// `hushfs fetcher`: the other process. Its log lines go where the front's go.
 pub(crate) fn fetcher() -> Outcome {
     log_to_stderr(LogFormat::Text, 0);
-    run::fetch().map(|()| ExitCode::SUCCESS).map_err(|error| Failure::new(format!("the fetcher ended: {error}")))
+    run::fetch()
+        .map(|()| ExitCode::SUCCESS)
+        .map_err(|error| Failure::new(format!("the fetcher ended: {error}")))
 }
 
 fn log_to_stderr(format: LogFormat, verbose: u8) {

@@ -6,6 +6,15 @@ use super::report::{At, Found, Report};
 use super::source::Source;
 use super::trust::{Trust, Untrusted, Want};
 
+/// Whether there is such a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// There is, trusted or not.
+    There,
+    /// There is none.
+    Missing,
+}
+
 /// The path from the root. A relative one starts from the directory of the file that names it; `.` and `..` are resolved
 /// by name.
 pub(super) fn resolve(text: &str, at: &At, sources: &[Source<'_>]) -> PathBuf {
@@ -34,13 +43,27 @@ impl Trust {
         self.mounts.iter().any(|mount| path.starts_with(mount))
     }
 
-    /// Reports a named file that is not there or not to be trusted.
-    pub(super) fn named(&self, path: &Path, want: Want, at: &At, missing: &str, report: &mut Report) {
+    /// Reports a named file that is not there or not to be trusted; `remedy` is for one that is not there.
+    pub(super) fn named(
+        &self,
+        path: &Path,
+        want: Want,
+        at: &At,
+        remedy: &str,
+        report: &mut Report,
+    ) -> Presence {
         let outcome = match self.is_below_mount(path) {
             true => Err(Untrusted::BelowMount(path.to_owned())),
             false => self.check(path, want),
         };
-        self.tell(outcome, at, Some(missing), report);
+        let Err(error) = outcome else { return Presence::There };
+        let found = Found::at(at, error.to_string());
+        if let Untrusted::Missing(_) = error {
+            report.error(found.hint(remedy));
+            return Presence::Missing;
+        }
+        report.error(found.maybe_hint(error.hint()));
+        Presence::There
     }
 
     /// Reports a file to be made whose directory is not to be trusted.
@@ -52,16 +75,8 @@ impl Trust {
                 Some(Err(error)) => Err(error),
             },
         };
-        self.tell(outcome, at, None, report);
-    }
-
-    fn tell(&self, outcome: Result<(), Untrusted>, at: &At, missing: Option<&str>, report: &mut Report) {
         if let Err(error) = outcome {
-            let found = Found::at(at, error.to_string());
-            report.error(match (&error, missing) {
-                (Untrusted::Missing(_), Some(hint)) => found.hint(hint),
-                _ => found.maybe_hint(error.hint()),
-            });
+            report.error(Found::at(at, error.to_string()).maybe_hint(error.hint()));
         }
     }
 }

@@ -1,7 +1,9 @@
 //! `[provider.NAME]`: the kind checks its own settings; the files they name are checked here.
 
+use std::path::Path;
+
 use super::checked::Provider;
-use super::files::normal;
+use super::files::{Presence, normal};
 use super::merge::Merged;
 use super::report::{At, Found, Report};
 use super::source::Source;
@@ -52,9 +54,7 @@ fn provider(
     table.remove("kind");
     let base = sources.iter().find(|source| source.number == entry.at.source)?.base.clone();
     match (kind.check)(table.clone(), &base) {
-        Ok(files) => {
-            files.iter().for_each(|file| check_file(file, kind.name, entry, &settings, trust, report))
-        }
+        Ok(files) => check_files(&files, kind.name, entry, &settings, trust, report),
         Err(error) => {
             let at = place(error.key.as_deref(), entry, &settings);
             report.error(Found::at(&at, error.message).maybe_hint(error.hint));
@@ -64,24 +64,43 @@ fn provider(
     Some(Provider { name: entry.key.to_owned(), kind, settings: table, base })
 }
 
-fn check_file(
-    file: &NamedFile,
+/// Checks the files that the settings of a provider name, or imply.
+fn check_files(
+    files: &[NamedFile],
     kind: &str,
     entry: &Entry<'_>,
     settings: &[Entry<'_>],
     trust: &Trust,
     report: &mut Report,
 ) {
-    let path = normal(&file.path);
-    let want = match file.secret {
-        Secrecy::Private => Want::Private,
-        Secrecy::Public => Want::Public,
-    };
-    let missing = match (kind, file.key) {
-        ("store", "path") => format!("`hushfs store init --path {}` makes a new one", quoted(&path)),
-        _ => format!("create it, or correct `{}`", file.key),
-    };
-    trust.named(&path, want, &place(Some(file.key), entry, settings), &missing, report);
+    for (number, file) in files.iter().enumerate() {
+        let path = normal(&file.path);
+        let want = match file.secret {
+            Secrecy::Private => Want::Private,
+            Secrecy::Public => Want::Public,
+        };
+        let remedy = match kind {
+            "store" => remedy_of_store(&path, files),
+            _ => format!("create it, or correct `{}`", file.key),
+        };
+        let found = trust.named(&path, want, &place(Some(file.key), entry, settings), &remedy, report);
+        if found == Presence::Missing && number == 0 && kind == "store" {
+            // A new store comes with what belongs to it.
+            break;
+        }
+    }
+}
+
+/// How to come by a file of a store. The store itself is named first, its key after it.
+fn remedy_of_store(missing: &Path, files: &[NamedFile]) -> String {
+    match files {
+        [store, rest @ ..] if normal(&store.path) == missing => {
+            let key = rest.iter().find(|file| file.key == "key").map(|file| normal(&file.path));
+            let key = key.map(|key| format!(" --key {}", quoted(&key))).unwrap_or_default();
+            format!("`hushfs store init --path {}{key}` makes a new one", quoted(missing))
+        }
+        _ => "restore it from its backup: without it the store cannot be opened".to_owned(),
+    }
 }
 
 /// Where a setting's key stands, or else the provider's name.

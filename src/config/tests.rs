@@ -1,5 +1,6 @@
 //! What is accepted and what is refused, by text alone.
 
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
@@ -10,13 +11,20 @@ use super::*;
 /// Four lines: what a test adds to a scope begins at line 6.
 const BEGIN: &str = "mount = \"/run/hushfs\"\n[provider.local]\nkind = \"store\"\npath = \"STORE\"\n";
 
-/// Stands in for a store: nothing here reads it.
-static STORE: LazyLock<tempfile::NamedTempFile> = LazyLock::new(|| tempfile::NamedTempFile::new().unwrap());
+/// Stands in for a store and its key: nothing here reads them.
+static STORE: LazyLock<tempfile::TempDir> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["store.age", "store.key"] {
+        let mut options = std::fs::OpenOptions::new();
+        options.write(true).create_new(true).mode(0o600).open(dir.path().join(name)).unwrap();
+    }
+    dir
+});
 
 /// Checks a text as if it were the file.
 fn check_text(text: &str) -> Result<Config, Problems> {
     let path = PathBuf::from("/etc/hushfs/hushfs.toml");
-    let text = text.replace("STORE", &STORE.path().display().to_string());
+    let text = text.replace("STORE", &STORE.path().join("store.age").display().to_string());
     check(&path.clone(), &[Text { path, text }], Report::default())
 }
 

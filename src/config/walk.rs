@@ -2,6 +2,7 @@
 //! Symbolic links are followed here and not by the kernel, so that the directories of their targets are judged too.
 
 use std::ffi::OsString;
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
@@ -9,32 +10,73 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::trust::{Trust, Untrusted};
+use super::trust::{Trust, Untrusted, Want};
 
 /// As many links as the kernel follows (path_resolution(7)).
 const MAX_LINKS: usize = 40;
 
 /// One step of a walk: a directory, held open.
-pub(super) struct Step {
-    pub(super) fd: OwnedFd,
-    pub(super) path: PathBuf,
-    pub(super) stat: Stat,
+struct Step {
+    fd: OwnedFd,
+    path: PathBuf,
+    stat: Stat,
 }
 
 /// Where a walk ended.
-pub(super) struct End {
+struct End {
     /// The directory that holds it.
-    pub(super) parent: OwnedFd,
+    parent: OwnedFd,
     /// Its name there.
-    pub(super) name: OsString,
+    name: OsString,
     /// Its path without links.
-    pub(super) path: PathBuf,
-    pub(super) stat: Stat,
+    path: PathBuf,
+    stat: Stat,
 }
 
 impl Trust {
+    /// Whether the path is what it is to be, and only trusted users could have put it there.
+    pub(super) fn check(&self, path: &Path, want: Want) -> Result<(), Untrusted> {
+        self.end(path, want).map(drop)
+    }
+
+    /// The names in a directory.
+    pub(super) fn list(&self, path: &Path) -> Result<Vec<OsString>, Untrusted> {
+        let fd = self.open(path, Want::Directory, OFlags::DIRECTORY)?;
+        let io = |error: Errno| Untrusted::io(path, error);
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&fd).map_err(io)? {
+            names.push(OsString::from_vec(entry.map_err(io)?.file_name().to_bytes().to_vec()));
+        }
+        Ok(names)
+    }
+
+    /// The bytes of a private file, at most `max` of them and one more.
+    pub(super) fn read(&self, path: &Path, max: u64) -> Result<Vec<u8>, Untrusted> {
+        let fd = self.open(path, Want::Private, OFlags::empty())?;
+        let mut bytes = Vec::new();
+        let read = std::fs::File::from(fd).take(max.saturating_add(1)).read_to_end(&mut bytes);
+        read.map_err(|error| Untrusted::io(path, error))?;
+        Ok(bytes)
+    }
+
+    fn open(&self, path: &Path, want: Want, flags: OFlags) -> Result<OwnedFd, Untrusted> {
+        let end = self.end(path, want)?;
+        // NONBLOCK: were it exchanged for a named pipe just now, open would wait for a writer.
+        let flags = flags | OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        let io = |error: Errno| Untrusted::io(&end.path, error);
+        let fd = rustix::fs::openat(&end.parent, &end.name, flags, Mode::empty()).map_err(io)?;
+        self.judge(&end.path, &rustix::fs::fstat(&fd).map_err(io)?, want)?;
+        Ok(fd)
+    }
+
+    fn end(&self, path: &Path, want: Want) -> Result<End, Untrusted> {
+        let end = self.walk(path)?;
+        self.judge(&end.path, &end.stat, want)?;
+        Ok(end)
+    }
+
     /// Walks to the file at `path`, which is absolute.
-    pub(super) fn walk(&self, path: &Path) -> Result<End, Untrusted> {
+    fn walk(&self, path: &Path) -> Result<End, Untrusted> {
         let mut pending = components(path);
         let mut steps = vec![root()?];
         let mut links = 0;
@@ -58,7 +100,7 @@ impl Trust {
                     error => Untrusted::io(&at, error),
                 })?;
             let stat = rustix::fs::fstat(&fd).map_err(|error| Untrusted::io(&at, error))?;
-            self.judge_step(step, &stat)?;
+            self.judge_step(&step.path, &step.stat, &stat)?;
             match FileType::from_raw_mode(stat.st_mode) {
                 FileType::Symlink => {
                     links += 1;
@@ -115,4 +157,75 @@ fn components(path: &Path) -> Vec<OsString> {
     let mut names: Vec<_> = path.components().filter_map(name).collect();
     names.reverse();
     names
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{Permissions, create_dir, set_permissions, write};
+    use std::os::unix::fs::{PermissionsExt, chown, symlink};
+
+    use super::*;
+
+    /// As the daemon of user 4000 would judge.
+    fn trust() -> Trust {
+        Trust { us: 4000, mounts: vec!["/run/hushfs-of-this-test".into()] }
+    }
+
+    fn file(dir: &Path, name: &str, mode: u32) -> PathBuf {
+        let path = dir.join(name);
+        write(&path, "x").unwrap();
+        set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        path
+    }
+
+    #[test]
+    fn files_of_root_and_of_the_daemon_are_trusted_and_others_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = file(dir.path(), "f", 0o600);
+        trust().check(&path, Want::Private).unwrap();
+        chown(&path, Some(4000), None).expect("this test needs root");
+        trust().check(&path, Want::Private).unwrap();
+        chown(&path, Some(4001), None).unwrap();
+        let error = trust().check(&path, Want::Private).unwrap_err();
+        assert!(matches!(error, Untrusted::Owner { owner: 4001, .. }), "{error}");
+        assert_eq!(error.hint(), Some(format!("chown 4000 {}", path.display())));
+    }
+
+    #[test]
+    fn a_public_file_may_be_read_and_not_written_by_others() {
+        let dir = tempfile::tempdir().unwrap();
+        trust().check(&file(dir.path(), "a", 0o644), Want::Public).unwrap();
+        let error = trust().check(&file(dir.path(), "b", 0o664), Want::Public).unwrap_err();
+        assert_eq!(error.hint(), Some(format!("chmod go-w {}", dir.path().join("b").display())));
+    }
+
+    #[test]
+    fn a_sticky_directory_keeps_what_belongs_to_the_trusted_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let sticky = dir.path().join("sticky");
+        create_dir(&sticky).unwrap();
+        set_permissions(&sticky, Permissions::from_mode(0o1777)).unwrap();
+        let path = file(&sticky, "f", 0o600);
+        trust().check(&path, Want::Private).unwrap();
+        set_permissions(&sticky, Permissions::from_mode(0o777)).unwrap();
+        assert!(matches!(trust().check(&path, Want::Private), Err(Untrusted::Writable { .. })));
+        set_permissions(&sticky, Permissions::from_mode(0o1777)).unwrap();
+        // A link that somebody else laid there could be turned at any time.
+        let link = sticky.join("link");
+        symlink("f", &link).unwrap();
+        trust().check(&link, Want::Private).unwrap();
+        std::os::unix::fs::lchown(&link, Some(4001), None).unwrap();
+        assert!(trust().check(&link, Want::Private).is_err());
+    }
+
+    #[test]
+    fn nothing_below_the_mount_is_opened_however_it_is_reached() {
+        let dir = tempfile::tempdir().unwrap();
+        let link = dir.path().join("link");
+        symlink("/run/hushfs-of-this-test/scope", &link).unwrap();
+        for path in [link.join("f"), dir.path().join("../../run/hushfs-of-this-test/f")] {
+            let error = trust().check(&path, Want::Public).unwrap_err();
+            assert!(matches!(error, Untrusted::BelowMount(_)), "{error}");
+        }
+    }
 }

@@ -77,7 +77,9 @@ impl Listener {
     /// As bind(2).
     pub fn bind(path: &Path) -> io::Result<Self> {
         match std::fs::symlink_metadata(path) {
-            Ok(meta) if std::os::unix::fs::FileTypeExt::is_socket(&meta.file_type()) => std::fs::remove_file(path)?,
+            Ok(meta) if std::os::unix::fs::FileTypeExt::is_socket(&meta.file_type()) => {
+                std::fs::remove_file(path)?
+            }
             _ => {}
         }
         let listener = UnixListener::bind(path)?;
@@ -121,7 +123,9 @@ async fn answer(mut stream: UnixStream, operator: Arc<dyn Operator>) -> io::Resu
     tokio::time::timeout(PATIENCE, from.read_line(&mut line)).await??;
     let answer = match serde_json::from_str::<Ask>(&line) {
         Err(_) => Answer::Refused { message: "not understood".into() },
-        Ok(ask) if !ask.may(uid) => Answer::Refused { message: "only root may, and the user of the daemon".into() },
+        Ok(ask) if !ask.may(uid) => {
+            Answer::Refused { message: "only root may, and the user of the daemon".into() }
+        }
         Ok(Ask::Reload) => operator.reload().await,
     };
     let mut line = serde_json::to_vec(&answer).map_err(io::Error::other)?;

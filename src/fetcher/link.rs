@@ -55,7 +55,7 @@ struct Pending {
 }
 
 impl Link {
-    /// Starts a fetcher with these providers. `command` makes the command that runs [`super::serve`] on its standard input.
+    /// Starts a fetcher with these providers. `command` makes the command that runs [`super::serve()`] on its standard input.
     ///
     /// # Errors
     /// When the first one cannot be started.
@@ -128,7 +128,11 @@ impl Actor {
             };
             let _ = child.start_kill();
             tracing::warn!(status, waiting = self.pending.len(), "the fetcher died and is started again");
-            pause = if started.elapsed() > LONGEST_PAUSE { Duration::from_millis(50) } else { (pause * 2).min(LONGEST_PAUSE) };
+            pause = if started.elapsed() > LONGEST_PAUSE {
+                Duration::from_millis(50)
+            } else {
+                (pause * 2).min(LONGEST_PAUSE)
+            };
             self.give_up_on_killers();
             (child, socket) = loop {
                 tokio::time::sleep(pause).await;
@@ -142,8 +146,12 @@ impl Actor {
 
     /// Questions that several fetchers died over are answered, so that one bad secret cannot take the others down with it.
     fn give_up_on_killers(&mut self) {
-        let tired: Vec<u64> =
-            self.pending.iter().filter(|(_, pending)| pending.attempts >= ATTEMPTS).map(|(id, _)| *id).collect();
+        let tired: Vec<u64> = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.attempts >= ATTEMPTS)
+            .map(|(id, _)| *id)
+            .collect();
         for pending in tired.into_iter().filter_map(|id| self.pending.remove(&id)) {
             let error = ProviderError::Unavailable("the fetcher died over it several times".into());
             let _ = pending.answer.send(Err(error));
@@ -235,6 +243,7 @@ fn spawn(command: fn() -> std::process::Command) -> io::Result<(Child, UnixStrea
     let (ours, theirs) = StdStream::pair()?;
     ours.set_nonblocking(true)?;
     let mut command = Command::from(command());
-    let child = command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).kill_on_drop(true).spawn()?;
+    let child =
+        command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).kill_on_drop(true).spawn()?;
     Ok((child, UnixStream::from_std(ours)?))
 }

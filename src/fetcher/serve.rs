@@ -38,7 +38,9 @@ pub async fn serve(socket: UnixStream) -> io::Result<()> {
                 let to = Arc::clone(&to);
                 tokio::spawn(async move {
                     let result = match (reference, provider) {
-                        (Ok(reference), Some(provider)) => provider.fetch(&reference).await.map(wire::Value::from),
+                        (Ok(reference), Some(provider)) => {
+                            provider.fetch(&reference).await.map(wire::Value::from)
+                        }
                         _ => Err(ProviderError::Misconfigured("no such provider".into())),
                     };
                     if let Err(error) = wire::send(&mut *to.lock().await, &Answer { id, result }).await {
@@ -57,7 +59,8 @@ fn open_one(settings: Settings) -> (String, Arc<Open>) {
         .and_then(|table| {
             let kind = providers::kind(&settings.kind)
                 .ok_or_else(|| ProviderError::Misconfigured("no such kind of provider".into()))?;
-            (kind.open)(table, &settings.base).map_err(|error| ProviderError::Misconfigured(error.to_string()))
+            (kind.open)(table, &settings.base)
+                .map_err(|error| ProviderError::Misconfigured(error.to_string()))
         });
     if let Err(error) = &provider {
         tracing::error!(provider = settings.name, "cannot be opened: {error}");

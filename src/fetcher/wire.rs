@@ -66,7 +66,10 @@ impl Drop for Value {
 }
 
 impl From<Fetched> for Value {
-    #[expect(clippy::disallowed_methods, reason = "the value goes to the front over a socket pair, and is wiped here")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the value goes to the front over a socket pair, and is wiped here"
+    )]
     fn from(fetched: Fetched) -> Self {
         Self {
             bytes: fetched.bytes.expose_secret().to_vec(),
@@ -105,7 +108,9 @@ pub(super) async fn send<M: Serialize>(to: &mut (impl AsyncWrite + Unpin), messa
 }
 
 /// Receives one message; `None` at the end.
-pub(super) async fn receive<M: for<'a> Deserialize<'a>>(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<M>> {
+pub(super) async fn receive<M: for<'a> Deserialize<'a>>(
+    from: &mut (impl AsyncRead + Unpin),
+) -> io::Result<Option<M>> {
     let mut len = [0; 4];
     match from.read_exact(&mut len).await {
         Ok(_) => {}
@@ -119,5 +124,7 @@ pub(super) async fn receive<M: for<'a> Deserialize<'a>>(from: &mut (impl AsyncRe
     let mut bytes = Zeroizing::new(vec![0; len]);
     from.read_exact(&mut bytes).await?;
     // The error's text is fixed: postcard's names no input, and it should stay that way.
-    postcard::from_bytes(&bytes).map(Some).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a message cannot be read"))
+    postcard::from_bytes(&bytes)
+        .map(Some)
+        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a message cannot be read"))
 }

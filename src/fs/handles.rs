@@ -189,7 +189,13 @@ fn encode(id: HandleId, ino: Ino, handle: &Handle) -> [u8; RECORD] {
     let version = handle.content.secret().version.as_bytes();
     // A version too long for the record cannot be asked for again; its length says so.
     let len = u64::try_from(version.len()).unwrap_or(u64::MAX);
-    let head = [id.0, ino.0, opener.process.start, u64::from(opener.process.pid.0) << 32 | u64::from(opener.uid), len];
+    let head = [
+        id.0,
+        ino.0,
+        opener.process.start,
+        u64::from(opener.process.pid.0) << 32 | u64::from(opener.uid),
+        len,
+    ];
     for (place, number) in record.chunks_exact_mut(8).zip(head) {
         place.copy_from_slice(&number.to_le_bytes());
     }

@@ -128,7 +128,13 @@ impl Fs {
     }
 
     /// The content to read from through a handle. Who reads is looked at for every read that gives bytes.
-    pub fn read(self: &Arc<Self>, caller: Caller, ino: Ino, id: HandleId, offset: u64) -> Answer<Arc<Content>> {
+    pub fn read(
+        self: &Arc<Self>,
+        caller: Caller,
+        ino: Ino,
+        id: HandleId,
+        offset: u64,
+    ) -> Answer<Arc<Content>> {
         let Some(handle) = self.handles.find(id) else { return self.reopen(caller, ino, id) };
         // The read that finds the end tells nothing, so it costs nothing.
         if offset >= handle.content.size() && !handle.content.bytes().is_empty() {
@@ -153,7 +159,12 @@ impl Fs {
     ///
     /// # Errors
     /// It is not a directory.
-    pub fn readdir(&self, ino: Ino, offset: u64, mut take: impl FnMut(DirEntry<'_>) -> bool) -> Result<(), Failure> {
+    pub fn readdir(
+        &self,
+        ino: Ino,
+        offset: u64,
+        mut take: impl FnMut(DirEntry<'_>) -> bool,
+    ) -> Result<(), Failure> {
         let tree = self.tree.load();
         let node = tree.node(ino).ok_or(Failure::Unconfigured)?;
         let Node::Dir(dir) = node else { return Err(Failure::NotDirectory) };
@@ -187,7 +198,10 @@ impl Fs {
     /// A denial, or no such attribute.
     pub fn getxattr(&self, caller: Caller, ino: Ino, name: &OsStr) -> Result<String, Failure> {
         let target = self.file(ino).map_err(|_| Failure::NoSuchAttribute)?;
-        let name = name.to_str().and_then(|name| name.strip_prefix(xattr::PREFIX)).ok_or(Failure::NoSuchAttribute)?;
+        let name = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(xattr::PREFIX))
+            .ok_or(Failure::NoSuchAttribute)?;
         let known = self.access.known(caller, &target)?;
         xattr::value(name, &target, known).ok_or(Failure::NoSuchAttribute)
     }
@@ -200,7 +214,12 @@ impl Fs {
         }
     }
 
-    fn keep(&self, ino: Ino, target: Arc<Target>, opened: crate::access::Opened) -> Result<HandleId, Failure> {
+    fn keep(
+        &self,
+        ino: Ino,
+        target: Arc<Target>,
+        opened: crate::access::Opened,
+    ) -> Result<HandleId, Failure> {
         let (content, opener) = opened;
         if let Some(Node::File(file)) = self.tree.load().node(ino) {
             file.shown.remember(&content);
@@ -221,7 +240,9 @@ impl Fs {
         };
         match self.access.reopen(caller, &target, &version) {
             Answer::Now(opened) => Answer::Now(opened.map(|opened| readopt(opened, target))),
-            Answer::Later(opened) => Answer::Later(Box::pin(async move { Ok(readopt(opened.await?, target)) })),
+            Answer::Later(opened) => {
+                Answer::Later(Box::pin(async move { Ok(readopt(opened.await?, target)) }))
+            }
         }
     }
 
@@ -255,7 +276,10 @@ impl Fs {
                     mode: file.target.file.mode,
                     uid: file.target.scope.uid,
                     gid: file.target.scope.gid,
-                    mtime: file.shown.mtime().map_or(file.since, |micros| UNIX_EPOCH + Duration::from_micros(micros)),
+                    mtime: file
+                        .shown
+                        .mtime()
+                        .map_or(file.since, |micros| UNIX_EPOCH + Duration::from_micros(micros)),
                 }
             }
         }

@@ -75,7 +75,9 @@ impl Node {
     /// The inode of a name in this directory.
     pub(super) fn child(&self, name: &OsStr) -> Result<Ino, Failure> {
         match self {
-            Self::Dir(dir) => name.to_str().and_then(|name| dir.children.get(name)).copied().ok_or(Failure::NoSuchName),
+            Self::Dir(dir) => {
+                name.to_str().and_then(|name| dir.children.get(name)).copied().ok_or(Failure::NoSuchName)
+            }
             Self::File(_) => Err(Failure::NotDirectory),
         }
     }
@@ -170,16 +172,28 @@ impl Tree {
         ino
     }
 
-    fn add_file(&mut self, scope: &Arc<Scope>, file: &Arc<File>, old: Option<&Self>, since: SystemTime) -> Ino {
+    fn add_file(
+        &mut self,
+        scope: &Arc<Scope>,
+        file: &Arc<File>,
+        old: Option<&Self>,
+        since: SystemTime,
+    ) -> Ino {
         let path = format!("{}/{}", scope.name, file.name);
         let ino = self.free_ino(&path);
         let before = match old.and_then(|old| old.node(ino)) {
-            Some(Node::File(before)) if before.target.path == path => Some((Arc::clone(&before.shown), before.since)),
+            Some(Node::File(before)) if before.target.path == path => {
+                Some((Arc::clone(&before.shown), before.since))
+            }
             _ => None,
         };
         let (shown, since) = before.unwrap_or_else(|| (Arc::default(), since));
-        let target =
-            Arc::new(Target { scope: Arc::clone(scope), file: Arc::clone(file), path, whole: file.from.whole() });
+        let target = Arc::new(Target {
+            scope: Arc::clone(scope),
+            file: Arc::clone(file),
+            path,
+            whole: file.from.whole(),
+        });
         self.nodes.insert(ino, Node::File(FileNode { target, shown, since }));
         ino
     }

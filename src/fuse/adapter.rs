@@ -9,8 +9,8 @@ use std::time::SystemTime;
 
 use fuser::{
     BsdFileFlags, Errno, FileHandle, Filesystem, FopenFlags, Generation, INodeNo, InitFlags, KernelConfig,
-    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty, ReplyEntry,
-    ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    LockOwner, OpenFlags, RenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyEmpty,
+    ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use tokio::runtime::Handle;
 
@@ -60,7 +60,10 @@ fn reply_attr(result: Result<Attributes, Failure>, reply: ReplyAttr) {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is where a value goes to the kernel, for a reader that may have it")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is where a value goes to the kernel, for a reader that may have it"
+)]
 fn reply_data(result: Result<Arc<Content>, Failure>, offset: u64, size: u32, reply: ReplyData) {
     match result {
         Ok(content) => {
@@ -119,7 +122,14 @@ impl Filesystem for Adapter {
         self.answer(answer, move |result| reply_data(result, offset, size, reply));
     }
 
-    fn flush(&self, _request: &Request, _ino: INodeNo, _fh: FileHandle, _owner: LockOwner, reply: ReplyEmpty) {
+    fn flush(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        _fh: FileHandle,
+        _owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
         // The kernel then sends no more of them. Nothing of the caller may be read here: execve sends it.
         reply.error(Errno::ENOSYS);
     }
@@ -138,8 +148,17 @@ impl Filesystem for Adapter {
         reply.ok();
     }
 
-    fn readdir(&self, _request: &Request, ino: INodeNo, _fh: FileHandle, offset: u64, mut reply: ReplyDirectory) {
-        let add = |entry: DirEntry<'_>| !reply.add(INodeNo(entry.ino.0), entry.next, kind(entry.is_dir), entry.name);
+    fn readdir(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        _fh: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let add = |entry: DirEntry<'_>| {
+            !reply.add(INodeNo(entry.ino.0), entry.next, kind(entry.is_dir), entry.name)
+        };
         match self.fs.readdir(Ino(ino.0), offset, add) {
             Ok(()) => reply.ok(),
             Err(failure) => reply.error(errno(&failure)),
@@ -181,7 +200,16 @@ impl Filesystem for Adapter {
         reply.error(Errno::EROFS);
     }
 
-    fn mknod(&self, _: &Request, _: INodeNo, _: &OsStr, _mode: u32, _umask: u32, _rdev: u32, reply: ReplyEntry) {
+    fn mknod(
+        &self,
+        _: &Request,
+        _: INodeNo,
+        _: &OsStr,
+        _mode: u32,
+        _umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
         reply.error(Errno::EROFS);
     }
 

@@ -35,7 +35,8 @@ impl Session {
         let mut config = Config::default();
         // fuser's own check would look at the uid alone; who may ask is for the kernel's mode bits and the rules.
         config.acl = SessionACL::All;
-        config.n_threads = Some(std::thread::available_parallelism().map_or(2, |cpus| cpus.get().clamp(2, 4)));
+        config.n_threads =
+            Some(std::thread::available_parallelism().map_or(2, |cpus| cpus.get().clamp(2, 4)));
         let inner = fuser::Session::from_fd(Adapter::new(fs, runtime), fd, SessionACL::All, config)?;
         let notifications = Notifications::start(inner.notifier())?;
         Ok(Self { inner, notifications })

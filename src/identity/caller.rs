@@ -72,7 +72,10 @@ impl Attestor {
     /// When /proc cannot be read.
     pub fn new() -> std::io::Result<Self> {
         let dir = process::open_dir(Tid(std::process::id()))?;
-        Ok(Self { pins: Mutex::new(LruCache::new(PINS)), user_namespace: process::user_namespace(dir.as_fd())? })
+        Ok(Self {
+            pins: Mutex::new(LruCache::new(PINS)),
+            user_namespace: process::user_namespace(dir.as_fd())?,
+        })
     }
 
     /// Identifies the caller of a request that is not answered yet.
@@ -95,8 +98,15 @@ impl Attestor {
         Ok(identity)
     }
 
-    /// The process of a caller, where nothing more than that is asked. Cheap for a known thread.
+    /// The process of a caller, where nothing more than that is asked. For a known thread that is one question to the kernel.
     pub fn process(&self, caller: Caller) -> Option<ProcessId> {
+        let known = self.pins.lock().get(&caller.tid).map(Arc::clone);
+        if let Some(pin) = known
+            && let Some((fd, then)) = &pin.pidfd
+            && pidfd::info(fd.as_fd()).is_ok_and(|now| now.tgid == then.tgid)
+        {
+            return Some(pin.identity.process);
+        }
         self.identify(caller).ok().map(|identity| identity.process)
     }
 
@@ -123,10 +133,13 @@ impl Attestor {
             Some((fd, then)) if pin.status.groups.is_empty() => {
                 pidfd::info(fd.as_fd()).is_ok_and(|now| now == *then)
             }
-            _ => process::status(pin.dir.as_fd()).is_ok_and(|now| {
-                let then = &pin.status;
-                (now.tgid, now.uids, now.gids, &now.groups) == (then.tgid, then.uids, then.gids, &then.groups)
-            }) && process::unit(pin.dir.as_fd()).is_ok_and(|unit| unit == pin.identity.unit),
+            _ => {
+                process::status(pin.dir.as_fd()).is_ok_and(|now| {
+                    let then = &pin.status;
+                    (now.tgid, now.uids, now.gids, &now.groups)
+                        == (then.tgid, then.uids, then.gids, &then.groups)
+                }) && process::unit(pin.dir.as_fd()).is_ok_and(|unit| unit == pin.identity.unit)
+            }
         };
         let exe = pin.identity.exe.as_ref().map(|exe| (exe.dev, exe.ino));
         ids_hold
@@ -219,7 +232,11 @@ mod tests {
         let attestor = Attestor::new().unwrap();
         let root = |tid| Caller { tid: Tid(tid), uid: 0, gid: 0 };
         assert_eq!(attestor.identify(root(0)), Err(Refusal::NoProcess));
-        assert_eq!(attestor.identify(root(2)), Err(Refusal::KernelThread), "pid 2 is kthreadd; run tests as root");
+        assert_eq!(
+            attestor.identify(root(2)),
+            Err(Refusal::KernelThread),
+            "pid 2 is kthreadd; run tests as root"
+        );
         assert_eq!(attestor.identify(root(u32::MAX >> 2)), Err(Refusal::Gone));
     }
 
@@ -251,7 +268,13 @@ mod tests {
 
     #[test]
     fn only_signals_that_arrive_and_matter_stop_a_wait() {
-        let status = |pending, blocked, ignored, caught| Status { pending, blocked, ignored, caught, ..Status::default() };
+        let status = |pending, blocked, ignored, caught| Status {
+            pending,
+            blocked,
+            ignored,
+            caught,
+            ..Status::default()
+        };
         assert!(wants_to_stop(&status(bit(9), 0, 0, 0)));
         assert!(wants_to_stop(&status(bit(2), 0, 0, bit(2))), "a caught SIGINT asks to stop waiting");
         assert!(!wants_to_stop(&status(bit(15), bit(15), 0, 0)), "blocked");

@@ -15,7 +15,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use parking_lot::RwLock;
-use rustix::fs::{CWD, Mode, OFlags, StatxFlags, AtFlags};
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
 use super::{Identity, Selector, SelectorError, SelectorKind, Strength};
 
@@ -72,7 +72,9 @@ impl Reference {
         let now = u64::try_from(self.since.elapsed().as_millis()).unwrap_or(u64::MAX);
         let last = self.looked.load(Ordering::Relaxed);
         let soon = last != 0 && now.saturating_sub(last) < LOOK_AGAIN;
-        if soon || self.looked.compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        if soon
+            || self.looked.compare_exchange(last, now.max(1), Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
             return false;
         }
         let Ok(found) = hold(&self.path) else { return false };
@@ -104,7 +106,8 @@ impl Selector for Reference {
 }
 
 fn hold(path: &Path) -> Result<Held, SelectorError> {
-    let hint = "name the program that opens the file; `readlink /proc/PID/exe` shows it for a running process";
+    let hint =
+        "name the program that opens the file; `readlink /proc/PID/exe` shows it for a running process";
     let cannot = |error: rustix::io::Errno| {
         SelectorError::new(format!("`{}` cannot be opened: {error}", path.display()), hint)
     };
@@ -120,8 +123,8 @@ fn hold(path: &Path) -> Result<Held, SelectorError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::process::tests::somebody;
     use super::super::Exe;
+    use super::super::process::tests::somebody;
     use super::*;
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 

@@ -30,7 +30,9 @@ impl Selector for Gid {
 
 /// Names of groups are read once, when the configuration is.
 pub(super) fn of_group(value: &toml::Value) -> Result<u32, SelectorError> {
-    let name = value.as_str().ok_or_else(|| SelectorError::new("`group` takes a name", "for a number write `gid`"))?;
+    let name = value
+        .as_str()
+        .ok_or_else(|| SelectorError::new("`group` takes a name", "for a number write `gid`"))?;
     match nix::unistd::Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid.as_raw()),
         Ok(None) => Err(SelectorError::new(

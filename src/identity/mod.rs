@@ -110,9 +110,10 @@ impl fmt::Debug for SelectorKind {
 
 /// An id from a configuration value: a whole number from 0 to 2^32 - 2.
 fn id(value: &toml::Value, key: &str) -> Result<u32, SelectorError> {
-    value
-        .as_integer()
-        .and_then(|n| u32::try_from(n).ok())
-        .filter(|n| *n != u32::MAX)
-        .ok_or_else(|| SelectorError::new(format!("`{key}` takes a number"), format!("for a name write `{}`", if key == "uid" { "user" } else { "group" })))
+    value.as_integer().and_then(|n| u32::try_from(n).ok()).filter(|n| *n != u32::MAX).ok_or_else(|| {
+        SelectorError::new(
+            format!("`{key}` takes a number"),
+            format!("for a name write `{}`", if key == "uid" { "user" } else { "group" }),
+        )
+    })
 }

@@ -88,7 +88,9 @@ fn parse_status(text: &str) -> Option<Status> {
             "Tgid" => status.tgid = value.parse().ok()?,
             "Uid" => status.uids = four(value)?,
             "Gid" => status.gids = four(value)?,
-            "Groups" => status.groups = value.split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect(),
+            "Groups" => {
+                status.groups = value.split_ascii_whitespace().filter_map(|id| id.parse().ok()).collect()
+            }
             "SigPnd" | "ShdPnd" => status.pending |= mask(value)?,
             "SigBlk" => status.blocked = mask(value)?,
             "SigIgn" => status.ignored = mask(value)?,
@@ -207,7 +209,10 @@ pub(super) mod tests {
     fn a_unit_is_named_only_from_the_root_of_the_tree() {
         assert_eq!(unit_of("/system.slice/nginx.service").as_deref(), Some("nginx.service"));
         assert_eq!(unit_of("/system.slice/system-a.slice/a@1.service").as_deref(), Some("a@1.service"));
-        assert_eq!(unit_of("/system.slice/a.service/payload/system.slice/b.service").as_deref(), Some("a.service"));
+        assert_eq!(
+            unit_of("/system.slice/a.service/payload/system.slice/b.service").as_deref(),
+            Some("a.service")
+        );
         assert_eq!(unit_of("/user.slice/user-1000.slice/user@1000.service/system.slice/x.service"), None);
         assert_eq!(unit_of("/system.slice/a.scope/b.service"), None);
         assert_eq!(unit_of("/../../system.slice/x.service"), None);

@@ -31,7 +31,9 @@ impl Selector for Uid {
 
 /// Names of users are read once, when the configuration is.
 pub(super) fn of_user(value: &toml::Value) -> Result<u32, SelectorError> {
-    let name = value.as_str().ok_or_else(|| SelectorError::new("`user` takes a name", "for a number write `uid`"))?;
+    let name = value
+        .as_str()
+        .ok_or_else(|| SelectorError::new("`user` takes a name", "for a number write `uid`"))?;
     match nix::unistd::User::from_name(name) {
         Ok(Some(user)) => Ok(user.uid.as_raw()),
         Ok(None) => Err(SelectorError::new(

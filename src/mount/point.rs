@@ -17,7 +17,10 @@ const OURS: &str = "fuse.hushfs";
 /// Claims the mount point: its true path, and the lock that says it is served.
 pub(super) fn claim(at: &Path) -> Result<(PathBuf, File), MountError> {
     let (Some(parent), Some(name)) = (at.parent(), at.file_name()) else {
-        return Err(MountError::new("`mount` cannot be the root directory", "for example mount = \"/run/hushfs\""));
+        return Err(MountError::new(
+            "`mount` cannot be the root directory",
+            "for example mount = \"/run/hushfs\"",
+        ));
     };
     // The parent only: the point itself may be a dead mount, which answers nothing.
     let parent = parent.canonicalize().map_err(|e| MountError::io("cannot find", parent, &e))?;
@@ -58,17 +61,22 @@ fn lock(point: &Path) -> Result<File, MountError> {
 fn clear(point: &Path) -> Result<(), MountError> {
     // One over the other is possible; more than a few is somebody's mistake to look at.
     for _ in 0..8 {
-        let Some(kind) = mounted(point).map_err(|e| MountError::io("cannot read mounts for", point, &e))? else {
+        let Some(kind) = mounted(point).map_err(|e| MountError::io("cannot read mounts for", point, &e))?
+        else {
             return Ok(());
         };
         if kind != OURS {
             return Err(MountError::new(
                 format!("`{}` is a mount point of something else ({kind})", point.display()),
-                format!("choose another `mount`, or `umount {}` if it is yours to take away", point.display()),
+                format!(
+                    "choose another `mount`, or `umount {}` if it is yours to take away",
+                    point.display()
+                ),
             ));
         }
         tracing::warn!(mount = %point.display(), "taking away the dead mount of a hushfs that ended without unmounting");
-        let undone = if rustix::process::geteuid().is_root() { root::unmount(point) } else { user::unmount(point) };
+        let undone =
+            if rustix::process::geteuid().is_root() { root::unmount(point) } else { user::unmount(point) };
         undone.map_err(|error| {
             MountError::new(
                 format!("`{}` holds a dead mount that cannot be taken away: {error}", point.display()),
@@ -99,7 +107,8 @@ fn unescape(field: &[u8]) -> Vec<u8> {
     let mut plain = Vec::with_capacity(field.len());
     let mut rest = field;
     while let Some((first, after)) = rest.split_first() {
-        let code = after.get(..3).filter(|_| *first == b'\\').and_then(|octal| std::str::from_utf8(octal).ok());
+        let code =
+            after.get(..3).filter(|_| *first == b'\\').and_then(|octal| std::str::from_utf8(octal).ok());
         match code.and_then(|octal| u8::from_str_radix(octal, 8).ok()) {
             Some(byte) => {
                 plain.push(byte);
@@ -115,7 +124,8 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 }
 
 fn must_be_empty(point: &Path) -> Result<(), MountError> {
-    let mut entries = std::fs::read_dir(point).map_err(|error| MountError::io("cannot use", point, &error))?;
+    let mut entries =
+        std::fs::read_dir(point).map_err(|error| MountError::io("cannot use", point, &error))?;
     if entries.next().is_some() {
         return Err(MountError::new(
             format!("`{}` is not empty, and a mount would hide what is in it", point.display()),

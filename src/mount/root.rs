@@ -44,21 +44,28 @@ fn superblock(fuse: &OwnedFd) -> io::Result<OwnedFd> {
     let context = fsopen("fuse", FsOpenFlags::FSOPEN_CLOEXEC)?;
     let context = context.as_fd();
     fsconfig_set_string(context, "fd", fuse.as_raw_fd().to_string())?;
-    for (key, value) in
-        [("source", "hushfs"), ("subtype", "hushfs"), ("rootmode", "40000"), ("user_id", "0"), ("group_id", "0")]
-    {
+    for (key, value) in [
+        ("source", "hushfs"),
+        ("subtype", "hushfs"),
+        ("rootmode", "40000"),
+        ("user_id", "0"),
+        ("group_id", "0"),
+    ] {
         fsconfig_set_string(context, key, value)?;
     }
     fsconfig_set_flag(context, "allow_other")?;
     fsconfig_set_flag(context, "default_permissions")?;
     fsconfig_create(context)?;
-    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID | MountAttrFlags::MOUNT_ATTR_NODEV | MountAttrFlags::MOUNT_ATTR_NOEXEC;
+    let attributes = MountAttrFlags::MOUNT_ATTR_NOSUID
+        | MountAttrFlags::MOUNT_ATTR_NODEV
+        | MountAttrFlags::MOUNT_ATTR_NOEXEC;
     Ok(fsmount(context, FsMountFlags::FSMOUNT_CLOEXEC, attributes)?)
 }
 
 /// Clones the private mount, makes the clone read-only while nobody can reach it, and moves it to its place.
 fn publish(private: &OwnedFd, point: &Path) -> io::Result<()> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+    let flags =
+        OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
     let public = open_tree(private, "", flags)?;
     mountattr::make_read_only(public.as_fd())?;
     move_mount(&public, "", CWD, point, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)?;

@@ -53,7 +53,9 @@ fn helper_missing(error: &io::Error) -> MountError {
             "fusermount3 is not installed, and without root it takes that to mount",
             "install it: apt-get install fuse3 (Debian, Ubuntu), dnf install fuse3 (Fedora)",
         ),
-        _ => MountError::new(format!("fusermount3 cannot be started: {error}"), "see the error of the system"),
+        _ => {
+            MountError::new(format!("fusermount3 cannot be started: {error}"), "see the error of the system")
+        }
     }
 }
 
@@ -71,7 +73,10 @@ fn refused(stderr: &str) -> MountError {
     } else {
         "see the message of fusermount3"
     };
-    MountError::new(format!("fusermount3 refused: {}", if said.is_empty() { "no reason given" } else { said }), hint)
+    MountError::new(
+        format!("fusermount3 refused: {}", if said.is_empty() { "no reason given" } else { said }),
+        hint,
+    )
 }
 
 /// The descriptor that comes with one byte; `None` when the helper hung up without it.

@@ -77,7 +77,8 @@ impl Rules {
     /// Looks whether an executable that a rule names was replaced since, and learns the new one. Returns whether one was.
     /// A `stat` for each, so it is for callers that would be denied otherwise.
     pub fn look_again(&self) -> bool {
-        let named = self.rules.iter().flat_map(|rule| &rule.selectors).filter_map(|selector| selector.executable());
+        let named =
+            self.rules.iter().flat_map(|rule| &rule.selectors).filter_map(|selector| selector.executable());
         named.fold(false, |any, reference| reference.look_again() | any)
     }
 
@@ -127,7 +128,9 @@ mod tests {
     }
 
     fn rule(name: &str, demands: &[(&str, i64)]) -> Rule {
-        let parse = |(key, value): &(&str, i64)| (selector(key).unwrap().parse)(&toml::Value::Integer(*value)).unwrap();
+        let parse = |(key, value): &(&str, i64)| {
+            (selector(key).unwrap().parse)(&toml::Value::Integer(*value)).unwrap()
+        };
         Rule::new(name, demands.iter().map(parse).collect())
     }
 
@@ -153,7 +156,11 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_matches_is_named() {
-        let rules = Rules::new(vec![rule("s.1", &[("uid", 1)]), rule("s.2", &[("uid", 2)]), rule("s.3", &[("gid", 2)])]);
+        let rules = Rules::new(vec![
+            rule("s.1", &[("uid", 1)]),
+            rule("s.2", &[("uid", 2)]),
+            rule("s.3", &[("gid", 2)]),
+        ]);
         assert_eq!(allowed_by(&rules, &who(2, 2, &[])), Some("s.2".into()));
     }
 

@@ -26,8 +26,11 @@ pub struct Kind {
     /// Reads the settings (the table without `kind`) and names the files they mention, without opening any provider.
     pub check: fn(settings: toml::Table, base: &Path) -> Result<Vec<NamedFile>, SettingsError>,
     /// Opens the provider; runs in the fetcher.
-    pub open: fn(settings: toml::Table, base: &Path) -> Result<Box<dyn Provider>, SettingsError>,
+    pub open: Open,
 }
+
+/// Opens a provider from its settings; relative paths start from the second argument.
+pub type Open = fn(settings: toml::Table, base: &Path) -> Result<Box<dyn Provider>, SettingsError>;
 
 /// A file that a provider's settings name, to be checked like the configuration itself.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -53,7 +53,9 @@ mod tests {
 
     #[test]
     fn bash_reads_back_the_exact_value() {
-        for value in ["plain", "", "a b", "#no comment", "$HOME `id`", "it's $HOME", "\"q\" \\n", "two\nlines", "é"] {
+        for value in
+            ["plain", "", "a b", "#no comment", "$HOME `id`", "it's $HOME", "\"q\" \\n", "two\nlines", "é"]
+        {
             let secret = serde_json::json!({ "A": value }).to_string();
             assert_eq!(bash_reads_back(&secret), value.as_bytes(), "{value:?}");
         }

@@ -1,6 +1,6 @@
 //! From a secret to the bytes of a file.
 //!
-//! This folder owns formats: each is one file and a line in [`encode`]. It does not know who reads.
+//! This folder owns formats: each is one file and a line in `encode`. It does not know who reads.
 
 use std::sync::Arc;
 
@@ -98,7 +98,11 @@ impl Renderer {
     }
 
     fn sized(&self, content: Content) -> Result<Arc<Content>, RenderError> {
-        if content.size() > self.size_max { Err(RenderError::TooLarge { max: self.size_max }) } else { Ok(Arc::new(content)) }
+        if content.size() > self.size_max {
+            Err(RenderError::TooLarge { max: self.size_max })
+        } else {
+            Ok(Arc::new(content))
+        }
     }
 }
 

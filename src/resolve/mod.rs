@@ -88,7 +88,11 @@ impl Resolver {
     ///
     /// # Errors
     /// As the provider answers, or [`ResolveError::TimedOut`].
-    pub async fn fetch(self: &Arc<Self>, grant: &Grant, reference: &Reference) -> Result<Arc<Secret>, ResolveError> {
+    pub async fn fetch(
+        self: &Arc<Self>,
+        grant: &Grant,
+        reference: &Reference,
+    ) -> Result<Arc<Secret>, ResolveError> {
         // A flight that started before the value changed brings the old one; the next brings the new one. Whoever asks
         // after the change must not get the old one, so a stale landing is asked for once more.
         for _ in 0..2 {

@@ -122,7 +122,8 @@ fn map(size: usize) -> NonNull<u8> {
     };
     let Some(start) = mapped.ok().and_then(|start| NonNull::new(start.cast::<u8>())) else {
         std::alloc::handle_alloc_error(
-            std::alloc::Layout::from_size_align(size, PAGE).unwrap_or(std::alloc::Layout::new::<[u8; PAGE]>()),
+            std::alloc::Layout::from_size_align(size, PAGE)
+                .unwrap_or(std::alloc::Layout::new::<[u8; PAGE]>()),
         );
     };
     // SAFETY: the range is the mapping just made; both pieces of advice leave its bytes alone.

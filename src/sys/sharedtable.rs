@@ -44,7 +44,8 @@ impl SharedTable {
         let size = usize::try_from(rustix::fs::fstat(&fd)?.st_size).unwrap_or(0);
         let protection = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: a shared mapping of a descriptor whose size is sealed; it touches no memory of ours.
-        let start = unsafe { rustix::mm::mmap(std::ptr::null_mut(), size, protection, MapFlags::SHARED, &fd, 0)? };
+        let start =
+            unsafe { rustix::mm::mmap(std::ptr::null_mut(), size, protection, MapFlags::SHARED, &fd, 0)? };
         let start = NonNull::new(start.cast::<u8>()).ok_or(io::ErrorKind::OutOfMemory)?;
         Ok(Self { fd, slots: size / RECORD, start: Mutex::new(Start(start)) })
     }
@@ -66,7 +67,9 @@ impl SharedTable {
         }
         let start = self.start.lock();
         // SAFETY: the slot lies within the mapping, and the mutex keeps other writers of this process away.
-        unsafe { std::ptr::copy_nonoverlapping(record.as_ptr(), start.0.as_ptr().add(slot * RECORD), RECORD) };
+        unsafe {
+            std::ptr::copy_nonoverlapping(record.as_ptr(), start.0.as_ptr().add(slot * RECORD), RECORD)
+        };
     }
 
     /// Reads a record. A slot out of range is all zero.
@@ -76,7 +79,11 @@ impl SharedTable {
             let start = self.start.lock();
             // SAFETY: as in `write`.
             unsafe {
-                std::ptr::copy_nonoverlapping(start.0.as_ptr().add(slot * RECORD), record.as_mut_ptr(), RECORD);
+                std::ptr::copy_nonoverlapping(
+                    start.0.as_ptr().add(slot * RECORD),
+                    record.as_mut_ptr(),
+                    RECORD,
+                );
             }
         }
         record

@@ -1,13 +1,5 @@
 //! The configuration from end to end: files on disk, `config::load`, `hushfs check` and `hushfs init`.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a test may panic, and so may what it is made of"
-)]
-
 use std::fs::{Permissions, create_dir, set_permissions, write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
@@ -69,12 +61,14 @@ file."site.crt" = "local:tls#certificate"
     ),
 ];
 
-/// A directory with a configuration of that text and an (unread) store.
+/// A directory with a configuration of that text and a store and its key, which nothing here reads.
 fn place(text: &str) -> (TempDir, PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("hushfs.toml");
     private(&path, text);
-    private(&dir.path().join("store.age"), "");
+    for name in ["store.age", "store.key"] {
+        private(&dir.path().join(name), "");
+    }
     (dir, path)
 }
 
@@ -115,6 +109,23 @@ fn each_of_the_commonest_tasks_takes_at_most_eight_lines() {
         assert_eq!(config.warnings, [""; 0], "{task}");
         assert_eq!(config.scopes.len(), 1, "{task}");
     }
+}
+
+#[test]
+fn the_example_in_the_manual_is_accepted() {
+    let manual = include_str!("../../docs/configuration.md");
+    let example = manual.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let (_dir, path) = place(
+        &example
+            .replace("/run/hushfs", "mnt")
+            .replace("/var/lib/hushfs/", "")
+            .replace("\"shop\"", "\"daemon\"")
+            .replace("/usr/bin/shopctl", "/usr/bin/cat")
+            .replace("/usr/bin/shop", "/usr/bin/cat"),
+    );
+    let config = right(&path);
+    assert_eq!(config.warnings, [""; 0]);
+    assert_eq!(config.scopes[0].files.len(), 3);
 }
 
 #[test]
@@ -267,6 +278,39 @@ fn a_missing_configuration_says_how_to_begin() {
 }
 
 #[test]
+fn a_store_that_is_missing_or_open_to_others_is_reported_where_it_is_named() {
+    let (dir, path) = place(BEGIN);
+    let (store, key) = (dir.path().join("store.age"), dir.path().join("store.key"));
+    mode(&store, 0o640);
+    let problem = wrong(&path).problems[0].clone();
+    assert_eq!((problem.line, problem.column), (Some(4), Some(1)));
+    assert_eq!(problem.hint, Some(format!("chmod 600 {}", store.display())));
+    mode(&store, 0o600);
+
+    std::fs::remove_file(&key).unwrap();
+    assert!(the_problem(&path).1.contains("backup"));
+    std::fs::remove_file(&store).unwrap();
+    assert_eq!(
+        the_problem(&path).1,
+        format!("`hushfs store init --path {}` makes a new one", store.display())
+    );
+}
+
+#[test]
+fn nothing_may_lie_below_the_mount() {
+    let (dir, path) = place(&BEGIN.replace("store.age", "mnt/store.age"));
+    assert!(wrong(&path).problems[0].message.contains("below the mount"));
+    private(&path, &format!("{BEGIN}[audit]\nto = \"mnt/../mnt/log\"\n"));
+    assert!(wrong(&path).problems[0].message.contains("below the mount"));
+    private(&path, &BEGIN.replace("mnt", "."));
+    let problems = wrong(&path);
+    assert!(problems.problems[0].message.contains("hushfs.toml` lies below the mount"), "{problems}");
+    symlink("mnt", dir.path().join("link")).unwrap();
+    private(&path, &BEGIN.replace("\"mnt\"", "\"link\"").replace("store.age", "mnt/store.age"));
+    assert!(wrong(&path).problems[0].message.contains("below the mount"));
+}
+
+#[test]
 fn only_what_changed_is_new_after_a_reload() {
     let scope =
         |name: &str, uid: u32| format!("[scope.{name}]\nallow = {{ uid = {uid} }}\nfile.x = \"local:x\"\n");
@@ -373,6 +417,7 @@ fn init_writes_a_private_file_that_check_accepts_once_the_store_is_there() {
     let text = std::fs::read_to_string(&path).unwrap();
     let store = dir.path().join("store.age");
     private(&store, "");
+    private(&dir.path().join("store.key"), "");
     let line = text.lines().find(|line| line.starts_with("path = ")).unwrap();
     private(&path, &text.replace(line, &format!("path = \"{}\"", store.display())));
     let config = right(&path);

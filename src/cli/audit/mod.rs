@@ -5,9 +5,9 @@ use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::{ConfigArg, Failure, Outcome, term};
+use super::{ConfigArg, Failure, Outcome, check, term};
 use crate::audit::Line;
-use crate::config::checked::AuditSink;
+use crate::config::{self, checked::AuditSink};
 
 mod file;
 mod filter;
@@ -74,8 +74,11 @@ enum Event<'a> {
 type Take<'a> = &'a mut dyn FnMut(Event<'_>) -> io::Result<ControlFlow<()>>;
 
 pub(crate) fn run(args: &Args) -> Outcome {
-    let source = args.source()?;
     let filter = args.filter.checked(jiff::Timestamp::now())?;
+    let source = match args.source() {
+        Ok(source) => source,
+        Err(code) => return Ok(code),
+    };
     let until = if args.follow { Until::Stopped } else { Until::End };
     let mut shown = Shown::new(args);
     let mut malformed = 0_u64;
@@ -106,7 +109,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
 }
 
 impl Args {
-    fn source(&self) -> Result<Source, Failure> {
+    fn source(&self) -> Result<Source, ExitCode> {
         if self.journal {
             return Ok(Source::Journal);
         }
@@ -123,10 +126,13 @@ impl Args {
     }
 }
 
-/// Where the configuration sends records.
-fn configured_sink(config: &ConfigArg) -> Result<AuditSink, Failure> {
-    Err(Failure::new(format!("cannot tell from {} where the audit log is", config.path().display()))
-        .hint("name it with --file FILE, or use --journal"))
+/// Where the configuration sends records; the exit code when it is wrong, once that is shown.
+fn configured_sink(config: &ConfigArg) -> Result<AuditSink, ExitCode> {
+    config::load(&config.path()).map(|config| config.audit.to).map_err(|problems| {
+        let code = check::refuse(&problems);
+        term::note("the log can be named without a configuration: --file FILE or --journal");
+        code
+    })
 }
 
 /// An error while reading or printing.

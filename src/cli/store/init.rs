@@ -9,7 +9,9 @@ use age::secrecy::{ExposeSecret, SecretString};
 
 use super::{Place, input};
 use crate::cli::{Failure, Outcome, term};
-use crate::providers::store::{Keys, Protection, check_recipient, passphrase_from, write_key};
+use crate::providers::store::{
+    Document, KEEP, Keys, Protection, check_recipient, passphrase_from, write_key,
+};
 
 /// What it takes.
 #[derive(Debug, clap::Args)]
@@ -23,6 +25,9 @@ pub(super) struct Args {
     /// Make a recovery key in this file, to be kept away from this host
     #[arg(long, value_name = "FILE")]
     recovery: Option<PathBuf>,
+    /// How many versions of each secret to keep
+    #[arg(long, value_name = "N", default_value_t = KEEP, value_parser = keep)]
+    keep: usize,
 }
 
 pub(super) fn run(place: &Place, args: Args) -> Outcome {
@@ -51,7 +56,7 @@ pub(super) fn run(place: &Place, args: Args) -> Outcome {
         write_key(path, &recovery)?;
         recipients.extend(recovery.recipients());
     }
-    if let Err(error) = site.create(&keys, recipients) {
+    if let Err(error) = site.create(&keys, &Document::new(recipients, args.keep)) {
         if let Some(path) = &args.recovery {
             let _it_opens_nothing = std::fs::remove_file(path);
         }
@@ -59,6 +64,13 @@ pub(super) fn run(place: &Place, args: Args) -> Outcome {
     }
     tell(&site.path, &site.key, &args);
     Ok(ExitCode::SUCCESS)
+}
+
+fn keep(text: &str) -> Result<usize, String> {
+    text.parse()
+        .ok()
+        .filter(|keep| (1..=1000).contains(keep))
+        .ok_or_else(|| "a number from 1 to 1000".to_owned())
 }
 
 fn tell(store: &Path, key: &Path, args: &Args) {

@@ -3,6 +3,7 @@
 //! A value comes from standard input or a prompt that does not echo, never from an argument or the environment, and is
 //! printed to a terminal only after a question.
 
+use std::cell::OnceCell;
 use std::path::PathBuf;
 
 use age::secrecy::SecretString;
@@ -50,9 +51,12 @@ struct Place {
     /// File with the key's passphrase, where there is no terminal to ask on
     #[arg(long, value_name = "FILE", global = true)]
     passphrase_file: Option<PathBuf>,
-    /// File to append the record of `show` and `edit` to (default: the log)
+    /// File to append the record of `show` and `edit` to (default: where the configuration sends records)
     #[arg(long, value_name = "FILE", global = true)]
     audit: Option<PathBuf>,
+    /// The passphrase once it was typed, so that a verb that reads and then writes asks once.
+    #[arg(skip)]
+    typed: OnceCell<SecretString>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -112,11 +116,15 @@ impl Place {
 
     /// The passphrase of the key: from the file named for it, or asked for.
     fn passphrase(&self) -> Result<SecretString, StoreError> {
-        match &self.passphrase_file {
-            Some(path) => passphrase_from(path),
-            None => input::hidden("Passphrase of the key: ")
-                .map_err(|_| StoreError::NoPassphrase(self.site().key)),
+        if let Some(path) = &self.passphrase_file {
+            return passphrase_from(path);
         }
+        if let Some(typed) = self.typed.get() {
+            return Ok(typed.clone());
+        }
+        let typed = input::hidden("Passphrase of the key: ")
+            .map_err(|_| StoreError::NoPassphrase(self.site().key))?;
+        Ok(self.typed.get_or_init(|| typed).clone())
     }
 }
 

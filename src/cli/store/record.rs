@@ -1,12 +1,12 @@
 //! The record that an operator's look at a value leaves: the only place that makes one.
 
-use std::fs::OpenOptions;
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use crate::audit::record::{LAYOUT, Op, Outcome, Record};
-use crate::cli::Failure;
+use crate::audit::{Audit, Verdict};
+use crate::cli::{ConfigArg, Failure};
+use crate::config::checked::{self, AuditSink, OnFailure};
 use crate::providers::store::Name;
 
 /// What an operator did.
@@ -23,27 +23,37 @@ pub(super) struct Attempt<'a> {
     pub(super) why: &'a str,
 }
 
+/// How long the sink may take.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// Puts it on record, before any value is shown: a look that cannot be recorded does not happen.
 pub(super) fn record(audit: Option<&Path>, attempt: &Attempt<'_>) -> Result<(), Failure> {
-    let failed =
-        |why: String| Failure::new(format!("cannot record this: {why}")).hint("nothing was shown or changed");
-    let line = serde_json::to_string(&to_record(attempt)).map_err(|error| failed(error.to_string()))?;
-    let Some(path) = audit else {
-        tracing::info!(target: "hushfs::audit", "{line}");
-        return Ok(());
+    let failed = |why: &str| {
+        Failure::new(format!("cannot record this: {why}")).hint("nothing was shown or changed; see --audit")
     };
-    // One write, so that lines of two operators do not mix.
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(path)
-        .and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
-        .map_err(|error| failed(format!("{}: {error}", path.display())))
+    let to = audit.map_or_else(configured_sink, |path| AuditSink::File(path.to_owned()));
+    let log = Audit::start(&checked::Audit { to, on_failure: OnFailure::Deny })
+        .map_err(|error| failed(&error.to_string()))?;
+    let verdict = log.record(to_record(attempt));
+    if verdict != Verdict::Recorded || log.shutdown(PATIENCE) > 0 {
+        return Err(failed("the audit log does not take it"));
+    }
+    Ok(())
+}
+
+/// Where the daemon's records go, by the configuration in its usual place. Where the daemon writes to its standard error, or
+/// there is no configuration, that is the journal, else the operator's own standard error.
+fn configured_sink() -> AuditSink {
+    match crate::config::load(&ConfigArg::default().path()).map(|config| config.audit.to) {
+        Ok(AuditSink::File(path)) => AuditSink::File(path),
+        _ if Path::new("/run/systemd/journal/socket").exists() => AuditSink::Journal,
+        _ => AuditSink::Stderr,
+    }
 }
 
 fn to_record(attempt: &Attempt<'_>) -> Record {
-    let time = jiff::Timestamp::now();
+    let now = jiff::Timestamp::now();
+    let time = now.round(jiff::Unit::Microsecond).unwrap_or(now);
     let pid = std::process::id();
     let login = login();
     let reason =

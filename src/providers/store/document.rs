@@ -73,9 +73,9 @@ pub(crate) enum Value {
 pub(crate) struct Hidden(pub(crate) Zeroizing<String>);
 
 impl Document {
-    /// An empty store for `recipients`.
-    pub(crate) fn new(recipients: Vec<String>) -> Self {
-        Self { layout: LAYOUT, keep: KEEP, recipients, secrets: BTreeMap::new() }
+    /// An empty store for `recipients`, with `keep` versions of each secret.
+    pub(crate) fn new(recipients: Vec<String>, keep: usize) -> Self {
+        Self { layout: LAYOUT, keep, recipients, secrets: BTreeMap::new() }
     }
 
     /// Reads a decrypted store. The parser's own message may quote what it read, so it is dropped.
@@ -194,7 +194,7 @@ mod tests {
     #[test]
     fn every_byte_survives_a_round_trip() {
         let all: Vec<u8> = (0..=255).collect();
-        let mut document = Document::new(vec![]);
+        let mut document = Document::new(vec![], KEEP);
         document.put("a", raw(&all), Timestamp::now()).unwrap();
         let named =
             BTreeMap::from([("k".to_owned(), Hidden(Zeroizing::new("\"\u{1f511}\\\n\0".to_owned())))]);
@@ -208,7 +208,7 @@ mod tests {
 
     #[test]
     fn history_keeps_the_newest_and_no_id_is_used_twice() {
-        let mut document = Document::new(vec![]);
+        let mut document = Document::new(vec![], KEEP);
         for n in 1..=12_u8 {
             assert_eq!(document.put("a", raw(&[n]), Timestamp::now()).unwrap(), n.to_string());
         }
@@ -222,7 +222,7 @@ mod tests {
 
     #[test]
     fn a_value_over_the_limit_is_refused_by_size_alone() {
-        let mut document = Document::new(vec![]);
+        let mut document = Document::new(vec![], KEEP);
         document.put("a", raw(&vec![7; VALUE_LIMIT]), Timestamp::now()).unwrap();
         let error = document.put("a", raw(&vec![7; VALUE_LIMIT + 1]), Timestamp::now()).unwrap_err();
         assert_eq!(error.to_string(), "the value of `a` is larger than 1048576 bytes");

@@ -75,7 +75,11 @@ pub(super) struct Lock {
 impl Lock {
     /// Waits its turn, for [`LOCK_WAIT`] at most. The lock file stays: removing one is a race.
     pub(super) fn take(path: &Path) -> Result<Self, StoreError> {
-        let path = &beside(path, ".lock");
+        Self::within(path, LOCK_WAIT)
+    }
+
+    fn within(store: &Path, wait: Duration) -> Result<Self, StoreError> {
+        let path = &beside(store, ".lock");
         let mut file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -85,7 +89,16 @@ impl Lock {
             .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
             .open(path)
             .map_err(StoreError::io("open", path))?;
-        let until = Instant::now() + LOCK_WAIT;
+        let meta = file.metadata().map_err(StoreError::io("look at", path))?;
+        if !meta.is_file() || meta.nlink() != 1 {
+            // It is written to below: a link would let whoever owns the directory have root write to another file.
+            return Err(StoreError::io("lock", path)(io::Error::other("it is not a file of its own")));
+        }
+        if rustix::process::geteuid().is_root() {
+            // Made by root first, it must not lock the store's owner out.
+            keep_owner(&file, store)?;
+        }
+        let until = Instant::now() + wait;
         loop {
             match flock(file.as_fd(), FlockOperation::NonBlockingLockExclusive) {
                 Ok(()) => break,
@@ -216,6 +229,19 @@ mod tests {
     }
 
     #[test]
+    fn a_lock_that_is_a_link_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, lock, other) = (dir.path().join("f"), dir.path().join("f.lock"), dir.path().join("other"));
+        fs::write(&other, "untouched").unwrap();
+        fs::hard_link(&other, &lock).unwrap();
+        assert!(Lock::take(&path).is_err());
+        fs::remove_file(&lock).unwrap();
+        std::os::unix::fs::symlink(&other, &lock).unwrap();
+        assert!(Lock::take(&path).is_err());
+        assert_eq!(fs::read(&other).unwrap(), b"untouched");
+    }
+
+    #[test]
     fn one_writer_at_a_time() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("f");
@@ -226,6 +252,8 @@ mod tests {
         });
         thread::sleep(Duration::from_millis(100));
         assert!(!waiting.is_finished());
+        let busy = Lock::within(&path, Duration::ZERO).err().unwrap();
+        assert!(busy.to_string().contains(&format!("(process {})", std::process::id())), "{busy}");
         drop(first);
         assert!(waiting.join().unwrap());
     }

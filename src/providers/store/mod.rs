@@ -26,7 +26,7 @@ mod site;
 mod snapshot;
 mod wiping;
 
-pub(crate) use document::{Document, Hidden, VALUE_LIMIT, Value, Version};
+pub(crate) use document::{Document, Hidden, KEEP, VALUE_LIMIT, Value, Version};
 pub(crate) use error::StoreError;
 pub(crate) use key::{Keys, Protection, passphrase_from};
 pub(crate) use name::Name;

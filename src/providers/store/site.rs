@@ -57,7 +57,7 @@ impl Site {
     }
 
     /// Reads the store with just these keys.
-    pub(super) fn open_with(&self, keys: &Keys) -> Result<(Document, Stamp), StoreError> {
+    fn open_with(&self, keys: &Keys) -> Result<(Document, Stamp), StoreError> {
         let (sealed, stamp) = file::read(&self.path, "store", FILE_LIMIT)?;
         let plain = seal::unseal(keys.identities(), &sealed).map_err(|why| match why {
             Sealed::WrongKey => StoreError::WrongKey { store: self.path.clone(), key: self.key.clone() },
@@ -87,7 +87,7 @@ impl Site {
     }
 
     /// Makes an empty store and its key. The key is first: a store without one could never be opened.
-    pub(crate) fn create(&self, keys: &Keys, recipients: Vec<String>) -> Result<(), StoreError> {
+    pub(crate) fn create(&self, keys: &Keys, document: &Document) -> Result<(), StoreError> {
         let _lock = Lock::take(&self.path)?;
         for path in [&self.path, &self.key] {
             if path.symlink_metadata().is_ok() {
@@ -95,7 +95,7 @@ impl Site {
             }
         }
         file::put(&self.key, &keys.to_file(&self.key)?, Over::Nothing)?;
-        self.save(&Document::new(recipients), Over::Nothing)
+        self.save(document, Over::Nothing)
     }
 
     /// Replaces the key. At every moment the key file on disk opens the store on disk: first the key file holds both
@@ -103,10 +103,18 @@ impl Site {
     ///
     /// Answers the new public key.
     pub(crate) fn rotate(&self, ask: Ask<'_>) -> Result<String, StoreError> {
-        let keys = self.keys(ask)?;
+        let mut keys = self.keys(ask)?;
         let real = self.real()?;
         let _lock = Lock::take(&real.path)?;
-        let (mut document, _) = real.open_with(&keys)?;
+        let opened = match real.open_with(&keys) {
+            Err(StoreError::WrongKey { .. }) => {
+                // Somebody else rotated it while we waited for the lock.
+                keys = real.keys(ask)?;
+                real.open_with(&keys)
+            }
+            opened => opened,
+        };
+        let (mut document, _) = opened?;
         let old = keys.recipients();
         let keys = keys.with_new_first();
         file::put(&real.key, &keys.to_file(&real.key)?, Over::Old)?;
