@@ -9,38 +9,38 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use crate::support::Host;
 
 /// Who reads: an ordinary user. nginx and the like read as root, from a scope of its own.
-pub const USER: u32 = 1000;
+pub(crate) const USER: u32 = 1000;
 
 /// A program and the Debian package it comes in.
-pub type Program = (&'static str, &'static str);
+pub(crate) type Program = (&'static str, &'static str);
 
 /// Where programs are looked for: those of the distribution before those of whoever runs the tests.
 const PATH: &str = "/usr/bin:/usr/sbin:/bin:/sbin:/usr/local/bin:/usr/local/sbin";
 
 /// What is stored. Made once in a run, of random parts.
-pub struct Made {
+pub(crate) struct Made {
     /// 200 KiB of lines.
-    pub text: Vec<u8>,
+    pub(crate) text: Vec<u8>,
     /// Every byte there is, and then some.
-    pub binary: Vec<u8>,
+    pub(crate) binary: Vec<u8>,
     /// One line without an end.
-    pub passphrase: String,
+    pub(crate) passphrase: String,
     /// A JSON document.
-    pub json: Vec<u8>,
+    pub(crate) json: Vec<u8>,
     /// A private key for TLS.
-    pub tls_key: Vec<u8>,
+    pub(crate) tls_key: Vec<u8>,
     /// The certificate for it, for `localhost` and 127.0.0.1.
-    pub tls_certificate: Vec<u8>,
+    pub(crate) tls_certificate: Vec<u8>,
     /// A private key for SSH.
-    pub ssh_key: Vec<u8>,
+    pub(crate) ssh_key: Vec<u8>,
     /// The public key of it.
-    pub ssh_public: String,
+    pub(crate) ssh_public: String,
     /// A private key for OpenPGP.
-    pub pgp_key: Vec<u8>,
+    pub(crate) pgp_key: Vec<u8>,
 }
 
 /// One mounted host, shared by the tests that run at the same time, and taken down by the last of them.
-pub fn host() -> Arc<Host> {
+pub(crate) fn host() -> Arc<Host> {
     static SHARED: Mutex<Weak<Host>> = Mutex::new(Weak::new());
     // A test that fails while it has this must not fail the others.
     let mut shared = SHARED.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -53,7 +53,7 @@ pub fn host() -> Arc<Host> {
 }
 
 /// A mount that nobody has read from yet.
-pub fn fresh() -> Host {
+pub(crate) fn fresh() -> Host {
     let made = made();
     let both = [made.tls_certificate.as_slice(), made.tls_key.as_slice()].concat();
     let pass = &made.passphrase;
@@ -101,7 +101,7 @@ pub fn fresh() -> Host {
 }
 
 /// What is stored.
-pub fn made() -> &'static Made {
+pub(crate) fn made() -> &'static Made {
     static MADE: OnceLock<Made> = OnceLock::new();
     MADE.get_or_init(|| {
         let dir = tempfile::tempdir().unwrap();
@@ -143,14 +143,14 @@ pub fn made() -> &'static Made {
 
 /// Runs a bash script as [`USER`] and gives what it printed. It must succeed. `$F` is the directory of secret files, `$D` one
 /// of files that the user may not read, and the working directory is the script's own.
-pub fn user(host: &Host, needs: &[Program], script: &str) -> Vec<u8> {
+pub(crate) fn user(host: &Host, needs: &[Program], script: &str) -> Vec<u8> {
     let dir = work(host);
     chown(&dir, Some(USER), Some(USER)).unwrap();
     run(needs, script, &dir, host.file("app").to_str().unwrap(), Some(USER))
 }
 
 /// As [`user`], but as root.
-pub fn root(host: &Host, needs: &[Program], script: &str) -> Vec<u8> {
+pub(crate) fn root(host: &Host, needs: &[Program], script: &str) -> Vec<u8> {
     run(needs, script, &work(host), host.file("root").to_str().unwrap(), None)
 }
 
@@ -185,7 +185,7 @@ fn run(needs: &[Program], script: &str, dir: &Path, files: &str, uid: Option<u32
 
 /// That two byte strings are the same; a failure says where they part, and does not print 200 KiB.
 #[track_caller]
-pub fn same(found: &[u8], wanted: &[u8]) {
+pub(crate) fn same(found: &[u8], wanted: &[u8]) {
     let at = found.iter().zip(wanted).position(|(a, b)| a != b).unwrap_or(found.len().min(wanted.len()));
     let near = |bytes: &[u8]| String::from_utf8_lossy(&bytes[at..bytes.len().min(at + 80)]).into_owned();
     assert!(
@@ -199,6 +199,6 @@ pub fn same(found: &[u8], wanted: &[u8]) {
 }
 
 /// A port of 127.0.0.1 that nobody listens on.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }

@@ -8,7 +8,6 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    unreachable_pub,
     reason = "clippy.toml allows these in test functions, and what they call is part of the test"
 )]
 

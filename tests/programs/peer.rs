@@ -6,11 +6,11 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// What came.
-pub struct Request {
+pub(crate) struct Request {
     /// The request line and the headers.
-    pub head: String,
+    pub(crate) head: String,
     /// What followed.
-    pub body: Vec<u8>,
+    pub(crate) body: Vec<u8>,
 }
 
 fn listen<T: Send + 'static>(serve: impl FnOnce(TcpStream) -> T + Send + 'static) -> (u16, JoinHandle<T>) {
@@ -25,7 +25,7 @@ fn listen<T: Send + 'static>(serve: impl FnOnce(TcpStream) -> T + Send + 'static
 }
 
 /// Takes one HTTP request with a Content-Length and answers 200.
-pub fn http() -> (u16, JoinHandle<Request>) {
+pub(crate) fn http() -> (u16, JoinHandle<Request>) {
     listen(|mut stream| {
         let mut reader = BufReader::new(stream.try_clone().unwrap());
         let mut head = String::new();
@@ -46,7 +46,7 @@ pub fn http() -> (u16, JoinHandle<Request>) {
 }
 
 /// Asks a PostgreSQL client for a password in the clear, and gives what it sent.
-pub fn postgres() -> (u16, JoinHandle<Vec<u8>>) {
+pub(crate) fn postgres() -> (u16, JoinHandle<Vec<u8>>) {
     listen(|mut stream| {
         // A startup message has no type byte.
         let _startup = message(&mut stream);
