@@ -7,22 +7,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use rustix::mm::MlockAllFlags;
-use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use tokio::runtime::Runtime;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::access::Access;
 use crate::audit::Audit;
+use crate::config;
 use crate::config::checked::Config;
-use crate::config::{self, Problems};
-use crate::control::{Answer, Listener, Operator};
+use crate::control::{Listener, Operator};
 use crate::fetcher::{self, Link, ProviderSettings};
 use crate::fs::Fs;
 use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, PinnedId};
 use crate::mount::{Mount, MountError};
 use crate::resolve::Resolver;
+
+mod harden;
+mod reload;
+mod signals;
+
+pub use harden::harden;
+use signals::{Event, Signals};
 
 /// How long the end may take, all in all.
 const FAREWELL: Duration = Duration::from_millis(800);
@@ -48,28 +52,6 @@ pub enum RunError {
 
 fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
     move |error| RunError::System { what, error }
-}
-
-/// Makes this process one that holds secrets: no core dumps, not to be traced by its own user, nothing swapped where that can be
-/// had. To be called first in both processes.
-///
-/// # Errors
-/// When the kernel refuses to make it undumpable.
-pub fn harden() -> io::Result<()> {
-    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
-    let open = rustix::process::getrlimit(Resource::Nofile);
-    let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: open.maximum, ..open });
-    // Everything, touched pages only, where the limit does not apply. Else values' own memory is locked as it is made
-    // (`sys/arena.rs`), which warns when it cannot.
-    let unlimited = rustix::process::getrlimit(Resource::Memlock).maximum.is_none();
-    if rustix::process::geteuid().is_root() || unlimited {
-        let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE | MlockAllFlags::ONFAULT;
-        if let Err(error) = rustix::mm::mlockall(all) {
-            tracing::debug!(%error, "not all memory is locked; values' own memory is");
-        }
-    }
-    Ok(())
 }
 
 /// What `hushfs fetcher` does: serves the front on its standard input.
@@ -216,83 +198,6 @@ impl Daemon {
             tracing::error!(lost, "audit records could not be written");
         }
     }
-
-    /// Reads the configuration and applies it whole, or not at all.
-    fn apply(&self) -> Result<String, Reload> {
-        let path = self.state.lock().config.path.clone();
-        let mut new = config::load(&path).map_err(Reload::Wrong)?;
-        let mut state = self.state.lock();
-        let changes = config::diff(&state.config, &new);
-        if !changes.restart.is_empty() {
-            return Err(Reload::Refused(changes.restart.join("\n")));
-        }
-        if changes.settings {
-            let why = "limits or audit changed, which takes a restart; hint: systemctl restart hushfs";
-            return Err(Reload::Refused(why.into()));
-        }
-        new.keep_unchanged(&state.config);
-        for warning in &new.warnings {
-            tracing::warn!("{warning}");
-        }
-        let forget = self.fs.replace(&new);
-        if let Some(notifications) = &state.notifications {
-            notifications.send(forget);
-        }
-        state.config = new;
-        let count = |names: &[String]| names.len();
-        Ok(format!(
-            "{} scopes unchanged, {} changed, {} added, {} removed, {} providers changed",
-            count(&changes.unchanged),
-            count(&changes.changed),
-            count(&changes.added),
-            count(&changes.removed),
-            count(&changes.providers),
-        ))
-    }
-
-    /// Providers that were set differently are opened anew, and what came from them is forgotten.
-    async fn apply_providers(&self, before: &[ProviderSettings]) {
-        let after = providers(&self.state.lock().config);
-        if before == after {
-            return;
-        }
-        let changed: Vec<String> =
-            before.iter().filter(|one| !after.contains(one)).map(|one| one.name.clone()).collect();
-        if let Err(error) = self.resolver.link().configure(&after).await {
-            tracing::error!(%error, "the fetcher does not take the new providers");
-        }
-        self.resolver.forget_providers(&changed);
-    }
-}
-
-enum Reload {
-    Wrong(Problems),
-    Refused(String),
-}
-
-#[async_trait::async_trait]
-impl Operator for Daemon {
-    async fn reload(&self) -> Answer {
-        let _one = self.reloading.lock().await;
-        self.audit.reopen();
-        let before = providers(&self.state.lock().config);
-        match tokio::task::block_in_place(|| self.apply()) {
-            Ok(message) => {
-                self.apply_providers(&before).await;
-                tracing::info!("configuration applied: {message}");
-                Answer::Done { message }
-            }
-            Err(Reload::Refused(message)) => {
-                tracing::error!("configuration not applied: {message}");
-                Answer::Refused { message }
-            }
-            Err(Reload::Wrong(problems)) => {
-                let message = problems.to_string();
-                tracing::error!("configuration not applied: {message}");
-                Answer::Wrong { message }
-            }
-        }
-    }
 }
 
 fn providers(config: &Config) -> Vec<ProviderSettings> {
@@ -327,35 +232,6 @@ fn warn_of_others(config: &Config) {
                     "a rule is for uid {uid}, but a mount without root is for uid {me} alone; hint: run hushfs as root"
                 );
             }
-        }
-    }
-}
-
-enum Event {
-    End(&'static str),
-    Reload,
-}
-
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Event {
-        tokio::select! {
-            _ = self.terminate.recv() => Event::End("SIGTERM"),
-            _ = self.interrupt.recv() => Event::End("SIGINT"),
-            _ = self.hang_up.recv() => Event::Reload,
         }
     }
 }

@@ -24,7 +24,7 @@ fn check(text: &str) -> Output {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let text = text
         .replace("/var/lib/hushfs/store.age", store.to_str().unwrap())
-        .replace("/run/hushfs", dir.path().join("mount").to_str().unwrap());
+        .replace("\"/run/hushfs\"", &format!("{:?}", dir.path().join("mount")));
     let text = ["mailer", "mcp", "app"]
         .iter()
         .fold(text, |text, user| text.replace(&format!("user = \"{user}\""), "user = \"nobody\""));

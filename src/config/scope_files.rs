@@ -102,8 +102,11 @@ fn reference(
     used.insert(reference.provider().to_owned());
     if !merged.providers.contains_key(reference.provider()) && report.is_complete() {
         let names: Vec<_> = merged.providers.keys().map(String::as_str).collect();
-        let message =
-            format!("there is no provider `{}`; providers are {}", reference.provider(), listed(&names));
+        let known = match names.as_slice() {
+            [] => "none is configured".to_owned(),
+            names => format!("providers are {}", listed(names)),
+        };
+        let message = format!("there is no provider `{}`; {known}", reference.provider());
         let near = nearest(reference.provider(), &names).map(|near| format!("did you mean `{near}`?"));
         let add = || format!("add `[provider.{}]`", reference.provider());
         report.error(Found::at(&entry.at, message).hint(near.unwrap_or_else(add)));

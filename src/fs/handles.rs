@@ -135,7 +135,11 @@ impl Handles {
     /// The newest handle on the inode.
     pub(super) fn newest(&self, ino: Ino) -> Option<Arc<Handle>> {
         let open = self.open.read();
-        open.by_ino.get(&ino).and_then(|ids| ids.last()).and_then(|id| open.by_id.get(id)).map(|(_, handle)| Arc::clone(handle))
+        open.by_ino
+            .get(&ino)
+            .and_then(|ids| ids.last())
+            .and_then(|id| open.by_id.get(id))
+            .map(|(_, handle)| Arc::clone(handle))
     }
 
     /// The size of the newest handle that a process opened on the inode.

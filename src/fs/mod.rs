@@ -249,7 +249,8 @@ impl Fs {
     /// The attributes of a file whose name went with a reload, for a process that holds it open: what it opened stays as it
     /// was.
     fn removed(&self, caller: Caller, ino: Ino) -> Result<Attributes, Failure> {
-        let size = size::of_holder(&self.handles, self.access.attestor(), caller, ino).ok_or(Failure::Unconfigured)?;
+        let size = size::of_holder(&self.handles, self.access.attestor(), caller, ino)
+            .ok_or(Failure::Unconfigured)?;
         let newest = self.handles.newest(ino).ok_or(Failure::Unconfigured)?;
         let (scope, file) = (&newest.target.scope, &newest.target.file);
         let mtime = newest.content.secret().created;

@@ -15,8 +15,8 @@ pub(super) fn of_holder(handles: &Handles, attestor: &Attestor, caller: Caller, 
     if !handles.any(ino) {
         return None;
     }
-    let process = attestor.process(caller)?;
-    if let Some(size) = handles.newest_of(ino, process) {
+    let who = attestor.recall(caller).or_else(|| attestor.identify(caller).ok())?;
+    if let Some(size) = handles.newest_of(ino, who.process) {
         return Some(size);
     }
     // Somebody else opened it. Only the descriptors of the caller tell whether it has one too.

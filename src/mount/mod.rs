@@ -86,7 +86,9 @@ impl Mount {
     pub async fn gone(&self) -> io::Result<()> {
         let (point, (tell, told)) = (self.point.clone(), oneshot::channel());
         // A thread of its own, since it waits for as long as we live.
-        std::thread::Builder::new().name("mounts".into()).spawn(move || tell.send(point::wait_until_gone(&point)))?;
+        std::thread::Builder::new()
+            .name("mounts".into())
+            .spawn(move || tell.send(point::wait_until_gone(&point)))?;
         told.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
     }
 

@@ -29,7 +29,8 @@ fn each_open_is_one_record_with_who_what_and_why() {
         assert!(record["pid"].as_u64().unwrap() > 0 && record["micros"].is_u64());
         assert!(record["time"].as_str().unwrap().ends_with('Z') && record["request"].is_string());
     }
-    let text = |record: &crate::support::Record, field: &str| record[field].as_str().unwrap_or_default().to_owned();
+    let text =
+        |record: &crate::support::Record, field: &str| record[field].as_str().unwrap_or_default().to_owned();
     assert_eq!((text(allowed[0], "path"), text(allowed[0], "rule")), ("a/token".into(), "a.1".into()));
     assert_eq!((text(allowed[0], "errno"), text(allowed[0], "version")), (String::new(), "1".into()));
     assert_eq!((denied[0]["uid"].as_u64(), denied[0]["gid"].as_u64()), (Some(1001), Some(1001)));
@@ -56,12 +57,22 @@ fn no_log_and_no_record_has_the_value_or_its_length() {
         let mut text = String::new();
         fs::File::open(host.file("a").join(name)).unwrap().read_to_string(&mut text).unwrap();
         assert!(text.contains(canary));
-        assert!(!as_user(1000, "/usr/bin/cat").arg(host.file("a").join(name)).output().unwrap().status.success());
+        assert!(
+            !as_user(1000, "/usr/bin/cat").arg(host.file("a").join(name)).output().unwrap().status.success()
+        );
     }
     for name in ["nokey", "plain", "over"] {
         assert!(open_errno(&host.file("a").join(name)).is_some());
     }
-    assert!(!says(std::process::Command::new(crate::support::HUSHFS).arg("check").arg("--config").arg(host.path("hushfs.toml"))).contains(canary));
+    assert!(
+        !says(
+            std::process::Command::new(crate::support::HUSHFS)
+                .arg("check")
+                .arg("--config")
+                .arg(host.path("hushfs.toml"))
+        )
+        .contains(canary)
+    );
     let pid = host.daemon_pid();
     for name in ["environ", "cmdline"] {
         for pid in [pid, host.fetcher_pid().unwrap()] {
@@ -82,7 +93,8 @@ fn no_log_and_no_record_has_the_value_or_its_length() {
 
 #[test]
 fn repeated_denials_become_one_line_with_a_count() {
-    let scopes = "[scope.a]\nmode = \"0444\"\nallow = { uid = 0, exe = \"/usr/bin/cat\" }\nfile.token = \"local:t\"";
+    let scopes =
+        "[scope.a]\nmode = \"0444\"\nallow = { uid = 0, exe = \"/usr/bin/cat\" }\nfile.token = \"local:t\"";
     let mut host = Host::mounted(&[("t", b"v")], scopes);
     for _ in 0..100 {
         assert_eq!(open_errno(&host.file("a/token")), Some(libc::EACCES));
@@ -100,8 +112,14 @@ fn nothing_is_served_that_cannot_be_put_on_record() {
     host.configure("", scopes);
     // The log is on a file system without room.
     fs::create_dir(host.path("full")).unwrap();
-    rustix::mount::mount("tmpfs", host.path("full"), "tmpfs", rustix::mount::MountFlags::empty(), Some(c"size=4k,mode=700"))
-        .unwrap();
+    rustix::mount::mount(
+        "tmpfs",
+        host.path("full"),
+        "tmpfs",
+        rustix::mount::MountFlags::empty(),
+        Some(c"size=4k,mode=700"),
+    )
+    .unwrap();
     let config = fs::read_to_string(host.path("hushfs.toml")).unwrap();
     host.write("hushfs.toml", config.replace("/audit.log", "/full/audit.log").as_bytes(), 0o600);
     host.mount();

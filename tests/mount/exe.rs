@@ -14,7 +14,10 @@ fn host() -> Host {
     host.set("t", b"the value\n");
     install(&host, "app");
     let app = host.path("app");
-    let scope = format!("[scope.a]\nmode = \"0444\"\nallow = {{ uid = 1000, exe = \"{}\" }}\nfile.token = \"local:t\"", app.display());
+    let scope = format!(
+        "[scope.a]\nmode = \"0444\"\nallow = {{ uid = 1000, exe = \"{}\" }}\nfile.token = \"local:t\"",
+        app.display()
+    );
     host.configure("", &scope);
     host.mount();
     host
@@ -26,7 +29,10 @@ fn install(host: &Host, name: &str) {
 
 fn read_with(host: &Host, program: &str) -> String {
     let mut app = as_user(1000, host.path(program).to_str().unwrap());
-    says(app.args(["-c", "read -r value < $0 2>/dev/null && echo $value || echo denied"]).arg(host.file("a/token")))
+    says(
+        app.args(["-c", "read -r value < $0 2>/dev/null && echo $value || echo denied"])
+            .arg(host.file("a/token")),
+    )
 }
 
 #[test]
@@ -40,7 +46,8 @@ fn after_an_upgrade_both_the_running_and_the_new_program_may_read() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let (mut to, mut from) = (running.stdin.take().unwrap(), BufReader::new(running.stdout.take().unwrap()).lines());
+    let (mut to, mut from) =
+        (running.stdin.take().unwrap(), BufReader::new(running.stdout.take().unwrap()).lines());
     let mut read_again = || {
         to.write_all(b"\n").unwrap();
         from.next().unwrap().unwrap()
@@ -75,7 +82,11 @@ fn another_file_bound_over_the_path_in_a_namespace_of_its_own_is_not_the_program
     let script = "mount --bind \"$1\" \"$0\" && exec setpriv --reuid 1000 --regid 1000 --clear-groups \"$0\" -c \"$2\" \"$3\"";
     let inner = "read -r value < $0 2>/dev/null && echo $value || echo denied";
     let mut command = Command::new("unshare");
-    command.args(["--mount", "/bin/sh", "-c", script]).arg(host.path("app")).arg(host.path("copy")).arg(inner);
+    command
+        .args(["--mount", "/bin/sh", "-c", script])
+        .arg(host.path("app"))
+        .arg(host.path("copy"))
+        .arg(inner);
     assert_eq!(says(command.arg(host.file("a/token"))), "denied\n");
 }
 

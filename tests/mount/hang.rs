@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::{HUNG, Host, as_user, best_of_five, ends_within, open_errno, python, signal, waits_for_fuse};
+use crate::support::{
+    HUNG, Host, as_user, best_of_five, ends_within, open_errno, python, signal, waits_for_fuse,
+};
 
 const SCOPE: &str = "[limits]\ndeadline = \"2s\"\nstat_wait = \"500ms\"
     [scope.a]\nmode = \"0444\"\nallow = [{ uid = 0 }, { uid = 1000 }]\nfile.fine = \"local:t\"\nfile.cold = \"local:u\"
@@ -46,11 +48,18 @@ fn everybody_else_stays_quick_and_the_reader_gets_etimedout_in_time() {
         ("ls", best_of_five(|| assert_eq!(fs::read_dir(host.file("a")).unwrap().count(), 4))),
         ("stat of a directory", best_of_five(|| assert!(fs::metadata(host.file("a")).unwrap().is_dir()))),
         ("stat of the root", best_of_five(|| assert!(fs::metadata(host.file("")).unwrap().is_dir()))),
-        ("stat of another file", best_of_five(|| assert_eq!(fs::metadata(host.file("a/fine")).unwrap().len(), 4))),
-        ("a denied open", best_of_five(|| {
-            let denied = as_user(1001, "/bin/bash").args(["-c", "! : < $0"]).arg(host.file("a/fine")).output();
-            assert!(denied.unwrap().status.success());
-        })),
+        (
+            "stat of another file",
+            best_of_five(|| assert_eq!(fs::metadata(host.file("a/fine")).unwrap().len(), 4)),
+        ),
+        (
+            "a denied open",
+            best_of_five(|| {
+                let denied =
+                    as_user(1001, "/bin/bash").args(["-c", "! : < $0"]).arg(host.file("a/fine")).output();
+                assert!(denied.unwrap().status.success());
+            }),
+        ),
     ];
     assert!(since.elapsed() < Duration::from_millis(1500), "measured while the reader waits");
     for (what, took) in quick {
@@ -59,7 +68,10 @@ fn everybody_else_stays_quick_and_the_reader_gets_etimedout_in_time() {
     assert_eq!(fs::read(host.file("a/cold")).unwrap(), b"cold", "a miss at another provider");
     let (_, status) = ends_within(&mut reader, Duration::from_secs(5)).expect("the reader is answered");
     let took = since.elapsed();
-    assert!(!status.success() && took < Duration::from_secs(3) && took > Duration::from_millis(1900), "{took:?}");
+    assert!(
+        !status.success() && took < Duration::from_secs(3) && took > Duration::from_millis(1900),
+        "{took:?}"
+    );
     let output = reader.wait_with_output().unwrap();
     assert!(String::from_utf8_lossy(&output.stderr).contains("timed out"), "{output:?}");
     assert!(output.stdout.is_empty());
@@ -76,7 +88,9 @@ fn a_stat_waits_for_stat_wait_and_then_leaves_the_provider_alone() {
     assert!(first >= Duration::from_millis(500) && first < Duration::from_millis(1500), "{first:?}");
     let others = best_of_five(|| assert_eq!(fs::metadata(host.file("a/hung2")).unwrap().len(), 1));
     assert!(others < Duration::from_millis(50), "{others:?}");
-    let long = best_of_five(|| assert!(Command::new("ls").arg("-l").arg(host.file("a")).output().unwrap().status.success()));
+    let long = best_of_five(|| {
+        assert!(Command::new("ls").arg("-l").arg(host.file("a")).output().unwrap().status.success())
+    });
     assert!(long < Duration::from_millis(100), "ls -l took {long:?}");
 }
 
@@ -103,12 +117,16 @@ for _ in range(4): threading.Thread(target=read).start()
 print('started', flush=True)
 time.sleep(60)";
     let mut child = python(program).arg(host.file("a/hung")).stdout(Stdio::piped()).spawn().unwrap();
-    let children = |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+    let children =
+        |pid: u32| std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
     let mut python = 0;
     host.eventually("four threads wait", || {
         python = children(child.id()).trim().parse().unwrap_or(0);
         let Ok(tasks) = fs::read_dir(format!("/proc/{python}/task")) else { return false };
-        let waiting = |tid: &str| fs::read_to_string(format!("/proc/{python}/task/{tid}/wchan")).is_ok_and(|at| at == "request_wait_answer");
+        let waiting = |tid: &str| {
+            fs::read_to_string(format!("/proc/{python}/task/{tid}/wchan"))
+                .is_ok_and(|at| at == "request_wait_answer")
+        };
         tasks.flatten().filter(|task| waiting(task.file_name().to_str().unwrap())).count() == 4
     });
     signal(python, Signal::KILL);
@@ -126,7 +144,8 @@ signal.signal(signal.SIGUSR1, lambda *_: None)
 try: os.open(sys.argv[1], os.O_RDONLY)
 except OSError as error: print(error.errno)";
     let mut command = Command::new("/usr/bin/python3");
-    let child = command.args(["-c", program]).arg(host.file("a/hung")).stdout(Stdio::piped()).spawn().unwrap();
+    let child =
+        command.args(["-c", program]).arg(host.file("a/hung")).stdout(Stdio::piped()).spawn().unwrap();
     host.eventually("the reader waits", || waits_for_fuse(child.id()));
     signal(child.id(), Signal::USR1);
     signal(child.id(), Signal::WINCH);
@@ -164,11 +183,19 @@ fn a_full_house_of_hung_fetches_does_not_hold_up_another_provider() {
     host.set("t", b"fine");
     host.hang();
     let files: String = (0..40).map(|n| format!("file.h{n} = \"hung:s{n}\"\n")).collect();
-    let scopes = format!("[limits]\ndeadline = \"2s\"\n[scope.a]\nallow = {{ uid = 0 }}\nfile.fine = \"local:t\"\n{files}{HUNG}");
+    let scopes = format!(
+        "[limits]\ndeadline = \"2s\"\n[scope.a]\nallow = {{ uid = 0 }}\nfile.fine = \"local:t\"\n{files}{HUNG}"
+    );
     host.configure("", &scopes);
     host.mount();
     let mut readers: Vec<Child> = (0..40)
-        .map(|n| Command::new("/usr/bin/cat").arg(host.file(&format!("a/h{n}"))).stderr(Stdio::null()).spawn().unwrap())
+        .map(|n| {
+            Command::new("/usr/bin/cat")
+                .arg(host.file(&format!("a/h{n}")))
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
         .collect();
     host.eventually("all wait", || readers.iter().all(|reader| waits_for_fuse(reader.id())));
     assert_eq!(fs::read(host.file("a/fine")).unwrap(), b"fine", "a miss at the store that works");

@@ -26,7 +26,12 @@ fn host() -> Host {
 fn hanging_readers(host: &Host, count: usize) -> Vec<Child> {
     let reader = |_| {
         let mut cat = Command::new("/usr/bin/cat");
-        cat.arg(host.file("a/hung")).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+        cat.arg(host.file("a/hung"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap()
     };
     let readers: Vec<Child> = (0..count).map(reader).collect();
     host.eventually("all wait in open", || {
@@ -51,7 +56,8 @@ fn sigterm_and_sigint_end_it_in_under_a_second_with_readers_in_flight() {
         assert!(host.mounts().is_empty());
         assert!(!host.path("m.sock").exists(), "the control socket is gone");
         for mut reader in readers {
-            let (_, status) = ends_within(&mut reader, Duration::from_secs(2)).expect("no reader is left waiting");
+            let (_, status) =
+                ends_within(&mut reader, Duration::from_secs(2)).expect("no reader is left waiting");
             assert!(!status.success());
             let output = reader.wait_with_output().unwrap();
             assert!(output.stdout.is_empty());

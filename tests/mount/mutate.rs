@@ -34,7 +34,10 @@ fn every_mutation_is_erofs() {
         ("rename", errno(fs::rename(&token, &new))),
         ("rename over", errno(fs::rename(&token, host.file("a/other")))),
         ("rename a scope", errno(fs::rename(&scope, host.file("b")))),
-        ("exchange", plain(rustix::fs::renameat_with(CWD, &token, CWD, host.file("a/other"), RenameFlags::EXCHANGE))),
+        (
+            "exchange",
+            plain(rustix::fs::renameat_with(CWD, &token, CWD, host.file("a/other"), RenameFlags::EXCHANGE)),
+        ),
         ("unlink", errno(fs::remove_file(&token))),
         ("mkdir", errno(fs::create_dir(&new))),
         ("rmdir", errno(fs::remove_dir(&scope))),
@@ -56,9 +59,15 @@ fn every_mutation_is_erofs() {
 
 #[test]
 fn to_others_the_kernel_says_eacces_or_erofs_and_nothing_changes() {
-    let host = Host::mounted(&[("t", b"v")], "[scope.a]\nmode = \"0444\"\nallow = { exe = \"/usr/bin/cat\" }\nfile.token = \"local:t\"");
-    for script in ["echo x > $0", "rm -f $0", "chmod 600 $0", "touch $0", "mv $0 $0.x", "mkdir $0.d", "ln $0 $0.l"] {
-        let output = as_user(1000, "/bin/sh").args(["-c", script]).arg(host.file("a/token")).output().unwrap();
+    let host = Host::mounted(
+        &[("t", b"v")],
+        "[scope.a]\nmode = \"0444\"\nallow = { exe = \"/usr/bin/cat\" }\nfile.token = \"local:t\"",
+    );
+    for script in
+        ["echo x > $0", "rm -f $0", "chmod 600 $0", "touch $0", "mv $0 $0.x", "mkdir $0.d", "ln $0 $0.l"]
+    {
+        let output =
+            as_user(1000, "/bin/sh").args(["-c", script]).arg(host.file("a/token")).output().unwrap();
         assert!(!output.status.success(), "{script}");
     }
     assert_eq!(says(as_user(1000, "/usr/bin/cat").arg(host.file("a/token"))), "v");

@@ -31,7 +31,9 @@ fn the_entitled_get_the_bytes_and_others_get_eacces() {
 fn outsiders_are_turned_away_by_the_kernel_at_the_scopes_directory_and_leave_no_record() {
     let scopes = "[scope.a]\nallow = { uid = 1001 }\nfile.token = \"local:t\"";
     let mut host = Host::mounted(&[("t", b"v")], scopes);
-    for (program, path) in [("/usr/bin/ls", "a"), (CAT, "a/token"), (CAT, "a/no-such-name"), ("/usr/bin/stat", "a/token")] {
+    for (program, path) in
+        [("/usr/bin/ls", "a"), (CAT, "a/token"), (CAT, "a/no-such-name"), ("/usr/bin/stat", "a/token")]
+    {
         let output = as_user(1000, program).arg(host.file(path)).output().unwrap();
         assert!(String::from_utf8_lossy(&output.stderr).contains("Permission denied"), "{program} {path}");
     }
@@ -111,7 +113,11 @@ fn paths_that_lead_nowhere_have_the_errno_of_any_file_system() {
     assert_eq!(errno(Path::new("a/token/x")), Some(libc::ENOTDIR));
     assert_eq!(errno(&Path::new("a").join("n".repeat(255))), Some(libc::ENOENT));
     assert_eq!(errno(&Path::new("a").join("n".repeat(256))), Some(libc::ENAMETOOLONG));
-    assert_eq!(errno(&Path::new("a").join(OsString::from_vec(vec![b'a', 0xff, 0xfe]))), Some(libc::ENOENT), "not UTF-8");
+    assert_eq!(
+        errno(&Path::new("a").join(OsString::from_vec(vec![b'a', 0xff, 0xfe]))),
+        Some(libc::ENOENT),
+        "not UTF-8"
+    );
     let directory = fs::File::open(host.file("a")).unwrap();
     assert_eq!(rustix::io::read(&directory, &mut [0_u8; 8][..]), Err(rustix::io::Errno::ISDIR));
     assert_eq!(fs::read_dir(host.file("a/token")).unwrap_err().raw_os_error(), Some(libc::ENOTDIR));
@@ -120,7 +126,8 @@ fn paths_that_lead_nowhere_have_the_errno_of_any_file_system() {
 
 #[test]
 fn another_users_process_is_not_identified_by_a_setuid_mix_of_ids() {
-    let scopes = "[scope.a]\nmode = \"0444\"\nallow = [{ uid = 0 }, { uid = 1000 }]\nfile.token = \"local:t\"";
+    let scopes =
+        "[scope.a]\nmode = \"0444\"\nallow = [{ uid = 0 }, { uid = 1000 }]\nfile.token = \"local:t\"";
     let host = Host::mounted(&[("t", b"v")], scopes);
     let program = "
 import os, sys

@@ -3,7 +3,8 @@
 use crate::support::{Host, as_user, python, says};
 
 /// Only bash may.
-const BASH: &str = "[scope.a]\nmode = \"0444\"\nallow = { uid = 1000, exe = \"/bin/bash\" }\nfile.token = \"local:t\"";
+const BASH: &str =
+    "[scope.a]\nmode = \"0444\"\nallow = { uid = 1000, exe = \"/bin/bash\" }\nfile.token = \"local:t\"";
 
 #[test]
 fn a_program_that_the_shell_redirects_into_may_not_read_what_the_shell_may() {
@@ -11,7 +12,10 @@ fn a_program_that_the_shell_redirects_into_may_not_read_what_the_shell_may() {
     let mut bash = as_user(1000, "/bin/bash");
     let output = bash.args(["-c", "/usr/bin/cat < $0"]).arg(host.file("a/token")).output().unwrap();
     assert!(output.stdout.is_empty() && !output.status.success());
-    assert!(String::from_utf8_lossy(&output.stderr).contains("Permission denied"), "an error, not an empty file");
+    assert!(
+        String::from_utf8_lossy(&output.stderr).contains("Permission denied"),
+        "an error, not an empty file"
+    );
     let records = host.all_records();
     let of = |op: &str, outcome: &str| records.iter().find(|r| r["op"] == op && r["outcome"] == outcome);
     assert_eq!(of("open", "allowed").unwrap()["exe"], "/usr/bin/bash");
@@ -58,7 +62,8 @@ if child == 0:
 os.waitpid(child, 0)";
     assert_eq!(says(python(program).arg(host.file("a/token"))), "the value\n");
     let records = host.all_records();
-    let of = |op: &str| records.iter().filter(|r| r["op"] == op && r["outcome"] == "allowed").collect::<Vec<_>>();
+    let of =
+        |op: &str| records.iter().filter(|r| r["op"] == op && r["outcome"] == "allowed").collect::<Vec<_>>();
     assert_eq!((of("open").len(), of("read").len()), (1, 1), "{records:?}");
     assert_ne!(of("open")[0]["pid"], of("read")[0]["pid"]);
 }

@@ -17,8 +17,10 @@ fn bytes(len: usize) -> Vec<u8> {
 fn values_of_every_size_and_all_bytes_are_read_exactly() {
     let values: Vec<(String, Vec<u8>)> =
         [0, 1, 4095, 4096, 4097, 65536, 1 << 20].map(|len| (format!("v{len}"), bytes(len))).into();
-    let secrets: Vec<(&str, &[u8])> = values.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
-    let files: Vec<String> = values.iter().map(|(name, _)| format!("file.{name} = \"local:{name}\"")).collect();
+    let secrets: Vec<(&str, &[u8])> =
+        values.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+    let files: Vec<String> =
+        values.iter().map(|(name, _)| format!("file.{name} = \"local:{name}\"")).collect();
     let host = Host::mounted(&secrets, &format!("[scope.a]\nallow = {{ uid = 0 }}\n{}", files.join("\n")));
     for (name, value) in &values {
         let path = host.file("a").join(name);
@@ -34,7 +36,9 @@ fn parts_are_read_at_odd_offsets_and_nothing_past_the_end() {
     let value = bytes(300_001);
     let host = Host::mounted(&[("t", &value)], SCOPE);
     let file = File::open(host.file("a/token")).unwrap();
-    for (offset, len) in [(0, 1), (1, 7), (4095, 2), (4097, 65_537), (131_071, 131_075), (299_999, 2), (300_000, 1)] {
+    for (offset, len) in
+        [(0, 1), (1, 7), (4095, 2), (4097, 65_537), (131_071, 131_075), (299_999, 2), (300_000, 1)]
+    {
         let mut part = vec![0; len];
         file.read_exact_at(&mut part, offset as u64).unwrap();
         assert!(part == value[offset..offset + len], "{len} bytes at {offset}");
@@ -145,7 +149,10 @@ fn node_that_opened_before_a_rotation_reads_the_whole_old_version_by_descriptor(
         if (set.status !== 0) throw new Error(set.stderr);
         console.log(fs.readFileSync(fd, 'utf8'), fs.readFileSync(process.argv[1], 'utf8'))";
     let mut node = std::process::Command::new("/usr/bin/node");
-    node.args(["-e", script]).arg(host.file("a/token")).arg(crate::support::HUSHFS).arg(host.path("store.age"));
+    node.args(["-e", script])
+        .arg(host.file("a/token"))
+        .arg(crate::support::HUSHFS)
+        .arg(host.path("store.age"));
     assert_eq!(says(&mut node), format!("{} {}\n", "x".repeat(100), "y".repeat(40)));
 }
 

@@ -10,8 +10,10 @@ fn ten_thousand_files_are_listed_whole_by_offset_and_with_small_buffers() {
     let files: String = (0..10_000).map(|n| format!("file.\"secret-{n:05}\" = \"local:t\"\n")).collect();
     let host = Host::mounted(&[("t", b"v")], &format!("[scope.big]\nallow = {{ uid = 0 }}\n{files}"));
     let expected: BTreeSet<String> = (0..10_000).map(|n| format!("secret-{n:05}")).collect();
-    let listed: Vec<String> =
-        fs::read_dir(host.file("big")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let listed: Vec<String> = fs::read_dir(host.file("big"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     assert_eq!(listed.len(), 10_000, "no duplicates");
     assert_eq!(listed.into_iter().collect::<BTreeSet<_>>(), expected);
 
@@ -29,7 +31,10 @@ fn ten_thousand_files_are_listed_whole_by_offset_and_with_small_buffers() {
         }
     }
     assert_eq!(names.len(), 10_002, "with `.` and `..`");
-    assert_eq!(names.iter().filter(|name| !name.starts_with('.')).cloned().collect::<BTreeSet<_>>(), expected);
+    assert_eq!(
+        names.iter().filter(|name| !name.starts_with('.')).cloned().collect::<BTreeSet<_>>(),
+        expected
+    );
     rustix::fs::seek(&directory, rustix::fs::SeekFrom::Start(middle)).unwrap();
     let rest: Vec<String> = rustix::fs::Dir::new(directory)
         .unwrap()
@@ -45,8 +50,10 @@ fn names_with_spaces_and_any_script_are_listed_and_opened() {
     let files: String = names.iter().map(|name| format!("file.\"{name}\" = \"local:t\"\n")).collect();
     let scopes = format!("[scope.\"a scope\"]\nallow = {{ uid = 0 }}\n{files}");
     let host = Host::mounted(&[("t", b"v")], &scopes);
-    let listed: BTreeSet<String> =
-        fs::read_dir(host.file("a scope")).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    let listed: BTreeSet<String> = fs::read_dir(host.file("a scope"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
     let expected: BTreeSet<String> = names.iter().map(|name| name.replace('\\', "")).collect();
     assert_eq!(listed, expected);
     for name in &expected {

@@ -42,15 +42,21 @@ fn what_is_added_removed_and_changed_shows_at_once() {
     assert_eq!(fs::read(host.file("a/coming")).unwrap(), b"first", "a new file");
     assert_eq!(fs::read(host.file("a/token")).unwrap(), b"another", "another reference");
     host.eventually("removed names are gone", || {
-        open_errno(&host.file("a/going")) == Some(libc::ENOENT) && open_errno(&host.file("b/token")) == Some(libc::ENOENT)
+        open_errno(&host.file("a/going")) == Some(libc::ENOENT)
+            && open_errno(&host.file("b/token")) == Some(libc::ENOENT)
     });
     let names = |dir: &str| {
-        let mut names: Vec<_> =
-            fs::read_dir(host.file(dir)).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+        let mut names: Vec<_> = fs::read_dir(host.file(dir))
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
         names.sort();
         names
     };
-    assert_eq!((names(""), names("a")), (vec!["a".into(), "c".into()], vec!["coming".into(), "token".into()]));
+    assert_eq!(
+        (names(""), names("a")),
+        (vec!["a".into(), "c".into()], vec!["coming".into(), "token".into()])
+    );
     let mut text = String::new();
     held.read_to_string(&mut text).unwrap();
     assert_eq!(text, "first", "what is open stays readable, though its name is gone");
@@ -83,8 +89,11 @@ fn rules_owner_and_mode_apply_at_once() {
     let host = host();
     let read = |uid, name: &str| as_user(uid, "/usr/bin/cat").arg(host.file(name)).output().unwrap().stdout;
     assert_eq!(read(1000, "a/token"), b"");
-    host.configure("", "[scope.a]\nallow = { uid = 1000 }\nfile.token = \"local:t\"
-        [scope.b]\nmode = \"0444\"\nallow = [{ uid = 0 }, { uid = 1000 }]\nfile.token = \"local:t\"");
+    host.configure(
+        "",
+        "[scope.a]\nallow = { uid = 1000 }\nfile.token = \"local:t\"
+        [scope.b]\nmode = \"0444\"\nallow = [{ uid = 0 }, { uid = 1000 }]\nfile.token = \"local:t\"",
+    );
     applied(&host);
     host.eventually("owner and modes are the new ones", || {
         let meta = |name: &str| fs::metadata(host.file(name)).unwrap();
@@ -95,7 +104,9 @@ fn rules_owner_and_mode_apply_at_once() {
     assert_eq!(open_errno(&host.file("a/token")), Some(libc::EACCES), "root is in no rule any more");
     host.configure("", BEFORE);
     host.signal(Signal::HUP);
-    host.eventually("the old ones are back", || fs::metadata(host.file("b")).unwrap().mode() & 0o777 == 0o500);
+    host.eventually("the old ones are back", || {
+        fs::metadata(host.file("b")).unwrap().mode() & 0o777 == 0o500
+    });
     assert_eq!(read(1000, "b/token"), b"");
     assert_eq!(fs::read(host.file("a/token")).unwrap(), b"first");
 }
@@ -130,7 +141,9 @@ fn what_takes_a_restart_is_refused_and_everything_stays() {
         assert_eq!(host.reload().status.code(), Some(1));
         host.signal(Signal::HUP);
         host.eventually("the refusal is logged", || {
-            host.log().lines().any(|line| line.contains("not applied") && line.contains(word) && line.contains("restart"))
+            host.log()
+                .lines()
+                .any(|line| line.contains("not applied") && line.contains(word) && line.contains("restart"))
         });
         assert_eq!(open_errno(&host.file("c/token")), Some(libc::ENOENT));
         assert_eq!(fs::read(host.file("a/token")).unwrap(), b"first");

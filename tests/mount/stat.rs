@@ -37,8 +37,11 @@ fn who_may_not_read_sees_1_and_later_the_last_true_size() {
 
 #[test]
 fn a_stat_where_the_provider_fails_is_no_error_and_not_0_and_the_open_is_loud() {
-    let host = Host::mounted(&[("t", b"thirteen byte")], "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"
-        file.missing = \"local:nothing\"\nfile.empty = \"local:empty\"");
+    let host = Host::mounted(
+        &[("t", b"thirteen byte")],
+        "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"
+        file.missing = \"local:nothing\"\nfile.empty = \"local:empty\"",
+    );
     assert_eq!(fs::metadata(host.file("a/missing")).unwrap().len(), 1);
     assert_eq!(open_errno(&host.file("a/missing")), Some(libc::ENOKEY));
     assert_eq!(fs::metadata(host.file("a/token")).unwrap().len(), 13);
@@ -86,13 +89,18 @@ fn node_reads_the_whole_value_at_once_and_throws_where_it_may_not() {
 
 #[test]
 fn a_holder_sees_the_size_of_what_it_opened_and_others_see_none_that_shrinks() {
-    let host = Host::mounted(&[("t", &[b'x'; 100])], "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"");
+    let host =
+        Host::mounted(&[("t", &[b'x'; 100])], "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"");
     let long = fs::File::open(host.file("a/token")).unwrap();
     host.set("t", &[b'y'; 40]);
     assert_eq!(long.metadata().unwrap().len(), 100, "rotated to a shorter one");
     assert_eq!(fs::metadata(host.file("a/token")).unwrap().len(), 100, "a stat cannot be told from an fstat");
     let program = "import os, sys; print(os.stat(sys.argv[1]).st_size)";
-    assert_eq!(says(python(program).arg(host.file("a/token"))), "100\n", "another process: nothing shrinks while it is open");
+    assert_eq!(
+        says(python(program).arg(host.file("a/token"))),
+        "100\n",
+        "another process: nothing shrinks while it is open"
+    );
     let short = fs::File::open(host.file("a/token")).unwrap();
     assert_eq!(short.metadata().unwrap().len(), 40, "the newest handle of the process");
     drop(long);

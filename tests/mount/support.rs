@@ -31,7 +31,8 @@ pub(crate) struct Hang {
 }
 
 /// A directory of settings for a provider `hung`, to be written among the scopes.
-pub(crate) const HUNG: &str = "\n[provider.hung]\nkind = \"store\"\npath = \"hang/demo/hang\"\nkey = \"store.key\"\n";
+pub(crate) const HUNG: &str =
+    "\n[provider.hung]\nkind = \"store\"\npath = \"hang/demo/hang\"\nkey = \"store.key\"\n";
 
 impl Host {
     /// A host with an empty store as provider `local` and no configuration yet.
@@ -178,8 +179,13 @@ impl Host {
     pub(crate) fn hang(&mut self) {
         let at = self.path("hang");
         std::fs::create_dir(&at).unwrap();
-        let mut serves =
-            Command::new(null_fuse()).arg("--hang").arg(&at).stdout(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        let mut serves = Command::new(null_fuse())
+            .arg("--hang")
+            .arg(&at)
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
         let mut line = String::new();
         BufReader::new(serves.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "mounted\n");
@@ -292,7 +298,8 @@ fn null_fuse() -> PathBuf {
         let deps = std::env::current_exe().unwrap();
         let path = deps.parent().unwrap().parent().unwrap().join("examples/null");
         if !path.exists() {
-            let cargo = Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "null"]).status().unwrap();
+            let cargo =
+                Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "null"]).status().unwrap();
             assert!(cargo.success() && path.exists(), "the example `null` cannot be built");
         }
         path

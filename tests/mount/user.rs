@@ -67,7 +67,11 @@ impl Home {
         let since = Instant::now();
         while !self.log().contains("mounted") {
             let ended = daemon.try_wait().unwrap();
-            assert!(ended.is_none() && since.elapsed() < Duration::from_secs(10), "{ended:?}\n{}", self.log());
+            assert!(
+                ended.is_none() && since.elapsed() < Duration::from_secs(10),
+                "{ended:?}\n{}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(5));
         }
         self.daemon = Some(daemon);
@@ -115,7 +119,11 @@ fn the_user_reads_and_the_kernel_keeps_everybody_else_out_root_too() {
     assert!(!as_user(1000, "/usr/bin/cat").arg(token(&home)).output().unwrap().status.success());
     let record = fs::read_to_string(home.path("audit.log")).unwrap();
     assert!(!record.contains("denied"), "the daemon was not asked: {record}");
-    assert!(home.log().contains("is for uid 65534 alone"), "a rule that cannot match is told: {}", home.log());
+    assert!(
+        home.log().contains("is for uid 65534 alone"),
+        "a rule that cannot match is told: {}",
+        home.log()
+    );
     let denied = home.command("/usr/bin/cat").arg(home.path("m/others/token")).output().unwrap();
     assert!(String::from_utf8_lossy(&denied.stderr).contains("Permission denied"));
 
@@ -147,7 +155,10 @@ fn without_fusermount3_the_package_is_named() {
     let output = command.arg(home.path("hushfs.toml")).env("PATH", "/nonexistent").output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(1), "{said}");
-    assert!(said.contains("fusermount3 is not installed") && said.contains("apt-get install fuse3"), "{said}");
+    assert!(
+        said.contains("fusermount3 is not installed") && said.contains("apt-get install fuse3"),
+        "{said}"
+    );
     assert_eq!(home.mounted(), None);
 }
 
@@ -157,7 +168,11 @@ fn a_directory_of_somebody_else_is_refused_with_what_to_do() {
     let config = fs::read_to_string(home.path("hushfs.toml")).unwrap();
     let at = home.dir.path().display().to_string();
     let elsewhere = Path::new("/usr/hushfs-is-not-to-mount-here");
-    fs::write(home.path("hushfs.toml"), config.replace(&format!("mount = \"{at}/m\""), &format!("mount = \"{}\"", elsewhere.display()))).unwrap();
+    fs::write(
+        home.path("hushfs.toml"),
+        config.replace(&format!("mount = \"{at}/m\""), &format!("mount = \"{}\"", elsewhere.display())),
+    )
+    .unwrap();
     let output = home.hushfs(&["mount", "--config"]).arg(home.path("hushfs.toml")).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("hint") && !elsewhere.exists(), "{said}");

@@ -30,7 +30,10 @@ fn they_tell_where_a_value_is_from_and_how_fresh_it_is() {
         assert!(!get(&token, name).unwrap().is_empty(), "{name}");
     }
     let before = get(&token, "version").unwrap();
-    assert_eq!((get(&token, "provider").unwrap().as_str(), get(&token, "stale").unwrap().as_str()), ("local", "no"));
+    assert_eq!(
+        (get(&token, "provider").unwrap().as_str(), get(&token, "stale").unwrap().as_str()),
+        ("local", "no")
+    );
     assert!(get(&token, "fetched-at").unwrap() < get(&token, "expires-at").unwrap());
     host.set("t", b"w");
     assert_eq!(std::fs::read(&token).unwrap(), b"w");
@@ -57,7 +60,11 @@ fn nothing_is_fetched_for_them() {
     std::fs::read(&token).unwrap();
     let version = get(&token, "version").unwrap();
     host.write("store.age", b"garbage", 0o600);
-    assert_eq!(get(&token, "version").unwrap(), version, "what is known is told, though it cannot be had again");
+    assert_eq!(
+        get(&token, "version").unwrap(),
+        version,
+        "what is known is told, though it cannot be had again"
+    );
     assert_eq!(get(&token, "stale").unwrap(), "yes");
 }
 

@@ -1,0 +1,86 @@
+//! A reload: whole or not at all. The mount, open handles and what did not change stay.
+
+use super::{Daemon, providers};
+use crate::config::{self, Problems};
+use crate::control::{Answer, Operator};
+use crate::fetcher::ProviderSettings;
+
+/// Why nothing was applied.
+enum Reload {
+    Wrong(Problems),
+    Refused(String),
+}
+
+#[async_trait::async_trait]
+impl Operator for Daemon {
+    async fn reload(&self) -> Answer {
+        let _one = self.reloading.lock().await;
+        self.audit.reopen();
+        let before = providers(&self.state.lock().config);
+        match tokio::task::block_in_place(|| self.apply()) {
+            Ok(message) => {
+                self.apply_providers(&before).await;
+                tracing::info!("configuration applied: {message}");
+                Answer::Done { message }
+            }
+            Err(Reload::Refused(message)) => {
+                tracing::error!("configuration not applied: {message}");
+                Answer::Refused { message }
+            }
+            Err(Reload::Wrong(problems)) => {
+                let message = problems.to_string();
+                tracing::error!("configuration not applied: {message}");
+                Answer::Wrong { message }
+            }
+        }
+    }
+}
+
+impl Daemon {
+    /// Reads the configuration and applies it whole, or not at all.
+    fn apply(&self) -> Result<String, Reload> {
+        let path = self.state.lock().config.path.clone();
+        let mut new = config::load(&path).map_err(Reload::Wrong)?;
+        let mut state = self.state.lock();
+        let changes = config::diff(&state.config, &new);
+        if !changes.restart.is_empty() {
+            return Err(Reload::Refused(changes.restart.join("\n")));
+        }
+        if changes.settings {
+            let why = "limits or audit changed, which takes a restart; hint: systemctl restart hushfs";
+            return Err(Reload::Refused(why.into()));
+        }
+        new.keep_unchanged(&state.config);
+        for warning in &new.warnings {
+            tracing::warn!("{warning}");
+        }
+        let forget = self.fs.replace(&new);
+        if let Some(notifications) = &state.notifications {
+            notifications.send(forget);
+        }
+        state.config = new;
+        let count = |names: &[String]| names.len();
+        Ok(format!(
+            "{} scopes unchanged, {} changed, {} added, {} removed, {} providers changed",
+            count(&changes.unchanged),
+            count(&changes.changed),
+            count(&changes.added),
+            count(&changes.removed),
+            count(&changes.providers),
+        ))
+    }
+
+    /// Providers that were set differently are opened anew, and what came from them is forgotten.
+    async fn apply_providers(&self, before: &[ProviderSettings]) {
+        let after = providers(&self.state.lock().config);
+        if before == after {
+            return;
+        }
+        let changed: Vec<String> =
+            before.iter().filter(|one| !after.contains(one)).map(|one| one.name.clone()).collect();
+        if let Err(error) = self.resolver.link().configure(&after).await {
+            tracing::error!(%error, "the fetcher does not take the new providers");
+        }
+        self.resolver.forget_providers(&changed);
+    }
+}
