@@ -23,5 +23,5 @@ pub(super) fn of_holder(handles: &Handles, attestor: &Attestor, caller: Caller, 
     if !attestor.holds_inode(caller, ino.0) {
         return None;
     }
-    handles.newest_read_by(ino, process).or_else(|| handles.largest(ino))
+    handles.newest_read_by(ino, who.process).or_else(|| handles.largest(ino))
 }

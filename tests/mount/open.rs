@@ -146,7 +146,10 @@ os.close(os.open(sys.argv[1], os.O_RDONLY)); print('opened')";
 
 #[test]
 fn a_caller_in_a_pid_namespace_of_its_own_is_identified_by_its_pid_on_the_host() {
-    let host = Host::mounted(&[("t", b"v")], "[scope.a]\nallow = { uid = 0, exe = \"/usr/bin/cat\" }\nfile.token = \"local:t\"");
+    let host = Host::mounted(
+        &[("t", b"v")],
+        "[scope.a]\nallow = { uid = 0, exe = \"/usr/bin/cat\" }\nfile.token = \"local:t\"",
+    );
     let mut command = std::process::Command::new("unshare");
     command.args(["--pid", "--fork", "--mount-proc", CAT]).arg(host.file("a/token"));
     assert_eq!(crate::support::says(&mut command), "v");
