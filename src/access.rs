@@ -147,8 +147,8 @@ impl Access {
         caller: Caller,
         target: &Target,
     ) -> Result<Option<(Arc<Secret>, Freshness)>, Failure> {
-        self.decide(caller, target, Purpose::Stat).map_err(|(failure, _)| failure)?;
-        Ok(self.resolver.known(&target.whole))
+        let (_, grant) = self.decide(caller, target, Purpose::Stat).map_err(|(failure, _)| failure)?;
+        Ok(self.resolver.known(&grant, &target.whole))
     }
 
     /// The one way to a secret's bytes: decide, find, render, record.

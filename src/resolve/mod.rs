@@ -81,7 +81,7 @@ impl Resolver {
     }
 
     /// What is known of the secret without asking anybody and whether it is fresh, for attributes that tell about it.
-    pub fn known(&self, reference: &Reference) -> Option<(Arc<Secret>, Freshness)> {
+    pub fn known(&self, _grant: &Grant, reference: &Reference) -> Option<(Arc<Secret>, Freshness)> {
         let secret = self.cache.lock().peek(reference)?;
         let freshness = if self.is_fresh(&secret) {
             Freshness::Fresh { until: secret.fetched + self.fresh_for }
