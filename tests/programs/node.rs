@@ -14,7 +14,9 @@ const ONE_LINER: &str = "node -e 'const fs = require(\"fs\"), p = process.argv[1
 fn node_reads_the_whole_value_on_the_first_try_on_a_fresh_mount() {
     let host = fresh();
     same(&user(&host, NODE, &format!("{ONE_LINER} $F/config.json")), &made().json);
-    host.eventually("one open is on record", || host.audit().iter().filter(|record| record["op"] == "open").count() == 1);
+    host.eventually("one open is on record", || {
+        host.audit().iter().filter(|record| record["op"] == "open").count() == 1
+    });
 }
 
 /// What the one-liner does instead: it must find the file there and not empty, and then the read throws.
