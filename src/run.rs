@@ -77,8 +77,10 @@ pub fn mount(config: Config) -> Result<(), RunError> {
     let runtime = runtime(2).map_err(system("cannot start threads"))?;
     let _inside = runtime.enter();
     let daemon = Daemon::start(config)?;
+    // Before there is a mount to leave behind.
+    let signals = Signals::new().map_err(system("cannot wait for signals"))?;
     let (mount, fuse) = Mount::make(&daemon.state.lock().config.mount)?;
-    let served = daemon.serve(&mount, fuse, &runtime);
+    let served = daemon.serve(&mount, fuse, signals, &runtime);
     // Whatever happened, nothing stays mounted.
     let undone = mount.undo().map_err(system("cannot unmount"));
     let ended = runtime.block_on(async { tokio::time::timeout(FAREWELL, daemon.end()).await });
@@ -124,7 +126,13 @@ impl Daemon {
     }
 
     /// Answers on `fuse` until a signal ends it.
-    fn serve(self: &Arc<Self>, mount: &Mount, fuse: OwnedFd, runtime: &Runtime) -> Result<(), RunError> {
+    fn serve(
+        self: &Arc<Self>,
+        mount: &Mount,
+        fuse: OwnedFd,
+        mut signals: Signals,
+        runtime: &Runtime,
+    ) -> Result<(), RunError> {
         let session = Session::new(Arc::clone(&self.fs), fuse, runtime.handle().clone())
             .map_err(system("the kernel's FUSE handshake failed"))?;
         let workers = session.run().map_err(system("cannot start threads"))?;
@@ -140,7 +148,6 @@ impl Daemon {
         tracing::info!(mount = %point.display(), control = %control.display(), "mounted");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         runtime.block_on(async {
-            let mut signals = Signals::new().map_err(system("cannot wait for signals"))?;
             let operator: Arc<dyn Operator> = Arc::<Self>::clone(self);
             let until = async {
                 loop {
@@ -155,14 +162,22 @@ impl Daemon {
                     }
                 }
             };
-            let unmounted = async {
+            // The connection may end where the mount stays (by /sys/fs/fuse), and the other way round.
+            let disconnected = async {
                 while !workers.thread.is_finished() {
                     tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            };
+            let unmounted = async {
+                if let Err(error) = mount.gone().await {
+                    tracing::warn!(%error, "it cannot be watched whether the mount stays");
+                    std::future::pending::<()>().await;
                 }
             };
             let why = tokio::select! {
                 why = until => why,
                 () = unmounted => "unmounted by somebody else",
+                () = disconnected => "the connection to the kernel ended",
                 () = listener.serve(operator) => "the control socket closed",
             };
             tracing::info!(why, "ending");

@@ -132,14 +132,24 @@ impl Handles {
         self.open.read().by_ino.contains_key(&ino)
     }
 
+    /// The newest handle on the inode.
+    pub(super) fn newest(&self, ino: Ino) -> Option<Arc<Handle>> {
+        let open = self.open.read();
+        open.by_ino
+            .get(&ino)
+            .and_then(|ids| ids.last())
+            .and_then(|id| open.by_id.get(id))
+            .map(|(_, handle)| Arc::clone(handle))
+    }
+
     /// The size of the newest handle that a process opened on the inode.
     pub(super) fn newest_of(&self, ino: Ino, process: ProcessId) -> Option<u64> {
         self.sizes(ino, |handle| handle.opener.process == process).pop()
     }
 
-    /// The sizes of all handles on the inode, oldest first.
-    pub(super) fn all_sizes(&self, ino: Ino) -> Vec<u64> {
-        self.sizes(ino, |_| true)
+    /// The size of the newest handle on the inode that a process has read from.
+    pub(super) fn newest_read_by(&self, ino: Ino, process: ProcessId) -> Option<u64> {
+        self.sizes(ino, |handle| handle.readers.lock().iter().any(|who| who.process == process)).pop()
     }
 
     /// The largest size that is open.
@@ -147,9 +157,10 @@ impl Handles {
         if !self.any(ino) {
             return None;
         }
-        self.all_sizes(ino).into_iter().max()
+        self.sizes(ino, |_| true).into_iter().max()
     }
 
+    /// Oldest first.
     fn sizes(&self, ino: Ino, of: impl Fn(&Handle) -> bool) -> Vec<u64> {
         let open = self.open.read();
         let ids = open.by_ino.get(&ino).map_or(&[][..], Vec::as_slice);

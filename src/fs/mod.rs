@@ -92,7 +92,7 @@ impl Fs {
     /// The attributes of `ino`, with the true size for a caller that may read the file.
     pub fn getattr(self: &Arc<Self>, caller: Caller, ino: Ino) -> Answer<Attributes> {
         let tree = self.tree.load();
-        let Some(node) = tree.node(ino) else { return Answer::Now(Err(Failure::Unconfigured)) };
+        let Some(node) = tree.node(ino) else { return Answer::Now(self.removed(caller, ino)) };
         let Node::File(file) = node else { return Answer::Now(Ok(self.attributes(ino, node, None))) };
         // fstat cannot be told from stat, and a holder must see the size of what it holds.
         if let Some(size) = size::of_holder(&self.handles, self.access.attestor(), caller, ino) {
@@ -244,6 +244,17 @@ impl Fs {
                 Answer::Later(Box::pin(async move { Ok(readopt(opened.await?, target)) }))
             }
         }
+    }
+
+    /// The attributes of a file whose name went with a reload, for a process that holds it open: what it opened stays as it
+    /// was.
+    fn removed(&self, caller: Caller, ino: Ino) -> Result<Attributes, Failure> {
+        let size = size::of_holder(&self.handles, self.access.attestor(), caller, ino)
+            .ok_or(Failure::Unconfigured)?;
+        let newest = self.handles.newest(ino).ok_or(Failure::Unconfigured)?;
+        let (scope, file) = (&newest.target.scope, &newest.target.file);
+        let mtime = newest.content.secret().created;
+        Ok(Attributes { ino, size, is_dir: false, mode: file.mode, uid: scope.uid, gid: scope.gid, mtime })
     }
 
     fn sized(&self, ino: Ino, node: &Node, content: Option<Arc<Content>>) -> Attributes {

@@ -98,16 +98,12 @@ impl Attestor {
         Ok(identity)
     }
 
-    /// The process of a caller, where nothing more than that is asked. For a known thread that is one question to the kernel.
-    pub fn process(&self, caller: Caller) -> Option<ProcessId> {
-        let known = self.pins.lock().get(&caller.tid).map(Arc::clone);
-        if let Some(pin) = known
-            && let Some((fd, then)) = &pin.pidfd
-            && pidfd::info(fd.as_fd()).is_ok_and(|now| now.tgid == then.tgid)
-        {
-            return Some(pin.identity.process);
-        }
-        self.identify(caller).ok().map(|identity| identity.process)
+    /// What was proven of a caller that asked before, if it is the same thread with the same ids and cgroup still. Whether it
+    /// became another program since is *not* looked at: that takes most of the time of [`Attestor::identify`]. For what
+    /// gives no bytes.
+    pub fn recall(&self, caller: Caller) -> Option<Arc<Identity>> {
+        let pin = self.pins.lock().get(&caller.tid).map(Arc::clone)?;
+        self.same_ids(&pin, caller).then(|| Arc::clone(&pin.identity))
     }
 
     /// Whether the caller's process has a descriptor of an inode with this number, by `/proc/<tid>/fdinfo` (which asks no file
@@ -128,24 +124,25 @@ impl Attestor {
     /// Whether what was proven of `pin` is still so: the same thread, the same ids and cgroup, the same executable, our
     /// user namespace.
     fn still_holds(&self, pin: &Pin, caller: Caller) -> bool {
-        let ids_hold = match &pin.pidfd {
+        let exe = pin.identity.exe.as_ref().map(|exe| (exe.dev, exe.ino));
+        self.same_ids(pin, caller)
+            && process::exe_id(pin.dir.as_fd()).ok() == exe
+            && process::user_namespace(pin.dir.as_fd()).is_ok_and(|ns| ns == self.user_namespace)
+    }
+
+    /// Whether it is the same thread with the same ids and cgroup.
+    fn same_ids(&self, pin: &Pin, caller: Caller) -> bool {
+        let told = match &pin.pidfd {
             // Groups are not in this answer, so a caller that has some is read the long way.
             Some((fd, then)) if pin.status.groups.is_empty() => {
                 pidfd::info(fd.as_fd()).is_ok_and(|now| now == *then)
             }
             _ => {
-                process::status(pin.dir.as_fd()).is_ok_and(|now| {
-                    let then = &pin.status;
-                    (now.tgid, now.uids, now.gids, &now.groups)
-                        == (then.tgid, then.uids, then.gids, &then.groups)
-                }) && process::unit(pin.dir.as_fd()).is_ok_and(|unit| unit == pin.identity.unit)
+                process::status(pin.dir.as_fd()).is_ok_and(|now| now.same_ids(&pin.status))
+                    && process::unit(pin.dir.as_fd()).is_ok_and(|unit| unit == pin.identity.unit)
             }
         };
-        let exe = pin.identity.exe.as_ref().map(|exe| (exe.dev, exe.ino));
-        ids_hold
-            && (caller.uid, caller.gid) == (pin.identity.uid, pin.identity.gid)
-            && process::exe_id(pin.dir.as_fd()).ok() == exe
-            && process::user_namespace(pin.dir.as_fd()).is_ok_and(|ns| ns == self.user_namespace)
+        told && (caller.uid, caller.gid) == (pin.identity.uid, pin.identity.gid)
     }
 
     fn take(&self, caller: Caller) -> Result<Pin, Refusal> {

@@ -64,6 +64,13 @@ pub(super) struct Status {
     pub(super) caught: u64,
 }
 
+impl Status {
+    pub(super) fn same_ids(&self, other: &Self) -> bool {
+        let ids = |of: &Self| (of.tgid, of.uids, of.gids);
+        ids(self) == ids(other) && self.groups == other.groups
+    }
+}
+
 /// Opens `/proc/<tid>`: the descriptor stays with this very thread, and answers `ESRCH` once it has ended, even if the
 /// number is used again.
 pub(super) fn open_dir(tid: Tid) -> io::Result<OwnedFd> {

@@ -8,9 +8,13 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
+use tokio::sync::oneshot;
+
 mod point;
 mod root;
 mod user;
+
+use point::Ours;
 
 /// A mount of ours. It is undone by [`Mount::undo`], not by drop: what is dropped by an error path must not hide it.
 pub struct Mount {
@@ -74,14 +78,30 @@ impl Mount {
         matches!(self.kind, Kind::User)
     }
 
-    /// Takes the mount away from its place, at once even where somebody still uses it.
+    /// Waits until somebody else has taken the mount away. The FUSE descriptor does not tell: the private mount keeps
+    /// the file system alive.
+    ///
+    /// # Errors
+    /// When mounts cannot be watched.
+    pub async fn gone(&self) -> io::Result<()> {
+        let (point, (tell, told)) = (self.point.clone(), oneshot::channel());
+        // A thread of its own, since it waits for as long as we live.
+        std::thread::Builder::new()
+            .name("mounts".into())
+            .spawn(move || tell.send(point::wait_until_gone(&point)))?;
+        told.await.unwrap_or_else(|_| Err(io::ErrorKind::BrokenPipe.into()))
+    }
+
+    /// Takes the mount away from its place, at once even where somebody still uses it. What is not ours stays.
     ///
     /// # Errors
     /// As umount2(2), or as fusermount3 says.
     pub fn undo(&self) -> io::Result<()> {
-        match self.kind {
-            Kind::Root { .. } => root::unmount(&self.point),
-            Kind::User => user::unmount(&self.point),
+        match (point::ours(&self.point)?, &self.kind) {
+            (Ours::Gone, _) => Ok(()),
+            (Ours::Covered, _) => Err(io::Error::other("something else is mounted over it")),
+            (Ours::Seen, Kind::Root { .. }) => root::unmount(&self.point),
+            (Ours::Seen, Kind::User) => user::unmount(&self.point),
         }
     }
 }

@@ -7,12 +7,15 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::FlockOperation;
 
 use super::{MountError, root, user};
 
 /// The file system type that our mounts show in /proc/mounts.
 const OURS: &str = "fuse.hushfs";
+/// What is mounted, in our mount namespace.
+const MOUNTINFO: &str = "/proc/self/mountinfo";
 
 /// Claims the mount point: its true path, and the lock that says it is served.
 pub(super) fn claim(at: &Path) -> Result<(PathBuf, File), MountError> {
@@ -61,10 +64,8 @@ fn lock(point: &Path) -> Result<File, MountError> {
 fn clear(point: &Path) -> Result<(), MountError> {
     // One over the other is possible; more than a few is somebody's mistake to look at.
     for _ in 0..8 {
-        let Some(kind) = mounted(point).map_err(|e| MountError::io("cannot read mounts for", point, &e))?
-        else {
-            return Ok(());
-        };
+        let kinds = mounted(point).map_err(|e| MountError::io("cannot read mounts for", point, &e))?;
+        let Some(kind) = kinds.last() else { return Ok(()) };
         if kind != OURS {
             return Err(MountError::new(
                 format!("`{}` is a mount point of something else ({kind})", point.display()),
@@ -87,16 +88,49 @@ fn clear(point: &Path) -> Result<(), MountError> {
     Err(MountError::new(format!("`{}` is mounted over many times", point.display()), "see /proc/mounts"))
 }
 
-/// The type of what is mounted at `point`, from /proc/self/mountinfo: asking the mount itself could wait forever.
-fn mounted(point: &Path) -> io::Result<Option<String>> {
-    let info = std::fs::read("/proc/self/mountinfo")?;
-    let mut found = None;
+/// Whether a mount of ours is at `point`, and whether nothing lies over it.
+pub(super) enum Ours {
+    /// It is, and what is seen there is it.
+    Seen,
+    /// It is, under somebody else's.
+    Covered,
+    /// It is not.
+    Gone,
+}
+
+/// Looks for a mount of ours at `point`.
+pub(super) fn ours(point: &Path) -> io::Result<Ours> {
+    let kinds = mounted(point)?;
+    Ok(match kinds.last() {
+        Some(last) if last == OURS => Ours::Seen,
+        _ if kinds.iter().any(|kind| kind == OURS) => Ours::Covered,
+        _ => Ours::Gone,
+    })
+}
+
+/// Returns when no mount of ours is at `point` any more. The kernel tells of changes (proc_pid_mountinfo(5)).
+pub(super) fn wait_until_gone(point: &Path) -> io::Result<()> {
+    let changes = File::open(MOUNTINFO)?;
+    while !matches!(ours(point)?, Ours::Gone) {
+        match poll(&mut [PollFd::new(&changes, PollFlags::PRI)], None) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(())
+}
+
+/// The types of what is mounted at `point`, the one that is seen last, from /proc/self/mountinfo: asking the mount itself
+/// could wait forever.
+fn mounted(point: &Path) -> io::Result<Vec<String>> {
+    let info = std::fs::read(MOUNTINFO)?;
+    let mut found = Vec::new();
     for line in info.split(|byte| *byte == b'\n') {
         let mut fields = line.split(|byte| *byte == b' ');
         let Some(place) = fields.nth(4) else { continue };
         if unescape(place) == point.as_os_str().as_bytes() {
             let kind = fields.skip_while(|field| *field != b"-").nth(1).unwrap_or_default();
-            found = Some(OsStr::from_bytes(kind).to_string_lossy().into_owned());
+            found.push(OsStr::from_bytes(kind).to_string_lossy().into_owned());
         }
     }
     Ok(found)
@@ -147,8 +181,8 @@ mod tests {
 
     #[test]
     fn what_is_mounted_is_found_without_asking_it() {
-        assert_eq!(mounted(Path::new("/proc")).unwrap().as_deref(), Some("proc"));
-        assert_eq!(mounted(Path::new("/proc/self")).unwrap(), None);
+        assert_eq!(mounted(Path::new("/proc")).unwrap().last().map(String::as_str), Some("proc"));
+        assert!(mounted(Path::new("/proc/self")).unwrap().is_empty());
     }
 
     #[test]

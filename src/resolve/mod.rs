@@ -31,6 +31,13 @@ pub struct Secret {
     since: std::time::Instant,
 }
 
+impl Secret {
+    /// Whether the local file it came from, if it did, is as it was.
+    fn is_current(&self) -> bool {
+        self.stamp.as_ref().is_none_or(Stamp::still_holds)
+    }
+}
+
 /// Why there is no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
@@ -74,7 +81,7 @@ impl Resolver {
     }
 
     /// What is known of the secret without asking anybody and whether it is fresh, for attributes that tell about it.
-    pub fn known(&self, reference: &Reference) -> Option<(Arc<Secret>, Freshness)> {
+    pub fn known(&self, _grant: &Grant, reference: &Reference) -> Option<(Arc<Secret>, Freshness)> {
         let secret = self.cache.lock().peek(reference)?;
         let freshness = if self.is_fresh(&secret) {
             Freshness::Fresh { until: secret.fetched + self.fresh_for }
@@ -100,7 +107,7 @@ impl Resolver {
                 return Ok(secret);
             }
             let secret = self.join_flight(reference).await?;
-            if self.is_fresh(&secret) {
+            if secret.is_current() {
                 return Ok(secret);
             }
         }
@@ -123,7 +130,7 @@ impl Resolver {
     }
 
     fn is_fresh(&self, secret: &Secret) -> bool {
-        secret.since.elapsed() < self.fresh_for && secret.stamp.as_ref().is_none_or(Stamp::still_holds)
+        secret.since.elapsed() < self.fresh_for && secret.is_current()
     }
 
     async fn join_flight(self: &Arc<Self>, reference: &Reference) -> Result<Arc<Secret>, ResolveError> {

@@ -5,7 +5,7 @@
 //! thousand pages.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use parking_lot::Mutex;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
@@ -23,9 +23,8 @@ const CLASSES: usize = (LARGEST_SHARED / SMALLEST).trailing_zeros() as usize + 1
 const PAGE: usize = 4096;
 
 static FREE: Mutex<[Vec<Slot>; CLASSES]> = Mutex::new([const { Vec::new() }; CLASSES]);
-static LOCKED: AtomicU64 = AtomicU64::new(0);
-static UNLOCKED: AtomicU64 = AtomicU64::new(0);
-static WARNED: AtomicBool = AtomicBool::new(false);
+/// Whether some of it could not be locked, which is warned of once.
+static UNLOCKED: AtomicBool = AtomicBool::new(false);
 
 /// The start of a free block. A plain address, so that the lists are `Send`.
 struct Slot(NonNull<u8>);
@@ -87,11 +86,6 @@ impl Drop for Block {
     }
 }
 
-/// Bytes of values' memory that are locked, and bytes that could not be.
-pub fn usage() -> (u64, u64) {
-    (LOCKED.load(Ordering::Relaxed), UNLOCKED.load(Ordering::Relaxed))
-}
-
 fn room_for(len: usize) -> usize {
     if len <= LARGEST_SHARED { len.max(SMALLEST).next_power_of_two() } else { len.next_multiple_of(PAGE) }
 }
@@ -126,23 +120,20 @@ fn map(size: usize) -> NonNull<u8> {
                 .unwrap_or(std::alloc::Layout::new::<[u8; PAGE]>()),
         );
     };
-    // SAFETY: the range is the mapping just made; both pieces of advice leave its bytes alone.
-    let advised = unsafe {
+    // SAFETY: the range is the mapping just made; the advice leaves its bytes alone, and so does locking.
+    let kept = unsafe {
         rustix::mm::madvise(start.as_ptr().cast(), size, Advice::LinuxDontDump)
             .and_then(|()| rustix::mm::madvise(start.as_ptr().cast(), size, Advice::LinuxDontFork))
+            .and_then(|()| rustix::mm::mlock(start.as_ptr().cast(), size))
     };
-    // SAFETY: the range is the mapping just made.
-    let locked = unsafe { rustix::mm::mlock(start.as_ptr().cast(), size) };
-    if locked.is_ok() && advised.is_ok() {
-        LOCKED.fetch_add(size as u64, Ordering::Relaxed);
-    } else {
-        UNLOCKED.fetch_add(size as u64, Ordering::Relaxed);
-        if !WARNED.swap(true, Ordering::Relaxed) {
-            tracing::warn!(
-                "memory for secrets cannot be locked and may be swapped out: the limit is too small; hint: set \
-                 `LimitMEMLOCK=infinity` in the unit, or raise `ulimit -l`, or lower `cache_max`"
-            );
-        }
+    if let Err(error) = kept
+        && !UNLOCKED.swap(true, Ordering::Relaxed)
+    {
+        tracing::warn!(
+            %error,
+            "memory for secrets cannot be locked and may be swapped out; hint: set `LimitMEMLOCK=infinity` in the unit, or \
+             raise `ulimit -l`, or lower `cache_max`"
+        );
     }
     start
 }
@@ -185,7 +176,7 @@ mod tests {
             } else if ours && line.starts_with("VmFlags:") {
                 found = true;
                 assert!(line.contains(" dd"), "not DONTDUMP: {line}");
-                assert!(line.contains(" lo") || usage().1 > 0, "not locked: {line}");
+                assert!(line.contains(" lo") || UNLOCKED.load(Ordering::Relaxed), "not locked: {line}");
             }
         }
         assert!(found || smaps.contains("VmFlags"), "no mapping at {address}");

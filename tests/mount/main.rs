@@ -8,5 +8,18 @@
     reason = "clippy.toml allows these in test functions, and what they call is part of the test"
 )]
 
+mod audit;
+mod exe;
+mod fetcher;
+mod hang;
+mod life;
+mod mutate;
 mod open;
+mod passed;
+mod read;
+mod readdir;
+mod reload;
+mod stat;
 mod support;
+mod user;
+mod xattr;

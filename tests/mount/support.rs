@@ -1,20 +1,38 @@
 //! A host with a mounted hushfs, for one test: the real binary, a real store, a real mount.
 
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+
+/// A line of the audit log.
+pub(crate) type Record = serde_json::Value;
 
 /// The binary under test.
 pub(crate) const HUSHFS: &str = env!("CARGO_BIN_EXE_hushfs");
 
 /// A directory with a store, a configuration and, once mounted, a daemon. All of it goes when dropped.
 pub(crate) struct Host {
-    dir: tempfile::TempDir,
     daemon: Option<Child>,
+    /// Dropped after the daemon, which may wait for it, and before the directory that it is mounted in.
+    hang: Option<Hang>,
+    dir: tempfile::TempDir,
 }
+
+/// A FUSE whose file never answers a read: the disk under a provider that hangs.
+pub(crate) struct Hang {
+    at: PathBuf,
+    serves: Child,
+}
+
+/// A directory of settings for a provider `hung`, to be written among the scopes.
+pub(crate) const HUNG: &str =
+    "\n[provider.hung]\nkind = \"store\"\npath = \"hang/demo/hang\"\nkey = \"store.key\"\n";
 
 impl Host {
     /// A host with an empty store as provider `local` and no configuration yet.
@@ -25,7 +43,7 @@ impl Host {
         );
         let dir = tempfile::Builder::new().prefix("hushfs-test-").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
-        let host = Self { dir, daemon: None };
+        let host = Self { daemon: None, hang: None, dir };
         host.run_ok(&["store", "init", "--store", host.path("store.age").to_str().unwrap()], b"");
         host
     }
@@ -123,11 +141,8 @@ impl Host {
 
     /// Ends the daemon with SIGTERM; gives how long it took and its exit code.
     pub(crate) fn stop(&mut self) -> (Duration, Option<i32>) {
-        let mut daemon = self.daemon.take().unwrap();
-        let since = Instant::now();
-        signal(daemon.id(), rustix::process::Signal::TERM);
-        let status = daemon.wait().unwrap();
-        (since.elapsed(), status.code())
+        self.signal(Signal::TERM);
+        self.ends_within(Duration::from_secs(10))
     }
 
     /// What the daemon logged so far.
@@ -135,11 +150,77 @@ impl Host {
         std::fs::read_to_string(self.path("log")).unwrap_or_default()
     }
 
-    /// The audit records so far, oldest first. Waits a moment for the writer.
-    pub(crate) fn audit(&self) -> Vec<serde_json::Value> {
-        std::thread::sleep(Duration::from_millis(120));
+    /// The audit records written so far, oldest first. The writer is a thread of its own, so the newest may be missing:
+    /// wait for a record with [`Host::recorded`], or for all of them with [`Host::stop`].
+    pub(crate) fn audit(&self) -> Vec<Record> {
         let text = std::fs::read_to_string(self.path("audit.log")).unwrap_or_default();
-        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Waits for a record that `is` the one, and gives it.
+    pub(crate) fn recorded(&self, what: &str, is: impl Fn(&Record) -> bool) -> Record {
+        let mut found = None;
+        self.eventually(&format!("a record of {what}"), || {
+            found = self.audit().into_iter().find(|record| is(record));
+            found.is_some()
+        });
+        found.unwrap()
+    }
+
+    /// Ends the daemon and gives all its records.
+    pub(crate) fn all_records(&mut self) -> Vec<Record> {
+        let (_, code) = self.stop();
+        assert_eq!(code, Some(0), "{}", self.log());
+        self.audit()
+    }
+
+    /// Puts a file system that never answers reads at `hang`, for the provider that [`HUNG`] describes.
+    pub(crate) fn hang(&mut self) {
+        let at = self.path("hang");
+        std::fs::create_dir(&at).unwrap();
+        let mut serves = Command::new(null_fuse())
+            .arg("--hang")
+            .arg(&at)
+            .stdout(Stdio::piped())
+            .stdin(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(serves.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert_eq!(line, "mounted\n");
+        self.hang = Some(Hang { at, serves });
+    }
+
+    /// Sends the daemon a signal.
+    pub(crate) fn signal(&self, name: Signal) {
+        signal(self.daemon_pid(), name);
+    }
+
+    /// Waits for the daemon to end by itself, for `limit` at most; gives how long it took and its exit code.
+    pub(crate) fn ends_within(&mut self, limit: Duration) -> (Duration, Option<i32>) {
+        let mut daemon = self.daemon.take().unwrap();
+        let status = ends_within(&mut daemon, limit);
+        if status.is_none() {
+            daemon.kill().unwrap();
+            daemon.wait().unwrap();
+        }
+        let (took, status) = status.unwrap_or_else(|| panic!("the daemon does not end\n{}", self.log()));
+        (took, status.code())
+    }
+
+    /// What is mounted at the mount point, by /proc/mounts: the lines, last mount last.
+    pub(crate) fn mounts(&self) -> Vec<String> {
+        let point = self.path("m").display().to_string();
+        let text = std::fs::read_to_string("/proc/mounts").unwrap();
+        text.lines().filter(|line| line.split(' ').nth(1) == Some(&point)).map(str::to_owned).collect()
+    }
+
+    /// `hushfs mount` in the foreground, for where it is to fail.
+    pub(crate) fn try_mount(&self) -> Output {
+        let mut command = Command::new("timeout");
+        command.args(["--signal=KILL", "10", HUSHFS, "mount", "--config"]).arg(self.path("hushfs.toml"));
+        command.stdin(Stdio::null()).output().unwrap()
     }
 
     /// Runs hushfs with this input.
@@ -184,7 +265,7 @@ impl Host {
 impl Drop for Host {
     fn drop(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
-            signal(daemon.id(), rustix::process::Signal::TERM);
+            signal(daemon.id(), Signal::TERM);
             let since = Instant::now();
             while daemon.try_wait().unwrap().is_none() {
                 if since.elapsed() > Duration::from_secs(5) {
@@ -199,8 +280,78 @@ impl Drop for Host {
     }
 }
 
+impl Drop for Hang {
+    fn drop(&mut self) {
+        signal(self.serves.id(), Signal::TERM);
+        if ends_within(&mut self.serves, Duration::from_secs(5)).is_none() {
+            self.serves.kill().unwrap();
+            self.serves.wait().unwrap();
+        }
+        let _ = rustix::mount::unmount(&self.at, rustix::mount::UnmountFlags::DETACH);
+    }
+}
+
+/// The example `null`, which `cargo test` builds, but not `cargo test --test mount`.
+fn null_fuse() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let built = BUILT.get_or_init(|| {
+        let deps = std::env::current_exe().unwrap();
+        let path = deps.parent().unwrap().parent().unwrap().join("examples/null");
+        if !path.exists() {
+            let cargo =
+                Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "null"]).status().unwrap();
+            assert!(cargo.success() && path.exists(), "the example `null` cannot be built");
+        }
+        path
+    });
+    built.clone()
+}
+
+/// Waits for a child to end, for `limit` at most.
+pub(crate) fn ends_within(child: &mut Child, limit: Duration) -> Option<(Duration, ExitStatus)> {
+    let since = Instant::now();
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return Some((since.elapsed(), status));
+        }
+        if since.elapsed() > limit {
+            return None;
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Whether a process waits for the answer to a FUSE request.
+pub(crate) fn waits_for_fuse(pid: u32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok_and(|at| at == "request_wait_answer")
+}
+
+/// The shortest of five.
+pub(crate) fn best_of_five(mut act: impl FnMut()) -> Duration {
+    let one = |_| {
+        let since = Instant::now();
+        act();
+        since.elapsed()
+    };
+    (0..5).map(one).min().unwrap()
+}
+
+/// A Python program with arguments, run as root, with twenty seconds to live.
+pub(crate) fn python(program: &str) -> Command {
+    let mut command = Command::new("timeout");
+    command.args(["--signal=KILL", "20", "/usr/bin/python3", "-c", program]).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command that must succeed, and gives what it printed.
+pub(crate) fn says(command: &mut Command) -> String {
+    let output = command.output().unwrap();
+    assert!(output.status.success(), "{command:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// Sends a signal to a process by its pid.
-pub(crate) fn signal(pid: u32, signal: rustix::process::Signal) {
+pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     let _ = rustix::process::kill_process(pid, signal);
 }
