@@ -29,12 +29,17 @@ impl Canaries {
         let random: Vec<u32> = random.chars().filter_map(|c| c.to_digit(16)).collect();
         let sign = |pair: &[u32]| char::from(SIGNS[(pair[0] * 16 + pair[1]) as usize % SIGNS.len()]);
         let value: String = random.chunks_exact(2).take(40).map(sign).collect();
-        for (form, text) in forms(&value) {
+        self.watch(way, &value);
+        value
+    }
+
+    /// Looks for this value, too.
+    pub(crate) fn watch(&mut self, way: &str, value: &str) {
+        for (form, text) in forms(value) {
             self.forms.insert(text, format!("{way}, {form}"));
         }
         let patterns: Vec<&str> = self.forms.keys().map(String::as_str).collect();
         std::fs::write(self.dir.path().join("patterns"), patterns.join("\n")).unwrap();
-        value
     }
 
     /// A file for a value that a program is to take up, where it is not searched for.

@@ -77,6 +77,9 @@ fn a_forced_dump_of_either_process_has_no_value_whether_cached_or_open_or_closed
         (canaries.make("raw"), canaries.make("named, plain"), canaries.make("named, escaped"));
     let (large, malformed) = (canaries.make("large"), canaries.make("malformed"));
     let host = Host::new();
+    let key = std::fs::read_to_string(host.path("store.key")).unwrap();
+    let key = key.lines().find_map(|line| line.strip_prefix("AGE-SECRET-KEY-")).unwrap();
+    canaries.watch("the store's key", key);
     host.set("raw", raw.as_bytes());
     host.set("large", format!("{large}\n").repeat(5000).as_bytes());
     host.set("malformed", format!("{{\"key\": \"{malformed}").as_bytes());
