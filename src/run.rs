@@ -20,6 +20,7 @@ use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, PinnedId};
 use crate::mount::{Mount, MountError};
 use crate::resolve::Resolver;
+use crate::sys::arena;
 
 mod harden;
 mod reload;
@@ -60,6 +61,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
 /// When the front says what cannot be understood.
 pub fn fetch() -> io::Result<()> {
     harden()?;
+    arena::leave_warning_to_parent();
     // The front ends us, in order or by dying: its terminal's Ctrl-C is not for us.
     rustix::process::setsid().ok();
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;

@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot};
 use super::wire::{self, Answer, Ask, Settings};
 use crate::providers::{Fetched, ProviderError};
 use crate::reference::Reference;
+use crate::sys::arena;
 
 /// Questions waiting to be sent. Beyond that the asker is told that the provider is busy.
 const WAITING: usize = 4096;
@@ -191,7 +192,10 @@ impl Actor {
         loop {
             tokio::select! {
                 answer = answered.recv() => match answer {
-                    Some(Answer { id, result }) => {
+                    Some(Answer { id, result, unlocked }) => {
+                        if let Some(errno) = unlocked {
+                            arena::warn_of_unlocked(errno);
+                        }
                         if let Some(pending) = self.pending.remove(&id) {
                             let _ = pending.answer.send(result.map(wire::Value::into_fetched));
                         }

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::wire::{self, Answer, Ask, Settings};
 use crate::providers::{self, Provider, ProviderError};
 use crate::reference::Reference;
+use crate::sys::arena;
 
 /// Fetches under way at one provider. More wait; a provider that hangs so holds up its own only.
 const AT_ONCE: usize = 16;
@@ -43,7 +44,8 @@ pub async fn serve(socket: UnixStream) -> io::Result<()> {
                         }
                         _ => Err(ProviderError::Misconfigured("no such provider".into())),
                     };
-                    if let Err(error) = wire::send(&mut *to.lock().await, &Answer { id, result }).await {
+                    let answer = Answer { id, result, unlocked: arena::unlocked() };
+                    if let Err(error) = wire::send(&mut *to.lock().await, &answer).await {
                         tracing::debug!(%error, "the front has hung up");
                     }
                 });
