@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use rustix::process::Signal;
 
-use crate::support::{Host, as_user, open_errno};
+use crate::support::{HUNG, Host, as_user, open_errno, signal, waits_for_fuse};
 
 const BEFORE: &str = "
     [scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"\nfile.going = \"local:t\"
@@ -177,4 +177,29 @@ fn a_working_directory_in_an_unchanged_scope_stays_one() {
     assert!(shell.wait().unwrap().success());
     assert_eq!(rest, format!("first{}\ngoing\ntoken\n", host.file("a").display()));
     assert_eq!(fs::metadata(host.file("a")).unwrap().ino(), before);
+}
+
+#[test]
+fn a_provider_that_hung_is_mended_by_a_reload_at_once() {
+    let mut host = Host::new();
+    host.set("t", b"first");
+    host.hang();
+    let scope = "[limits]\ndeadline = \"20s\"\nstat_wait = \"1ms\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"hung:t\"";
+    host.configure("", &format!("{scope}{HUNG}"));
+    host.mount();
+    let mut reader = std::process::Command::new("/usr/bin/cat").arg(host.file("a/token")).spawn().unwrap();
+    host.eventually("the reader waits for the value", || {
+        waits_for_fuse(reader.id()) && host.audit().iter().any(|record| record["op"] == "stat")
+    });
+    host.configure("", &format!("{scope}{}", HUNG.replace("hang/demo/hang", "store.age")));
+    applied(&host);
+    let since = std::time::Instant::now();
+    assert_eq!(fs::read(host.file("a/token")).unwrap(), b"first");
+    assert!(
+        since.elapsed() < std::time::Duration::from_secs(5),
+        "not after the old one's deadline: {:?}",
+        since.elapsed()
+    );
+    signal(reader.id(), Signal::KILL);
+    reader.wait().unwrap();
 }
