@@ -135,6 +135,55 @@ fn a_connection_that_is_aborted_ends_it_and_nothing_stays_mounted() {
 }
 
 #[test]
+fn a_fetcher_that_keeps_dying_holds_up_neither_the_end_nor_the_records() {
+    let mut host = Host::new();
+    host.set("t", b"v");
+    host.configure(
+        "",
+        "[scope.a]\nmode = \"0444\"\nallow = { exe = \"/usr/bin/cat\" }\nfile.token = \"local:t\"",
+    );
+    host.mount();
+    // Each time it waits longer before it starts another one.
+    for _ in 0..6 {
+        let mut fetcher = None;
+        host.eventually("a fetcher runs", || {
+            fetcher = host.fetcher_pid();
+            fetcher.is_some()
+        });
+        crate::support::signal(fetcher.unwrap(), Signal::KILL);
+        host.eventually("it is gone", || host.fetcher_pid() != fetcher);
+    }
+    for _ in 0..50 {
+        assert_eq!(open_errno(&host.file("a/token")), Some(libc::EACCES));
+    }
+    let (took, code) = host.stop();
+    assert!(code == Some(0) && took < Duration::from_secs(1), "{code:?} {took:?}");
+    let counts = host.audit().iter().map(|record| record["count"].as_u64().unwrap_or(1)).sum::<u64>();
+    assert_eq!(counts, 50, "all are on record\n{}", host.log());
+}
+
+#[test]
+fn a_reload_that_hangs_on_a_dead_disk_holds_up_neither_readers_nor_the_end() {
+    let mut host = host();
+    assert_eq!(fs::read(host.file("a/token")).unwrap(), b"v");
+    host.stop_the_disk();
+    host.signal(Signal::HUP);
+    let pid = host.daemon_pid();
+    let waits = |task: fs::DirEntry| {
+        fs::read_to_string(task.path().join("wchan")).is_ok_and(|at| at == "request_wait_answer")
+    };
+    host.eventually("the reload waits for the disk", || {
+        fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().any(waits)
+    });
+    let quick = crate::support::best_of_five(|| assert_eq!(fs::read(host.file("a/token")).unwrap(), b"v"));
+    assert!(quick < Duration::from_millis(50), "{quick:?}");
+    let (took, code) = host.stop();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(host.mounts().is_empty());
+}
+
+#[test]
 fn taken_away_by_somebody_else_it_ends_in_order() {
     let mut host = host();
     assert_eq!(fs::read(host.file("a/token")).unwrap(), b"v");
