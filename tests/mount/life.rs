@@ -236,6 +236,35 @@ fn a_directory_that_holds_something_is_refused() {
 }
 
 #[test]
+fn a_mount_point_behind_a_link_is_mounted_and_taken_away() {
+    let mut host = host();
+    host.stop();
+    fs::create_dir(host.path("real")).unwrap();
+    std::os::unix::fs::symlink("real", host.path("link")).unwrap();
+    std::os::unix::fs::symlink("m", host.path("m2")).unwrap();
+    let config = fs::read_to_string(host.path("hushfs.toml")).unwrap();
+    let at = host.path("m").display().to_string();
+    let mount_at = |to: &str| {
+        let to = host.path(to).display().to_string();
+        host.write("hushfs.toml", config.replace(&at, &to).as_bytes(), 0o600);
+    };
+    mount_at("m2");
+    let refused = host.try_mount();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        refused.status.code() == Some(1) && said.contains("symbolic link") && said.contains("hint"),
+        "{said}"
+    );
+    mount_at("link/m");
+    host.mount();
+    assert_eq!(fs::read(host.path("real/m/a/token")).unwrap(), b"v");
+    let (_, code) = host.stop();
+    assert_eq!(code, Some(0), "{}", host.log());
+    let mounts = fs::read_to_string("/proc/mounts").unwrap();
+    assert!(!mounts.contains(&format!("{} ", host.path("real/m").display())), "{mounts}");
+}
+
+#[test]
 fn a_second_daemon_is_refused_and_the_first_goes_on() {
     let host = host();
     let output = host.try_mount();
