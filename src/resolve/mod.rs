@@ -121,7 +121,10 @@ impl Resolver {
 
     /// Forgets the secrets of these providers: they are configured anew.
     pub fn forget_providers(&self, names: &[String]) {
-        self.cache.lock().retain(|reference| !names.iter().any(|name| name == reference.provider()));
+        let theirs = |reference: &Reference| names.iter().any(|name| name == reference.provider());
+        // What is still on its way from them is not remembered, and nobody who asks from now on waits for it.
+        self.flights.lock().retain(|reference, _| !theirs(reference));
+        self.cache.lock().retain(|reference| !theirs(reference));
     }
 
     /// The fetcher, to configure or close it.
@@ -166,10 +169,12 @@ impl Resolver {
             })),
         };
         let mut flights = self.flights.lock();
-        if let Ok(secret) = &result {
-            self.cache.lock().put(reference.clone(), Arc::clone(secret), secret.bytes.len() as u64);
+        if flights.get(&reference).is_some_and(|flight| flight.same_channel(&landing.subscribe())) {
+            if let Ok(secret) = &result {
+                self.cache.lock().put(reference.clone(), Arc::clone(secret), secret.bytes.len() as u64);
+            }
+            flights.remove(&reference);
         }
-        flights.remove(&reference);
         landing.send_replace(Some(result));
     }
 }
