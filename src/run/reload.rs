@@ -93,6 +93,6 @@ impl Daemon {
         if let Err(error) = self.resolver.link().configure(&after).await {
             tracing::error!(%error, "the fetcher does not take the new providers");
         }
-        self.resolver.forget_providers(&changed);
+        self.access.forget_providers(&changed);
     }
 }
