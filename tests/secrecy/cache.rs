@@ -53,12 +53,16 @@ fn twenty_megabytes_are_read_twice_through_a_cache_of_one() {
     assert_eq!(read("small"), b"small");
     assert!(read("v000") == values["v000"]);
     let before = status_kib(daemon.front(), "VmRSS");
+    let fetcher_before = status_kib(daemon.fetcher(), "VmRSS");
     for round in 1..=2 {
         for (name, value) in &values {
             assert!(read(name) == *value, "{name}, round {round}");
         }
         let growth = status_kib(daemon.front(), "VmRSS").saturating_sub(before);
         assert!(growth < 8 << 10, "after round {round} the front has grown by {growth} KiB");
+        // It holds the decrypted store from the first read on.
+        let growth = status_kib(daemon.fetcher(), "VmRSS").saturating_sub(fetcher_before);
+        assert!(growth < 8 << 10, "after round {round} the fetcher has grown by {growth} KiB");
     }
 }
 

@@ -101,6 +101,18 @@ fn a_forced_dump_of_either_process_has_no_value_whether_cached_or_open_or_closed
         assert_eq!(read("large").unwrap().len(), 41 * 5000);
         assert!(read("malformed").is_err() && read("nokey").is_err());
     }
+    // By every thread there is, at once.
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for name in
+                    ["raw", "one", "env", "json", "large", "malformed", "nokey"].iter().cycle().take(140)
+                {
+                    let _ = read(name);
+                }
+            });
+        }
+    });
     let cached = dump_both(&daemon, Dump::AsAsked, &cores.path().join("cached"));
     assert_eq!(canaries.found_in(&[&cached]), [""; 0], "while values are cached and one file is open");
 
