@@ -152,6 +152,11 @@ impl Handles {
         self.sizes(ino, |handle| handle.readers.lock().iter().any(|who| who.process == process)).pop()
     }
 
+    /// Whether anybody has the inode open with another size than this.
+    pub(super) fn any_but(&self, ino: Ino, size: u64) -> bool {
+        self.sizes(ino, |_| true).into_iter().any(|open| open != size)
+    }
+
     /// The largest size that is open.
     pub(super) fn largest(&self, ino: Ino) -> Option<u64> {
         if !self.any(ino) {

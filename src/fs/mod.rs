@@ -95,17 +95,17 @@ impl Fs {
         let Some(node) = tree.node(ino) else { return Answer::Now(self.removed(caller, ino)) };
         let Node::File(file) = node else { return Answer::Now(Ok(self.attributes(ino, node, None))) };
         // fstat cannot be told from stat, and a holder must see the size of what it holds.
-        if let Some(size) = size::of_holder(&self.handles, self.access.attestor(), caller, ino) {
+        if let Some(size) = size::of_opener(&self.handles, self.access.attestor(), caller, ino) {
             return Answer::Now(Ok(self.attributes(ino, node, Some(size))));
         }
         match self.access.size(caller, &file.target) {
-            Answer::Now(content) => Answer::Now(Ok(self.sized(ino, node, content.ok().flatten()))),
+            Answer::Now(content) => Answer::Now(Ok(self.sized(caller, ino, node, content.ok().flatten()))),
             Answer::Later(content) => {
                 let (fs, tree) = (Arc::clone(self), Arc::clone(&tree));
                 Answer::Later(Box::pin(async move {
                     let content = content.await.ok().flatten();
                     let node = tree.node(ino).ok_or(Failure::Unconfigured)?;
-                    Ok(fs.sized(ino, node, content))
+                    Ok(fs.sized(caller, ino, node, content))
                 }))
             }
         }
@@ -249,7 +249,9 @@ impl Fs {
     /// The attributes of a file whose name went with a reload, for a process that holds it open: what it opened stays as it
     /// was.
     fn removed(&self, caller: Caller, ino: Ino) -> Result<Attributes, Failure> {
-        let size = size::of_holder(&self.handles, self.access.attestor(), caller, ino)
+        let attestor = self.access.attestor();
+        let size = size::of_opener(&self.handles, attestor, caller, ino)
+            .or_else(|| size::of_heir(&self.handles, attestor, caller, ino, 0))
             .ok_or(Failure::Unconfigured)?;
         let newest = self.handles.newest(ino).ok_or(Failure::Unconfigured)?;
         let (scope, file) = (&newest.target.scope, &newest.target.file);
@@ -257,14 +259,16 @@ impl Fs {
         Ok(Attributes { ino, size, is_dir: false, mode: file.mode, uid: scope.uid, gid: scope.gid, mtime })
     }
 
-    fn sized(&self, ino: Ino, node: &Node, content: Option<Arc<Content>>) -> Attributes {
+    fn sized(&self, caller: Caller, ino: Ino, node: &Node, content: Option<Arc<Content>>) -> Attributes {
         if let (Node::File(file), Some(content)) = (node, &content) {
             file.shown.remember(content);
         }
         let size = content.map(|content| content.size());
         let held = self.handles.largest(ino);
         // A size that shrinks would cut what somebody has mapped.
-        self.attributes(ino, node, size.max(size.and(held)))
+        let told = self.attributes(ino, node, size.max(size.and(held)));
+        let size = size::of_heir(&self.handles, self.access.attestor(), caller, ino, told.size);
+        Attributes { size: size.unwrap_or(told.size), ..told }
     }
 
     fn attributes(&self, ino: Ino, node: &Node, size: Option<u64>) -> Attributes {

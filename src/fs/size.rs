@@ -6,22 +6,30 @@
 use super::{Handles, Ino};
 use crate::identity::{Attestor, Caller};
 
-/// The size of the handle that the caller's process holds on the file: the newest it opened, else of one it inherited or
-/// was passed. `None` where it holds none.
-///
-/// Which of others' handles it was given shows with its first read. Until then the largest size is told: a reader that
-/// expects too much finds the end, one that expects too little misses what is behind.
-pub(super) fn of_holder(handles: &Handles, attestor: &Attestor, caller: Caller, ino: Ino) -> Option<u64> {
+/// The size of the newest handle that the caller's process opened on the file.
+pub(super) fn of_opener(handles: &Handles, attestor: &Attestor, caller: Caller, ino: Ino) -> Option<u64> {
     if !handles.any(ino) {
         return None;
     }
     let who = attestor.recall(caller).or_else(|| attestor.identify(caller).ok())?;
-    if let Some(size) = handles.newest_of(ino, who.process) {
-        return Some(size);
-    }
-    // Somebody else opened it. Only the descriptors of the caller tell whether it has one too.
-    if !attestor.holds_inode(caller, ino.0) {
+    handles.newest_of(ino, who.process)
+}
+
+/// The size of a handle that somebody else opened and the caller's process was given, where it is not `present` anyway.
+///
+/// Which one it was given shows with its first read. Until then the largest size is told: a reader that expects too much
+/// finds the end, one that expects too little misses what is behind.
+pub(super) fn of_heir(
+    handles: &Handles,
+    attestor: &Attestor,
+    caller: Caller,
+    ino: Ino,
+    present: u64,
+) -> Option<u64> {
+    // Only the descriptors of the caller tell whether it has one. They may be many, so they are looked at last.
+    if !handles.any_but(ino, present) || !attestor.holds_inode(caller, ino.0) {
         return None;
     }
-    handles.newest_read_by(ino, who.process).or_else(|| handles.largest(ino))
+    let process = attestor.identify(caller).ok()?.process;
+    handles.newest_read_by(ino, process).or_else(|| handles.largest(ino))
 }

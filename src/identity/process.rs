@@ -156,7 +156,7 @@ fn unit_of(path: &str) -> Option<String> {
 }
 
 /// Descriptors that are looked at, so that a process with very many cannot keep us busy.
-const DESCRIPTORS: usize = 4096;
+const DESCRIPTORS: usize = 1024;
 
 /// Whether one of the descriptors of a process is of an inode with this number (`ino:` of fdinfo, Linux 5.14).
 pub(super) fn holds_inode(dir: BorrowedFd<'_>, ino: u64) -> io::Result<bool> {
