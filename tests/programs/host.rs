@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::support::Host;
 
-/// Who reads: an ordinary user. nginx and the like read as root, from a scope of its own.
-pub(crate) const USER: u32 = 1000;
+/// Who reads: www-data, a user that every Debian has (some programs want a name for their uid). nginx and the like read as
+/// root, from a scope of its own.
+pub(crate) const USER: u32 = 33;
 
 /// A program and the Debian package it comes in.
 pub(crate) type Program = (&'static str, &'static str);
