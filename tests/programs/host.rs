@@ -76,6 +76,7 @@ pub(crate) fn fresh() -> Host {
         ("gitconfig", format!("[http]\n\textraHeader = \"Authorization: Bearer {pass}\"\n").into()),
         ("netrc", format!("machine 127.0.0.1 login app password {pass}\n").into()),
         ("curlrc", format!("header = \"X-Token: {pass}\"\n").into()),
+        ("git-credentials", format!("https://app:{pass}@example.org\n").into()),
         ("settings.ini", format!("[api]\ntoken = {pass}\n").into()),
     ];
     let mut host = Host::new();

@@ -48,14 +48,6 @@ fn dump(pid: u32, kind: Dump, to: &Path) {
     assert!(to.exists(), "gdb wrote no core: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Cores of both processes, each in a file named for it.
-fn dump_both(daemon: &Daemon, kind: Dump, to: &Path) -> PathBuf {
-    std::fs::create_dir(to).unwrap();
-    dump(daemon.front(), kind, &to.join("front"));
-    dump(daemon.fetcher(), kind, &to.join("fetcher"));
-    to.to_owned()
-}
-
 fn holds(core: &Path, text: &str) -> bool {
     let found =
         Command::new("grep").args(["--quiet", "--text", "--fixed-strings", "-e", text]).arg(core).status();
@@ -70,74 +62,109 @@ fn scopes() -> String {
         .to_owned()
 }
 
+/// A host whose daemon has values of each kind and from each format in its caches.
+struct Busy {
+    canaries: Canaries,
+    daemon: Daemon,
+    host: Host,
+    cores: tempfile::TempDir,
+}
+
+const FILES: [&str; 7] = ["raw", "one", "env", "json", "large", "malformed", "nokey"];
+
+impl Busy {
+    fn new() -> Self {
+        let mut canaries = Canaries::new();
+        let (raw, one, two) =
+            (canaries.make("raw"), canaries.make("named, plain"), canaries.make("named, escaped"));
+        let (large, malformed) = (canaries.make("large"), canaries.make("malformed"));
+        let host = Host::new();
+        let key = std::fs::read_to_string(host.path("store.key")).unwrap();
+        let key = key.lines().find_map(|line| line.strip_prefix("AGE-SECRET-KEY-")).unwrap();
+        canaries.watch("the store's key", key);
+        host.set("raw", raw.as_bytes());
+        host.set("large", format!("{large}\n").repeat(5000).as_bytes());
+        host.set("malformed", format!("{{\"key\": \"{malformed}").as_bytes());
+        host.set("named#one", one.as_bytes());
+        host.set("named#two", format!("\" {two} \\\n").as_bytes());
+        host.configure("", &scopes());
+        let cores = tempfile::Builder::new().prefix("hushfs-cores-").tempdir().unwrap();
+        let daemon = Daemon::start(&host, &[], &["-vv"]);
+        let busy = Self { canaries, daemon, host, cores };
+        for round in 0..3 {
+            assert_eq!(busy.read("raw").unwrap(), raw.as_bytes(), "round {round}");
+            assert_eq!(busy.read("one").unwrap(), one.as_bytes());
+            assert!(String::from_utf8(busy.read("env").unwrap()).unwrap().contains(&one));
+            assert!(String::from_utf8(busy.read("json").unwrap()).unwrap().contains(&two));
+            assert_eq!(busy.read("large").unwrap().len(), 41 * 5000);
+            assert!(busy.read("malformed").is_err() && busy.read("nokey").is_err());
+        }
+        busy.read_by_many();
+        busy
+    }
+
+    fn read(&self, name: &str) -> std::io::Result<Vec<u8>> {
+        std::fs::read(self.host.file(&format!("a/{name}")))
+    }
+
+    /// So that every thread of the daemon has had every value.
+    fn read_by_many(&self) {
+        let many = || FILES.iter().cycle().take(140).for_each(|name| drop(self.read(name)));
+        std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(many))));
+    }
+
+    /// Other values in the place of all those that are looked for.
+    fn replace(&self) {
+        for name in ["raw", "large", "malformed", "named#one", "named#two"] {
+            self.host.set(name, b"another");
+        }
+        assert_eq!(self.read("raw").unwrap(), b"another");
+    }
+
+    /// Cores of both processes, each in a file named for it.
+    fn dump(&self, kind: Dump, name: &str) -> PathBuf {
+        let to = self.cores.path().join(name);
+        std::fs::create_dir(&to).unwrap();
+        dump(self.daemon.front(), kind, &to.join("front"));
+        dump(self.daemon.fetcher(), kind, &to.join("fetcher"));
+        to
+    }
+}
+
 #[test]
 fn a_forced_dump_of_either_process_has_no_value_whether_cached_or_open_or_closed() {
-    let mut canaries = Canaries::new();
-    let (raw, one, two) =
-        (canaries.make("raw"), canaries.make("named, plain"), canaries.make("named, escaped"));
-    let (large, malformed) = (canaries.make("large"), canaries.make("malformed"));
-    let host = Host::new();
-    let key = std::fs::read_to_string(host.path("store.key")).unwrap();
-    let key = key.lines().find_map(|line| line.strip_prefix("AGE-SECRET-KEY-")).unwrap();
-    canaries.watch("the store's key", key);
-    host.set("raw", raw.as_bytes());
-    host.set("large", format!("{large}\n").repeat(5000).as_bytes());
-    host.set("malformed", format!("{{\"key\": \"{malformed}").as_bytes());
-    host.set("named#one", one.as_bytes());
-    host.set("named#two", format!("\" {two} \\\n").as_bytes());
-    host.configure("", &scopes());
-    let cores = tempfile::Builder::new().prefix("hushfs-cores-").tempdir().unwrap();
-    let daemon = Daemon::start(&host, &[], &["-vv"]);
-
-    let read = |name: &str| std::fs::read(host.file(&format!("a/{name}")));
-    let mut open = std::fs::File::open(host.file("a/large")).unwrap();
-    let mut start = vec![0; 1000];
-    open.read_exact(&mut start).unwrap();
-    for round in 0..3 {
-        assert_eq!(read("raw").unwrap(), raw.as_bytes(), "round {round}");
-        assert_eq!(read("one").unwrap(), one.as_bytes());
-        assert!(String::from_utf8(read("env").unwrap()).unwrap().contains(&one));
-        assert!(String::from_utf8(read("json").unwrap()).unwrap().contains(&two));
-        assert_eq!(read("large").unwrap().len(), 41 * 5000);
-        assert!(read("malformed").is_err() && read("nokey").is_err());
-    }
-    // By every thread there is, at once.
-    std::thread::scope(|scope| {
-        for _ in 0..8 {
-            scope.spawn(|| {
-                for name in
-                    ["raw", "one", "env", "json", "large", "malformed", "nokey"].iter().cycle().take(140)
-                {
-                    let _ = read(name);
-                }
-            });
-        }
-    });
-    let cached = dump_both(&daemon, Dump::AsAsked, &cores.path().join("cached"));
-    assert_eq!(canaries.found_in(&[&cached]), [""; 0], "while values are cached and one file is open");
-
-    // That the search can find: names are in the dump, and so are values once what is to be left out is not.
-    let mount = host.path("m").display().to_string();
+    let busy = Busy::new();
+    let mut open = std::fs::File::open(busy.host.file("a/large")).unwrap();
+    open.read_exact(&mut [0; 1000]).unwrap();
+    let cached = busy.dump(Dump::AsAsked, "cached");
+    assert_eq!(busy.canaries.found_in(&[&cached]), [""; 0], "while values are cached and one file is open");
+    // That the dumps hold what they should.
+    let mount = busy.host.path("m").display().to_string();
     assert!(holds(&cached.join("front"), &mount), "the dump of the front is empty");
     assert!(holds(&cached.join("fetcher"), "store.age"), "the dump of the fetcher is empty");
-    let everything = dump_both(&daemon, Dump::Everything, &cores.path().join("everything"));
+    drop(open);
+    busy.replace();
+    let closed = busy.dump(Dump::AsAsked, "closed");
+    assert_eq!(busy.canaries.found_in(&[&closed]), [""; 0], "after files were closed and values replaced");
+}
+
+#[test]
+fn what_was_replaced_is_wiped_from_the_locked_memory_of_the_front_as_well() {
+    let busy = Busy::new();
+    // While values are there the search finds them, in both processes.
+    let all = busy.dump(Dump::Everything, "before");
     for process in ["front", "fetcher"] {
-        let found = canaries.found_in(&[&everything.join(process)]).join("\n");
-        for way in ["raw, ", "named, plain", "large"] {
+        let found = busy.canaries.found_in(&[&all.join(process)]).join("\n");
+        for way in ["raw, ", "named, plain", "named, escaped", "large"] {
             assert!(found.contains(way), "{way} is not in the memory of the {process}:\n{found}");
         }
     }
-
-    drop(open);
-    host.set("raw", b"another");
-    for name in ["raw", "one", "two", "large", "malformed"] {
-        if name != "raw" {
-            host.set(name, b"another");
-        }
-    }
-    assert_eq!(read("raw").unwrap(), b"another");
-    let closed = dump_both(&daemon, Dump::AsAsked, &cores.path().join("closed"));
-    assert_eq!(canaries.found_in(&[&closed]), [""; 0], "after files were closed and values replaced");
+    busy.replace();
+    busy.read_by_many();
+    // The fetcher has the store's history.
+    let all = busy.dump(Dump::Everything, "after");
+    assert_eq!(busy.canaries.found_in(&[&all.join("front")]), [""; 0]);
+    assert!(holds(&all.join("front"), "another"));
 }
 
 #[test]
