@@ -280,6 +280,13 @@ impl Access {
         &self.attestor
     }
 
+    /// Forgets what came from these providers: they are configured anew.
+    pub fn forget_providers(&self, names: &[String]) {
+        self.resolver.forget_providers(names);
+        // What was rendered holds the secret it was rendered from.
+        self.renderer.clear();
+    }
+
     /// Answers everybody who waits, and wipes what is remembered.
     pub fn close(&self) {
         self.closing.send_replace(true);

@@ -155,8 +155,10 @@ impl Daemon {
                 loop {
                     match signals.next().await {
                         Event::End(name) => return name,
+                        // By itself: a file on a disk that does not answer must not keep us from ending.
                         Event::Reload => {
-                            self.reload().await;
+                            let operator = Arc::clone(&operator);
+                            tokio::spawn(async move { operator.reload().await });
                         }
                     }
                     if workers.thread.is_finished() {
@@ -180,7 +182,7 @@ impl Daemon {
                 why = until => why,
                 () = unmounted => "unmounted by somebody else",
                 () = disconnected => "the connection to the kernel ended",
-                () = listener.serve(operator) => "the control socket closed",
+                () = listener.serve(Arc::clone(&operator)) => "the control socket closed",
             };
             tracing::info!(why, "ending");
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -191,7 +193,8 @@ impl Daemon {
     /// Answers who waits, wipes what is remembered, ends the fetcher, writes what is on record.
     async fn end(&self) {
         self.access.close();
-        self.resolver.link().close().await;
+        // Not waited for while it is being started again: it ends with us in any case, and records must be written.
+        let _ = tokio::time::timeout(FAREWELL / 8, self.resolver.link().close()).await;
         // The replies of those who waited are on their way through the runtime.
         tokio::time::sleep(Duration::from_millis(50)).await;
         let audit = self.audit.clone();

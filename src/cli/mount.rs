@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use clap::ValueEnum;
 use tracing_subscriber::filter::LevelFilter;
 
+use super::log::{Flush, Log};
 use super::{ConfigArg, Failure, Outcome, check};
 use crate::run::{self, RunError};
 
@@ -29,7 +30,7 @@ enum LogFormat {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    log_to_stderr(args.log_format, args.verbose);
+    let _flush = log_to_stderr(args.log_format, args.verbose);
     let config = match crate::config::load(&args.config.path()) {
         Ok(config) => config,
         Err(problems) => return Ok(check::refuse(&problems)),
@@ -45,22 +46,25 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 /// `hushfs fetcher`: the other process. Its log lines go where the front's go.
 pub(crate) fn fetcher() -> Outcome {
-    log_to_stderr(LogFormat::Text, 0);
+    let _flush = log_to_stderr(LogFormat::Text, 0);
     run::fetch()
         .map(|()| ExitCode::SUCCESS)
         .map_err(|error| Failure::new(format!("the fetcher ended: {error}")))
 }
 
-fn log_to_stderr(format: LogFormat, verbose: u8) {
+fn log_to_stderr(format: LogFormat, verbose: u8) -> Flush {
     let level = match verbose {
         0 => LevelFilter::INFO,
         1 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    let log = tracing_subscriber::fmt().with_writer(std::io::stderr).with_max_level(level).with_target(false);
+    let (to, flush) = Log::start();
+    let log =
+        tracing_subscriber::fmt().with_writer(move || to.clone()).with_max_level(level).with_target(false);
     // Fails only when there is a subscriber already, as in tests.
     let _ = match format {
         LogFormat::Text => log.with_ansi(super::term::is_fancy()).try_init(),
         LogFormat::Json => log.json().flatten_event(true).try_init(),
     };
+    flush
 }

@@ -29,9 +29,20 @@ pub(super) enum Ask {
         /// In its printed form.
         reference: String,
     },
+    /// Say that you are there.
+    Ping,
 }
 
 /// From the fetcher.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Said {
+    /// To a fetch.
+    Answer(Answer),
+    /// To a ping.
+    Alive,
+}
+
+/// To a fetch.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Answer {
     /// As it was asked.

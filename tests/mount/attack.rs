@@ -1,0 +1,44 @@
+//! What was once possible: each test is an attack, or an accident that looks like one.
+
+use std::io::Read;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use crate::support::{Host, as_user, signal};
+
+const ONE: &str = "[scope.a]\nmode = \"0444\"\nallow = { uid = 1000 }\nfile.token = \"local:t\"";
+
+fn is_mounted(host: &Host, kind: &str) -> bool {
+    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
+    let place = host.path("m").display().to_string();
+    mounts.lines().any(|line| line.contains(&format!(" {place} {kind} ")))
+}
+
+#[test]
+fn a_log_that_nobody_reads_holds_up_nobody() {
+    let mut host = Host::new();
+    host.set("t", b"v");
+    // The audit too goes to standard error: a full pipe stops both.
+    host.configure_audited("stderr", ONE);
+    let (mut reader, writer) = std::io::pipe().unwrap();
+    host.mount_logging_to(Stdio::from(OwnedFd::from(writer)));
+    let file = host.file("a/token");
+    let open = || {
+        let script = "for i in range(9000):\n try: open(FILE).close()\n except OSError: break\nelse: raise SystemExit(1)";
+        let script = script.replace("FILE", &format!("'{}'", file.display()));
+        as_user(1000, "/usr/bin/python3").args(["-c", &script]).status().unwrap()
+    };
+    // Once the pipe and the ring are full, opens fail, as `on_failure = "deny"` wants; each such failure is logged.
+    assert!(open().success(), "the ring never got full");
+    for _ in 0..20 {
+        let read = as_user(1000, "/usr/bin/cat").arg(&file).output().unwrap();
+        assert_eq!(read.status.code(), Some(1), "{read:?}");
+    }
+    assert!(Command::new("timeout").args(["5", "stat"]).arg(&file).output().unwrap().status.success());
+    let (took, code) = host.stop();
+    assert!(took < Duration::from_secs(3) && code == Some(0), "{took:?} {code:?}");
+    let mut log = Vec::new();
+    reader.read_to_end(&mut log).unwrap();
+    assert!(String::from_utf8_lossy(&log).contains("\"outcome\":\"allowed\""));
+}
