@@ -24,6 +24,14 @@ fn as_root_all_memory_is_locked_and_no_core_is_allowed() {
         assert!(locked > 1000, "only {locked} KiB are locked");
     }
     assert!(!daemon.log().contains("WARN"), "{}", daemon.log());
+    let mut set = Command::new(HUSHFS);
+    set.args(["store", "set", "raw", "--store"]).arg(host.path("store.age"));
+    let mut set = set.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    host.eventually("`store set` waits for its value with its memory locked", || {
+        status_kib(set.id(), "VmLck") > 0 && core_limit(set.id()) == "0 0"
+    });
+    set.stdin.take().unwrap().write_all(b"another").unwrap();
+    assert!(set.wait().unwrap().success());
 }
 
 /// A host that belongs to an ordinary user, with a copy of the binary that he can reach.
