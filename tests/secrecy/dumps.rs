@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -18,6 +18,12 @@ enum Dump {
     AsAsked,
     /// All of it, also what is to be left out.
     Everything,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Process {
+    Front,
+    Fetcher,
 }
 
 /// Has gdb write a core of a process.
@@ -121,13 +127,20 @@ impl Busy {
         assert_eq!(self.read("raw").unwrap(), b"another");
     }
 
-    /// Cores of both processes, each in a file named for it.
-    fn dump(&self, kind: Dump, name: &str) -> PathBuf {
-        let to = self.cores.path().join(name);
-        std::fs::create_dir(&to).unwrap();
-        dump(self.daemon.front(), kind, &to.join("front"));
-        dump(self.daemon.fetcher(), kind, &to.join("fetcher"));
-        to
+    /// What is found in the memory of one of the processes. It must hold `control` as well, which shows that there was
+    /// something to search. The dump, of some hundred megabytes, is removed at once.
+    fn found_in(&self, process: Process, kind: Dump, control: &str) -> Vec<String> {
+        let core = self.cores.path().join("core");
+        let pid = match process {
+            Process::Front => self.daemon.front(),
+            Process::Fetcher => self.daemon.fetcher(),
+        };
+        dump(pid, kind, &core);
+        let found = self.canaries.found_in(&[&core]);
+        let controlled = holds(&core, control);
+        std::fs::remove_file(&core).unwrap();
+        assert!(controlled, "the dump does not even hold {control}");
+        found
     }
 }
 
@@ -136,35 +149,32 @@ fn a_forced_dump_of_either_process_has_no_value_whether_cached_or_open_or_closed
     let busy = Busy::new();
     let mut open = std::fs::File::open(busy.host.file("a/large")).unwrap();
     open.read_exact(&mut [0; 1000]).unwrap();
-    let cached = busy.dump(Dump::AsAsked, "cached");
-    assert_eq!(busy.canaries.found_in(&[&cached]), [""; 0], "while values are cached and one file is open");
-    // That the dumps hold what they should.
     let mount = busy.host.path("m").display().to_string();
-    assert!(holds(&cached.join("front"), &mount), "the dump of the front is empty");
-    assert!(holds(&cached.join("fetcher"), "store.age"), "the dump of the fetcher is empty");
+    let found = || {
+        let mut found = busy.found_in(Process::Front, Dump::AsAsked, &mount);
+        found.extend(busy.found_in(Process::Fetcher, Dump::AsAsked, "store.age"));
+        found
+    };
+    assert_eq!(found(), [""; 0], "while values are cached and one file is open");
     drop(open);
     busy.replace();
-    let closed = busy.dump(Dump::AsAsked, "closed");
-    assert_eq!(busy.canaries.found_in(&[&closed]), [""; 0], "after files were closed and values replaced");
+    assert_eq!(found(), [""; 0], "after files were closed and values replaced");
 }
 
 #[test]
 fn what_was_replaced_is_wiped_from_the_locked_memory_of_the_front_as_well() {
     let busy = Busy::new();
     // While values are there the search finds them, in both processes.
-    let all = busy.dump(Dump::Everything, "before");
-    for process in ["front", "fetcher"] {
-        let found = busy.canaries.found_in(&[&all.join(process)]).join("\n");
+    for process in [Process::Front, Process::Fetcher] {
+        let found = busy.found_in(process, Dump::Everything, "store.age").join("\n");
         for way in ["raw, ", "named, plain", "named, escaped", "large"] {
-            assert!(found.contains(way), "{way} is not in the memory of the {process}:\n{found}");
+            assert!(found.contains(way), "{way} is not in the memory of the {process:?}:\n{found}");
         }
     }
     busy.replace();
     busy.read_by_many();
-    // The fetcher has the store's history.
-    let all = busy.dump(Dump::Everything, "after");
-    assert_eq!(busy.canaries.found_in(&[&all.join("front")]), [""; 0]);
-    assert!(holds(&all.join("front"), "another"));
+    // The fetcher has the store's history, so only the front is to have forgotten.
+    assert_eq!(busy.found_in(Process::Front, Dump::Everything, "another"), [""; 0]);
 }
 
 #[test]
