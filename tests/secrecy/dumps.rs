@@ -178,6 +178,58 @@ fn what_was_replaced_is_wiped_from_the_locked_memory_of_the_front_as_well() {
 }
 
 #[test]
+fn neither_key_nor_passphrase_of_a_store_is_left_in_memory_once_it_was_read() {
+    let mut canaries = Canaries::new();
+    let passphrase = canaries.make("passphrase");
+    let host = Host::new();
+    host.write("passphrase", passphrase.as_bytes(), 0o600);
+    let (store, file) = (host.path("locked.age"), host.path("passphrase"));
+    let place = ["--store", store.to_str().unwrap(), "--passphrase-file", file.to_str().unwrap()];
+    host.run_ok(&[&["store", "init", "--passphrase"], &place[..]].concat(), b"");
+    host.run_ok(&[&["store", "set", "raw"], &place[..]].concat(), b"a value");
+    let provider =
+        "[provider.locked]\nkind = \"store\"\npath = \"locked.age\"\npassphrase_file = \"passphrase\"\n";
+    let scope = "[scope.a]\nallow = { uid = 0 }\nfile.raw = \"locked:raw\"\n";
+    host.configure("", &format!("{provider}{scope}"));
+    let daemon = Daemon::start(&host, &[], &["-vv"]);
+    assert_eq!(std::fs::read(host.file("a/raw")).unwrap(), b"a value");
+
+    let sealed = std::fs::read(host.path("locked.key")).unwrap();
+    let identity = age::scrypt::Identity::new(passphrase.into());
+    let text = String::from_utf8(age::decrypt(&identity, &sealed).unwrap()).unwrap();
+    let key = text.lines().find_map(|line| line.strip_prefix("AGE-SECRET-KEY-")).unwrap();
+    canaries.watch("key", key);
+    let cores = tempfile::Builder::new().prefix("hushfs-cores-").tempdir().unwrap();
+    let core = cores.path().join("core");
+    dump(daemon.fetcher(), Dump::Everything, &core);
+    assert_eq!(canaries.found_in(&[&core]), [""; 0]);
+    assert!(!holds_bytes(&core, &bech32_data(key)), "the key is there as a number");
+    assert!(holds_bytes(&core, b"a value"), "the dump does not even hold the value");
+}
+
+/// The 32 bytes of a key that is written as `1`, 52 signs of five bits each, and six signs of checksum (BIP 173).
+fn bech32_data(key: &str) -> Vec<u8> {
+    const SIGNS: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    let data = &key[1..key.len() - 6];
+    let bits: String =
+        data.chars().map(|c| format!("{:05b}", SIGNS.find(c.to_ascii_lowercase()).unwrap())).collect();
+    assert!(bits.len() == 260 && bits.ends_with("0000"), "this is no key of 32 bytes");
+    let bytes = (0..32).map(|n| u8::from_str_radix(&bits[n * 8..n * 8 + 8], 2).unwrap());
+    bytes.collect()
+}
+
+/// Whether a file holds these bytes, line ends included, which `grep` cannot look for.
+fn holds_bytes(file: &Path, bytes: &[u8]) -> bool {
+    needs("python3", "python3");
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let program = "import mmap, sys; f = open(sys.argv[1], 'rb'); \
+                   print(mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ).find(bytes.fromhex(sys.argv[2])))";
+    let output = Command::new("/usr/bin/python3").args(["-c", program]).arg(file).arg(hex).output().unwrap();
+    let found = String::from_utf8(output.stdout).unwrap();
+    found.trim().parse::<i64>().unwrap() >= 0
+}
+
+#[test]
 fn a_crash_leaves_no_core_file() {
     let host = Host::new();
     host.set("raw", b"a value");
