@@ -189,7 +189,8 @@ impl Daemon {
     /// Answers who waits, wipes what is remembered, ends the fetcher, writes what is on record.
     async fn end(&self) {
         self.access.close();
-        self.resolver.link().close().await;
+        // A fetcher that is just being started again hears nothing of it, and ends with us.
+        let _ = tokio::time::timeout(FAREWELL / 4, self.resolver.link().close()).await;
         // The replies of those who waited are on their way through the runtime.
         tokio::time::sleep(Duration::from_millis(50)).await;
         let audit = self.audit.clone();

@@ -42,3 +42,21 @@ fn a_log_that_nobody_reads_holds_up_nobody() {
     reader.read_to_end(&mut log).unwrap();
     assert!(String::from_utf8_lossy(&log).contains("\"outcome\":\"allowed\""));
 }
+
+#[test]
+fn the_end_is_orderly_while_the_fetcher_is_being_started_again() {
+    let mut host = Host::mounted(&[("t", b"v")], ONE);
+    let mut killed = 0;
+    // Each time the pause before the next start is longer.
+    host.eventually("several fetchers were killed", || {
+        if let Some(fetcher) = host.fetcher_pid() {
+            signal(fetcher, rustix::process::Signal::KILL);
+            killed += 1;
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        killed == 6
+    });
+    let (_, code) = host.stop();
+    assert_eq!(code, Some(0));
+    assert!(!host.log().contains("not everything ended in time"), "{}", host.log());
+}
