@@ -65,9 +65,21 @@ pub struct Access {
 }
 
 impl Access {
-    /// Opens `target` for `caller`: the way of every read.
-    pub fn open(self: &Arc<Self>, caller: Caller, target: &Arc<Target>) -> Answer<Opened> {
+    /// Opens `target` for `caller`: the way of every read. `room` says whether there is a handle to be had: asked for before,
+    /// so that nothing is on record as allowed that is then not given.
+    pub fn open(
+        self: &Arc<Self>,
+        caller: Caller,
+        target: &Arc<Target>,
+        room: Result<(), Failure>,
+    ) -> Answer<Opened> {
         let attempt = self.requests.begin(Op::Open, caller, target);
+        if let Err(full) = room {
+            return Answer::Now(Err(match self.decide(caller, target, Purpose::Read) {
+                Ok((who, _)) => attempt.failed(&self.audit, Some(&who), full),
+                Err((failure, who)) => attempt.failed(&self.audit, who.as_deref(), failure),
+            }));
+        }
         self.obtain(attempt, caller, target, Purpose::Read, self.limits.deadline)
     }
 

@@ -118,7 +118,7 @@ impl Fs {
             Ok(target) => target,
             Err(failure) => return Answer::Now(Err(failure)),
         };
-        match self.access.open(caller, &target) {
+        match self.access.open(caller, &target, self.handles.room(caller.uid)) {
             Answer::Now(opened) => Answer::Now(opened.and_then(|opened| self.keep(ino, target, opened))),
             Answer::Later(opened) => {
                 let fs = Arc::clone(self);

@@ -9,12 +9,6 @@ use crate::support::{Host, as_user, signal};
 
 const ONE: &str = "[scope.a]\nmode = \"0444\"\nallow = { uid = 1000 }\nfile.token = \"local:t\"";
 
-fn is_mounted(host: &Host, kind: &str) -> bool {
-    let mounts = std::fs::read_to_string("/proc/self/mounts").unwrap();
-    let place = host.path("m").display().to_string();
-    mounts.lines().any(|line| line.contains(&format!(" {place} {kind} ")))
-}
-
 #[test]
 fn a_log_that_nobody_reads_holds_up_nobody() {
     let mut host = Host::new();
@@ -59,4 +53,39 @@ fn the_end_is_orderly_while_the_fetcher_is_being_started_again() {
     let (_, code) = host.stop();
     assert_eq!(code, Some(0));
     assert!(!host.log().contains("not everything ended in time"), "{}", host.log());
+}
+
+#[test]
+fn no_user_can_have_all_handles() {
+    let host = Host::mounted(
+        &[("t", b"v")],
+        &format!("{ONE}\n[scope.b]\nallow = {{ uid = 1001 }}\nfile.token = \"local:t\""),
+    );
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum.unwrap_or(1 << 20);
+    let each = usize::try_from(limit).unwrap().min(33_000) - 100;
+    let script = "import os,resource,sys\nn=int(sys.argv[2])\nh=resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n\
+        resource.setrlimit(resource.RLIMIT_NOFILE,(h,h))\ntry:\n for i in range(n): os.open(sys.argv[1],0)\n\
+        except OSError as e: print(e.errno,flush=True)\nelse: print(0,flush=True)\nsys.stdin.read()";
+    let mut hogs = Vec::new();
+    let mut errno = 0;
+    for _ in 0..(1 << 16) / each + 1 {
+        let mut hog = as_user(1000, "/usr/bin/python3");
+        hog.args(["-c", script]).arg(host.file("a/token")).arg(each.to_string());
+        let mut hog = hog.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut line = String::new();
+        let mut out = std::io::BufReader::new(hog.stdout.take().unwrap());
+        std::io::BufRead::read_line(&mut out, &mut line).unwrap();
+        hogs.push((hog, out));
+        errno = line.trim().parse().unwrap_or(0);
+        if errno != 0 {
+            break;
+        }
+    }
+    let other = as_user(1001, "/usr/bin/cat").arg(host.file("b/token")).output().unwrap();
+    for (mut hog, _) in hogs {
+        drop(hog.stdin.take());
+        hog.wait().unwrap();
+    }
+    assert_eq!(errno, libc::EAGAIN);
+    assert_eq!(other.stdout, b"v");
 }
