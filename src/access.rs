@@ -115,19 +115,28 @@ impl Access {
     }
 
     /// Whether `caller` may read through a descriptor. Who opened it, or was let in before (`knows`), may; anybody else, who
-    /// inherited it or was passed it, is decided upon and put on record.
+    /// inherited it or was passed it, is decided upon and put on record. `target` is an error where the file is no longer
+    /// configured: then there is no rule that could let anybody else in.
     ///
     /// # Errors
     /// A denial, or that it could not be recorded.
     pub fn read(
         &self,
         caller: Caller,
-        target: &Arc<Target>,
+        target: Result<&Arc<Target>, &Arc<Target>>,
         knows: impl Fn(&Arc<Identity>) -> bool,
     ) -> Result<Reader, Failure> {
         if self.attestor.identify(caller).is_ok_and(|who| knows(&who)) {
             return Ok(Reader::Known);
         }
+        let target = match target {
+            Ok(target) => target,
+            Err(gone) => {
+                let attempt = self.requests.begin(Op::Read, caller, gone);
+                let who = self.attestor.identify(caller).ok();
+                return Err(attempt.failed(&self.audit, who.as_deref(), Failure::Unconfigured));
+            }
+        };
         let attempt = self.requests.begin(Op::Read, caller, target);
         match self.decide(caller, target, Purpose::Read) {
             Ok((who, grant)) => attempt.allowed(&self.audit, &who, &grant, "").map(|()| Reader::New(who)),

@@ -140,7 +140,10 @@ impl Fs {
         if offset >= handle.content.size() && !handle.content.bytes().is_empty() {
             return Answer::Now(Ok(Arc::clone(&handle.content)));
         }
-        let reader = self.access.read(caller, &handle.target, |who| handle.knows(who));
+        // By the rules that are in force now, not by those of when it was opened.
+        let in_force = self.file(ino).ok().filter(|target| target.path == handle.target.path);
+        let reader =
+            self.access.read(caller, in_force.as_ref().ok_or(&handle.target), |who| handle.knows(who));
         Answer::Now(reader.map(|reader| {
             if let Reader::New(who) = reader {
                 handle.remember(who);

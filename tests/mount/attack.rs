@@ -89,3 +89,23 @@ fn no_user_can_have_all_handles() {
     assert_eq!(errno, libc::EAGAIN);
     assert_eq!(other.stdout, b"v");
 }
+
+#[test]
+fn a_passed_descriptor_obeys_the_rules_that_are_in_force() {
+    let two = "[scope.a]\nmode = \"0444\"\nallow = [{ uid = 0 }, { uid = 1000 }]\nfile.token = \"local:t\"";
+    let host = Host::mounted(&[("t", b"v")], two);
+    let opened = std::fs::File::open(host.file("a/token")).unwrap();
+    let read = || {
+        // A descriptor of the same open file, at its start.
+        let stdin = rustix::io::dup(&opened).unwrap();
+        rustix::fs::seek(&stdin, rustix::fs::SeekFrom::Start(0)).unwrap();
+        as_user(1000, "/usr/bin/cat").stdin(Stdio::from(stdin)).output().unwrap().stdout
+    };
+    assert_eq!(read(), b"v");
+    host.configure("", &two.replace("{ uid = 1000 }", "{ uid = 1001 }"));
+    assert!(host.reload().status.success());
+    assert_eq!(read(), b"", "the rule for uid 1000 is gone");
+    host.eventually("the denial is on record", || {
+        host.audit().iter().any(|record| record["op"] == "read" && record["outcome"] == "denied")
+    });
+}
