@@ -266,12 +266,14 @@ impl Fs {
         if let (Node::File(file), Some(content)) = (node, &content) {
             file.shown.remember(content);
         }
-        let size = content.map(|content| content.size());
-        let held = self.handles.largest(ino);
+        // Who may not read is told no less than the largest size, so its descriptors, maybe thousands, are not looked at.
+        let Some(size) = content.map(|content| content.size()) else {
+            return self.attributes(ino, node, None);
+        };
         // A size that shrinks would cut what somebody has mapped.
-        let told = self.attributes(ino, node, size.max(size.and(held)));
-        let size = size::of_heir(&self.handles, self.access.attestor(), caller, ino, told.size);
-        Attributes { size: size.unwrap_or(told.size), ..told }
+        let told = size.max(self.handles.largest(ino).unwrap_or(0));
+        let heir = size::of_heir(&self.handles, self.access.attestor(), caller, ino, told);
+        self.attributes(ino, node, Some(heir.unwrap_or(told)))
     }
 
     fn attributes(&self, ino: Ino, node: &Node, size: Option<u64>) -> Attributes {
