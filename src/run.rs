@@ -20,6 +20,7 @@ use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, PinnedId};
 use crate::mount::{Mount, MountError};
 use crate::resolve::Resolver;
+use crate::sys::arena;
 
 mod harden;
 mod reload;
@@ -60,6 +61,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
 /// When the front says what cannot be understood.
 pub fn fetch() -> io::Result<()> {
     harden()?;
+    arena::leave_warning_to_parent();
     // The front ends us, in order or by dying: its terminal's Ctrl-C is not for us.
     rustix::process::setsid().ok();
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
@@ -153,8 +155,10 @@ impl Daemon {
                 loop {
                     match signals.next().await {
                         Event::End(name) => return name,
+                        // By itself: a file on a disk that does not answer must not keep us from ending.
                         Event::Reload => {
-                            self.reload().await;
+                            let operator = Arc::clone(&operator);
+                            tokio::spawn(async move { operator.reload().await });
                         }
                     }
                     if workers.thread.is_finished() {
@@ -178,7 +182,7 @@ impl Daemon {
                 why = until => why,
                 () = unmounted => "unmounted by somebody else",
                 () = disconnected => "the connection to the kernel ended",
-                () = listener.serve(operator) => "the control socket closed",
+                () = listener.serve(Arc::clone(&operator)) => "the control socket closed",
             };
             tracing::info!(why, "ending");
             let _ = sd_notify::notify(&[sd_notify::NotifyState::Stopping]);
@@ -189,8 +193,8 @@ impl Daemon {
     /// Answers who waits, wipes what is remembered, ends the fetcher, writes what is on record.
     async fn end(&self) {
         self.access.close();
-        // A fetcher that is just being started again hears nothing of it, and ends with us.
-        let _ = tokio::time::timeout(FAREWELL / 4, self.resolver.link().close()).await;
+        // Not waited for while it is being started again: it ends with us in any case, and records must be written.
+        let _ = tokio::time::timeout(FAREWELL / 8, self.resolver.link().close()).await;
         // The replies of those who waited are on their way through the runtime.
         tokio::time::sleep(Duration::from_millis(50)).await;
         let audit = self.audit.clone();

@@ -11,10 +11,12 @@ use std::time::Duration;
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::MissedTickBehavior;
 
-use super::wire::{self, Answer, Ask, Settings};
+use super::wire::{self, Answer, Ask, Said, Settings};
 use crate::providers::{Fetched, ProviderError};
 use crate::reference::Reference;
+use crate::sys::arena;
 
 /// Questions waiting to be sent. Beyond that the asker is told that the provider is busy.
 const WAITING: usize = 4096;
@@ -22,6 +24,10 @@ const WAITING: usize = 4096;
 const ATTEMPTS: u32 = 3;
 /// The longest pause between two starts of a fetcher that keeps dying.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// How often a fetcher that owes answers is asked whether it is there. One that does not say so before the next time is
+/// taken for dead: a process that was killed while its disk does not answer keeps its socket open for as long.
+const PULSE: Duration = Duration::from_secs(2);
 
 /// A provider to open in the fetcher.
 #[derive(Debug, Clone, PartialEq)]
@@ -160,7 +166,7 @@ impl Actor {
 
     async fn talk(&mut self, socket: UnixStream) -> End {
         let (mut from, mut to) = socket.into_split();
-        let (answers, mut answered) = mpsc::channel::<Answer>(WAITING);
+        let (answers, mut answered) = mpsc::channel::<Said>(WAITING);
         // A task of its own, since a message that is half read must not be dropped by a select.
         let reader = tokio::spawn(async move {
             while let Ok(Some(answer)) = wire::receive(&mut from).await {
@@ -177,7 +183,7 @@ impl Actor {
     async fn exchange(
         &mut self,
         to: &mut tokio::net::unix::OwnedWriteHalf,
-        answered: &mut mpsc::Receiver<Answer>,
+        answered: &mut mpsc::Receiver<Said>,
     ) -> End {
         if wire::send(to, &Ask::Configure(self.settings.clone())).await.is_err() {
             return End::Died;
@@ -188,16 +194,33 @@ impl Actor {
                 return End::Died;
             }
         }
+        let mut pulse = tokio::time::interval(PULSE);
+        pulse.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pinged = false;
         loop {
             tokio::select! {
-                answer = answered.recv() => match answer {
-                    Some(Answer { id, result }) => {
+                said = answered.recv() => match said {
+                    Some(Said::Answer(Answer { id, result, unlocked })) => {
+                        pinged = false;
+                        if let Some(errno) = unlocked {
+                            arena::warn_of_unlocked(errno);
+                        }
                         if let Some(pending) = self.pending.remove(&id) {
                             let _ = pending.answer.send(result.map(wire::Value::into_fetched));
                         }
                     }
+                    Some(Said::Alive) => pinged = false,
                     None => return End::Died,
                 },
+                _ = pulse.tick(), if pinged || !self.pending.is_empty() => {
+                    if std::mem::replace(&mut pinged, true) {
+                        tracing::warn!("the fetcher does not say that it is there");
+                        return End::Died;
+                    }
+                    if wire::send(to, &Ask::Ping).await.is_err() {
+                        return End::Died;
+                    }
+                }
                 message = self.inbox.recv() => {
                     let sent = match message {
                         None => return End::Closed,

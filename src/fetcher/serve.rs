@@ -5,11 +5,13 @@ use std::io;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Mutex, Semaphore};
 
-use super::wire::{self, Answer, Ask, Settings};
+use super::wire::{self, Answer, Ask, Said, Settings};
 use crate::providers::{self, Provider, ProviderError};
 use crate::reference::Reference;
+use crate::sys::arena;
 
 /// Fetches under way at one provider. More wait; a provider that hangs so holds up its own only.
 const AT_ONCE: usize = 16;
@@ -32,6 +34,10 @@ pub async fn serve(socket: UnixStream) -> io::Result<()> {
     while let Some(ask) = wire::receive(&mut from).await? {
         match ask {
             Ask::Configure(settings) => open = settings.into_iter().map(open_one).collect(),
+            Ask::Ping => {
+                let to = Arc::clone(&to);
+                tokio::spawn(async move { say(&to, &Said::Alive).await });
+            }
             Ask::Fetch { id, reference } => {
                 let reference: Result<Reference, _> = reference.parse();
                 let provider = reference.as_ref().ok().and_then(|r| open.get(r.provider())).map(Arc::clone);
@@ -43,14 +49,18 @@ pub async fn serve(socket: UnixStream) -> io::Result<()> {
                         }
                         _ => Err(ProviderError::Misconfigured("no such provider".into())),
                     };
-                    if let Err(error) = wire::send(&mut *to.lock().await, &Answer { id, result }).await {
-                        tracing::debug!(%error, "the front has hung up");
-                    }
+                    say(&to, &Said::Answer(Answer { id, result, unlocked: arena::unlocked() })).await;
                 });
             }
         }
     }
     Ok(())
+}
+
+async fn say(to: &Mutex<OwnedWriteHalf>, message: &Said) {
+    if let Err(error) = wire::send(&mut *to.lock().await, message).await {
+        tracing::debug!(%error, "the front has hung up");
+    }
 }
 
 fn open_one(settings: Settings) -> (String, Arc<Open>) {

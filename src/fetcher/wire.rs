@@ -29,15 +29,29 @@ pub(super) enum Ask {
         /// In its printed form.
         reference: String,
     },
+    /// Say that you are there.
+    Ping,
 }
 
 /// From the fetcher.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Said {
+    /// To a fetch.
+    Answer(Answer),
+    /// To a ping.
+    Alive,
+}
+
+/// To a fetch.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Answer {
     /// As it was asked.
     pub(super) id: u64,
     /// What came of it.
     pub(super) result: Result<Value, ProviderError>,
+    /// The errno with which the fetcher's memory for values could not be locked. The front warns of it, so that one limit
+    /// that is too small for both gives one warning.
+    pub(super) unlocked: Option<i32>,
 }
 
 /// A provider's settings on their way.

@@ -158,6 +158,12 @@ fn unescape(field: &[u8]) -> Vec<u8> {
 }
 
 fn must_be_empty(point: &Path) -> Result<(), MountError> {
+    if let Ok(target) = std::fs::read_link(point) {
+        return Err(MountError::new(
+            format!("`{}` is a symbolic link, and nothing can be mounted on one", point.display()),
+            format!("write the directory that it leads to for `mount`: {}", target.display()),
+        ));
+    }
     let mut entries =
         std::fs::read_dir(point).map_err(|error| MountError::io("cannot use", point, &error))?;
     if entries.next().is_some() {

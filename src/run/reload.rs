@@ -1,9 +1,16 @@
 //! A reload: whole or not at all. The mount, open handles and what did not change stay.
 
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
 use super::{Daemon, providers};
 use crate::config::{self, Problems};
 use crate::control::{Answer, Operator};
 use crate::fetcher::ProviderSettings;
+
+/// How long a reload waits for the kernel to forget what is no longer so.
+const TELLING: Duration = Duration::from_secs(2);
 
 /// Why nothing was applied.
 enum Reload {
@@ -18,8 +25,14 @@ impl Operator for Daemon {
         self.audit.reopen();
         let before = providers(&self.state.lock().config);
         match self.apply().await {
-            Ok(message) => {
+            Ok((message, told)) => {
                 self.apply_providers(&before).await;
+                // Owners and modes that the kernel remembers stay in force until it is told otherwise.
+                if let Some(told) = told
+                    && tokio::time::timeout(TELLING, told).await.is_err()
+                {
+                    tracing::warn!("the kernel may still remember old names, owners and modes");
+                }
                 tracing::info!("configuration applied: {message}");
                 Answer::Done { message }
             }
@@ -37,8 +50,8 @@ impl Operator for Daemon {
 }
 
 impl Daemon {
-    /// Reads the configuration and applies it whole, or not at all.
-    async fn apply(&self) -> Result<String, Reload> {
+    /// Reads the configuration and applies it whole, or not at all. Gives what came of it, and word of when the kernel knows.
+    async fn apply(&self) -> Result<(String, Option<oneshot::Receiver<()>>), Reload> {
         let path = self.state.lock().config.path.clone();
         // Not in place: the runtime may put another thread in this one's stead, and the fetcher ends with the thread that
         // started it.
@@ -60,19 +73,18 @@ impl Daemon {
             tracing::warn!("{warning}");
         }
         let forget = self.fs.replace(&new);
-        if let Some(notifications) = &state.notifications {
-            notifications.send(forget);
-        }
+        let told = state.notifications.as_ref().map(|notifications| notifications.send(forget));
         state.config = new;
         let count = |names: &[String]| names.len();
-        Ok(format!(
+        let message = format!(
             "{} scopes unchanged, {} changed, {} added, {} removed, {} providers changed",
             count(&changes.unchanged),
             count(&changes.changed),
             count(&changes.added),
             count(&changes.removed),
             count(&changes.providers),
-        ))
+        );
+        Ok((message, told))
     }
 
     /// Providers that were set differently are opened anew, and what came from them is forgotten.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::{Host, signal};
+use crate::support::{HUNG, Host, signal, waits_for_fuse};
 
 const SCOPE: &str = "[limits]\nfresh_for = \"1ms\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"";
 
@@ -54,6 +54,37 @@ fn killed_under_load_no_reader_sees_an_error() {
             assert!(reader.join().unwrap() > 0);
         }
     });
+}
+
+#[test]
+fn stopped_or_stuck_in_a_read_that_no_signal_ends_it_is_replaced() {
+    let mut host = Host::new();
+    host.set("t", b"the value");
+    host.hang();
+    let scopes = "[limits]\nfresh_for = \"1ms\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"\nfile.hung = \"hung:t\"";
+    host.configure("", &format!("{scopes}{HUNG}"));
+    host.mount();
+    let stopped = host.fetcher_pid().unwrap();
+    signal(stopped, Signal::STOP);
+    assert_eq!(fs::read(host.file("a/token")).unwrap(), b"the value", "with one that is stopped");
+    host.eventually("another fetcher runs", || host.fetcher_pid().is_some_and(|now| now != stopped));
+
+    let mut reader = std::process::Command::new("/usr/bin/cat").arg(host.file("a/hung")).spawn().unwrap();
+    host.eventually("the reader waits", || waits_for_fuse(reader.id()));
+    let stuck = host.fetcher_pid().unwrap();
+    let waits = |task: fs::DirEntry| {
+        fs::read_to_string(task.path().join("wchan")).is_ok_and(|at| at == "request_wait_answer")
+    };
+    host.eventually("the fetcher reads from the disk that hangs", || {
+        fs::read_dir(format!("/proc/{stuck}/task")).unwrap().flatten().any(waits)
+    });
+    signal(stuck, Signal::KILL);
+    let since = Instant::now();
+    let read = fs::read(host.file("a/token"));
+    signal(reader.id(), Signal::KILL);
+    reader.wait().unwrap();
+    assert_eq!(read.unwrap(), b"the value", "with one that was killed and cannot end");
+    assert!(since.elapsed() < Duration::from_secs(8), "{:?}", since.elapsed());
 }
 
 #[test]

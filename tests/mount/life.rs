@@ -135,6 +135,55 @@ fn a_connection_that_is_aborted_ends_it_and_nothing_stays_mounted() {
 }
 
 #[test]
+fn a_fetcher_that_keeps_dying_holds_up_neither_the_end_nor_the_records() {
+    let mut host = Host::new();
+    host.set("t", b"v");
+    host.configure(
+        "",
+        "[scope.a]\nmode = \"0444\"\nallow = { exe = \"/usr/bin/cat\" }\nfile.token = \"local:t\"",
+    );
+    host.mount();
+    // Each time it waits longer before it starts another one.
+    for _ in 0..6 {
+        let mut fetcher = None;
+        host.eventually("a fetcher runs", || {
+            fetcher = host.fetcher_pid();
+            fetcher.is_some()
+        });
+        crate::support::signal(fetcher.unwrap(), Signal::KILL);
+        host.eventually("it is gone", || host.fetcher_pid() != fetcher);
+    }
+    for _ in 0..50 {
+        assert_eq!(open_errno(&host.file("a/token")), Some(libc::EACCES));
+    }
+    let (took, code) = host.stop();
+    assert!(code == Some(0) && took < Duration::from_secs(1), "{code:?} {took:?}");
+    let counts = host.audit().iter().map(|record| record["count"].as_u64().unwrap_or(1)).sum::<u64>();
+    assert_eq!(counts, 50, "all are on record\n{}", host.log());
+}
+
+#[test]
+fn a_reload_that_hangs_on_a_dead_disk_holds_up_neither_readers_nor_the_end() {
+    let mut host = host();
+    assert_eq!(fs::read(host.file("a/token")).unwrap(), b"v");
+    host.stop_the_disk();
+    host.signal(Signal::HUP);
+    let pid = host.daemon_pid();
+    let waits = |task: fs::DirEntry| {
+        fs::read_to_string(task.path().join("wchan")).is_ok_and(|at| at == "request_wait_answer")
+    };
+    host.eventually("the reload waits for the disk", || {
+        fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().any(waits)
+    });
+    let quick = crate::support::best_of_five(|| assert_eq!(fs::read(host.file("a/token")).unwrap(), b"v"));
+    assert!(quick < Duration::from_millis(50), "{quick:?}");
+    let (took, code) = host.stop();
+    assert_eq!(code, Some(0));
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(host.mounts().is_empty());
+}
+
+#[test]
 fn taken_away_by_somebody_else_it_ends_in_order() {
     let mut host = host();
     assert_eq!(fs::read(host.file("a/token")).unwrap(), b"v");
@@ -184,6 +233,35 @@ fn a_directory_that_holds_something_is_refused() {
     let output = host.try_mount();
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&output.stderr).contains("not empty"));
+}
+
+#[test]
+fn a_mount_point_behind_a_link_is_mounted_and_taken_away() {
+    let mut host = host();
+    host.stop();
+    fs::create_dir(host.path("real")).unwrap();
+    std::os::unix::fs::symlink("real", host.path("link")).unwrap();
+    std::os::unix::fs::symlink("m", host.path("m2")).unwrap();
+    let config = fs::read_to_string(host.path("hushfs.toml")).unwrap();
+    let at = host.path("m").display().to_string();
+    let mount_at = |to: &str| {
+        let to = host.path(to).display().to_string();
+        host.write("hushfs.toml", config.replace(&at, &to).as_bytes(), 0o600);
+    };
+    mount_at("m2");
+    let refused = host.try_mount();
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(
+        refused.status.code() == Some(1) && said.contains("symbolic link") && said.contains("hint"),
+        "{said}"
+    );
+    mount_at("link/m");
+    host.mount();
+    assert_eq!(fs::read(host.path("real/m/a/token")).unwrap(), b"v");
+    let (_, code) = host.stop();
+    assert_eq!(code, Some(0), "{}", host.log());
+    let mounts = fs::read_to_string("/proc/mounts").unwrap();
+    assert!(!mounts.contains(&format!("{} ", host.path("real/m").display())), "{mounts}");
 }
 
 #[test]

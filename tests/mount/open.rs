@@ -156,3 +156,25 @@ fn a_caller_in_a_pid_namespace_of_its_own_is_identified_by_its_pid_on_the_host()
     let pid = host.recorded("the open", |record| record["op"] == "open")["pid"].as_u64().unwrap();
     assert!(pid > 1, "not the number it has inside");
 }
+
+#[test]
+fn a_file_system_of_root_over_the_mount_does_not_lend_its_uid() {
+    // overlayfs asks as whoever mounted it: the request comes from a process of uid 1000 with the uid 0.
+    let scopes = "[scope.a]\nmode = \"0444\"\nallow = { uid = 0 }\nfile.token = \"local:t\"";
+    let host = Host::mounted(&[("t", b"v")], scopes);
+    let (over, empty) = (host.path("over"), host.path("empty"));
+    fs::create_dir(&over).unwrap();
+    fs::create_dir(&empty).unwrap();
+    let lower = format!("lowerdir={}:{}", host.file("").display(), empty.display());
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "overlay", "overlay", "-o", &lower])
+        .arg(&over)
+        .output()
+        .unwrap();
+    assert!(mounted.status.success(), "{}", String::from_utf8_lossy(&mounted.stderr));
+    let read = as_user(1000, CAT).arg(over.join("a/token")).output().unwrap();
+    let by_root = fs::read(over.join("a/token"));
+    rustix::mount::unmount(&over, rustix::mount::UnmountFlags::DETACH).unwrap();
+    assert!(read.stdout.is_empty() && !read.status.success(), "{read:?}");
+    assert_eq!(by_root.unwrap(), b"v");
+}

@@ -6,7 +6,7 @@ use std::os::unix::fs::MetadataExt;
 
 use rustix::process::Signal;
 
-use crate::support::{Host, as_user, open_errno};
+use crate::support::{HUNG, Host, as_user, open_errno, signal, waits_for_fuse};
 
 const BEFORE: &str = "
     [scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"\nfile.going = \"local:t\"
@@ -41,10 +41,10 @@ fn what_is_added_removed_and_changed_shows_at_once() {
     assert_eq!(fs::read(host.file("c/token")).unwrap(), b"first", "a new scope");
     assert_eq!(fs::read(host.file("a/coming")).unwrap(), b"first", "a new file");
     assert_eq!(fs::read(host.file("a/token")).unwrap(), b"another", "another reference");
-    host.eventually("removed names are gone", || {
-        open_errno(&host.file("a/going")) == Some(libc::ENOENT)
-            && open_errno(&host.file("b/token")) == Some(libc::ENOENT)
-    });
+    for name in ["a/going", "b/token"] {
+        assert_eq!(open_errno(&host.file(name)), Some(libc::ENOENT), "{name}");
+        assert_eq!(fs::metadata(host.file(name)).unwrap_err().raw_os_error(), Some(libc::ENOENT), "{name}");
+    }
     let names = |dir: &str| {
         let mut names: Vec<_> = fs::read_dir(host.file(dir))
             .unwrap()
@@ -95,11 +95,9 @@ fn rules_owner_and_mode_apply_at_once() {
         [scope.b]\nmode = \"0444\"\nallow = [{ uid = 0 }, { uid = 1000 }]\nfile.token = \"local:t\"",
     );
     applied(&host);
-    host.eventually("owner and modes are the new ones", || {
-        let meta = |name: &str| fs::metadata(host.file(name)).unwrap();
-        (meta("a").uid(), meta("a/token").uid(), meta("b").mode() & 0o777, meta("b/token").mode() & 0o777)
-            == (1000, 1000, 0o555, 0o444)
-    });
+    let meta = |name: &str| fs::metadata(host.file(name)).unwrap();
+    assert_eq!((meta("a").uid(), meta("a/token").uid()), (1000, 1000));
+    assert_eq!((meta("b").mode() & 0o777, meta("b/token").mode() & 0o777), (0o555, 0o444));
     assert_eq!((read(1000, "a/token"), read(1000, "b/token")), (b"first".to_vec(), b"first".to_vec()));
     assert_eq!(open_errno(&host.file("a/token")), Some(libc::EACCES), "root is in no rule any more");
     host.configure("", BEFORE);
@@ -177,4 +175,50 @@ fn a_working_directory_in_an_unchanged_scope_stays_one() {
     assert!(shell.wait().unwrap().success());
     assert_eq!(rest, format!("first{}\ngoing\ntoken\n", host.file("a").display()));
     assert_eq!(fs::metadata(host.file("a")).unwrap().ino(), before);
+}
+
+#[test]
+fn a_provider_that_hung_is_mended_by_a_reload_at_once() {
+    let mut host = Host::new();
+    host.set("t", b"first");
+    host.hang();
+    let scope = "[limits]\ndeadline = \"20s\"\nstat_wait = \"1ms\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"hung:t\"";
+    host.configure("", &format!("{scope}{HUNG}"));
+    host.mount();
+    let mut reader = std::process::Command::new("/usr/bin/cat").arg(host.file("a/token")).spawn().unwrap();
+    host.eventually("the reader waits for the value", || {
+        waits_for_fuse(reader.id()) && host.audit().iter().any(|record| record["op"] == "stat")
+    });
+    host.configure("", &format!("{scope}{}", HUNG.replace("hang/demo/hang", "store.age")));
+    applied(&host);
+    let since = std::time::Instant::now();
+    assert_eq!(fs::read(host.file("a/token")).unwrap(), b"first");
+    assert!(
+        since.elapsed() < std::time::Duration::from_secs(5),
+        "not after the old one's deadline: {:?}",
+        since.elapsed()
+    );
+    signal(reader.id(), Signal::KILL);
+    reader.wait().unwrap();
+}
+
+#[test]
+fn what_is_bound_elsewhere_from_an_unchanged_scope_stays_bound() {
+    let host = host();
+    let elsewhere = host.path("elsewhere");
+    fs::create_dir(&elsewhere).unwrap();
+    let bind = std::process::Command::new("mount")
+        .arg("--bind")
+        .arg(host.file("a"))
+        .arg(&elsewhere)
+        .status()
+        .unwrap();
+    assert!(bind.success());
+    assert!(!as_user(1000, "/usr/bin/stat").arg(host.file("a/token")).output().unwrap().status.success());
+    host.configure("", "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"\nfile.going = \"local:t\"");
+    applied(&host);
+    let read = fs::read(elsewhere.join("token"));
+    let undone = rustix::mount::unmount(&elsewhere, rustix::mount::UnmountFlags::DETACH);
+    assert_eq!(read.unwrap(), b"first");
+    undone.expect("it was still mounted");
 }

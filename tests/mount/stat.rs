@@ -109,3 +109,17 @@ fn a_holder_sees_the_size_of_what_it_opened_and_others_see_none_that_shrinks() {
         says(python(program).arg(host.file("a/token"))) == "40\n"
     });
 }
+
+#[test]
+fn mtime_is_when_the_version_was_made() {
+    let mut host = Host::mounted(&[("t", b"v")], "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"");
+    let mtime = |host: &Host| fs::metadata(host.file("a/token")).unwrap().modified().unwrap();
+    let first = mtime(&host);
+    assert!(first <= std::time::SystemTime::now());
+    host.set("t", b"w");
+    let second = mtime(&host);
+    assert!(second > first);
+    host.stop();
+    host.mount();
+    assert_eq!(mtime(&host), second, "not when it was fetched");
+}

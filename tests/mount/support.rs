@@ -213,6 +213,11 @@ impl Host {
         self.hang = Some(Hang { at, serves });
     }
 
+    /// Stops the file system at `hang`: now it does not answer `stat` either.
+    pub(crate) fn stop_the_disk(&self) {
+        signal(self.hang.as_ref().unwrap().serves.id(), Signal::STOP);
+    }
+
     /// Sends the daemon a signal.
     pub(crate) fn signal(&self, name: Signal) {
         signal(self.daemon_pid(), name);
@@ -304,6 +309,7 @@ impl Drop for Host {
 impl Drop for Hang {
     fn drop(&mut self) {
         signal(self.serves.id(), Signal::TERM);
+        signal(self.serves.id(), Signal::CONT);
         if ends_within(&mut self.serves, Duration::from_secs(5)).is_none() {
             self.serves.kill().unwrap();
             self.serves.wait().unwrap();
