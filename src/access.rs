@@ -22,9 +22,11 @@ use crate::resolve::{Freshness, Resolver, Secret};
 
 mod attempt;
 mod pauses;
+mod waiting;
 
 use attempt::{Attempt, Requests};
 use pauses::Pauses;
+use waiting::Waiting;
 
 /// What is asked for: a file of a scope.
 pub struct Target {
@@ -61,6 +63,7 @@ pub struct Access {
     limits: Limits,
     requests: Requests,
     pauses: Pauses,
+    waiting: Waiting,
     closing: watch::Sender<bool>,
 }
 
@@ -193,8 +196,12 @@ impl Access {
         if self.audit.ready().is_err() {
             return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), Failure::NotOnRecord)));
         }
+        let Some(place) = self.waiting.enter(caller.uid) else {
+            return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), Failure::TooManyWaiting)));
+        };
         let (access, target) = (Arc::clone(self), Arc::clone(target));
         Answer::Later(Box::pin(async move {
+            let _place = place;
             let fetched = access.wait(caller.tid, wait, &grant, &target.whole).await;
             // The wait may have been long: who asks and what they may are looked at again, last before the reply.
             match (access.decide(caller, &target, purpose), fetched) {
@@ -241,9 +248,8 @@ impl Access {
     /// Returns when the caller has a signal waiting that ends it. The kernel does not say so: a request that was read cannot
     /// be interrupted, so the caller is looked at.
     async fn until_stopped(&self, tid: Tid) {
-        let mut often = tokio::time::interval(Duration::from_millis(20));
         loop {
-            often.tick().await;
+            tokio::time::sleep(self.waiting.pause()).await;
             if self.attestor.wants_to_stop(tid) {
                 return;
             }
@@ -292,6 +298,7 @@ impl Access {
             limits,
             requests: Requests::new(),
             pauses: Pauses::default(),
+            waiting: Waiting::default(),
             closing: watch::Sender::new(false),
         })
     }

@@ -47,6 +47,9 @@ pub enum Failure {
     /// The caller's uid has as many as it may.
     #[error("the caller's uid has too many files open")]
     TooManyOwnHandles,
+    /// As many of its uid wait for a fetch as may.
+    #[error("too many requests of the caller's uid are waiting")]
+    TooManyWaiting,
     /// Opened for writing.
     #[error("hushfs is read-only")]
     ReadOnly,
@@ -90,7 +93,7 @@ impl Failure {
             | Self::Closing => Errno::IO,
             Self::VersionGone | Self::Unconfigured => Errno::STALE,
             Self::TooManyHandles => Errno::NFILE,
-            Self::TooManyOwnHandles => Errno::AGAIN,
+            Self::TooManyOwnHandles | Self::TooManyWaiting => Errno::AGAIN,
             Self::ReadOnly => Errno::ROFS,
             Self::IsDirectory => Errno::ISDIR,
             Self::NotDirectory => Errno::NOTDIR,
