@@ -1,15 +1,16 @@
 //! What goes to a terminal: the only place that prints.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line's own output")]
+#![expect(clippy::print_stderr, reason = "this is the command line's own output")]
 
 use std::io::IsTerminal as _;
 
+use comfy_table::ContentArrangement;
 use owo_colors::{OwoColorize, Stream};
 
 use super::Failure;
 
-/// One line, or several, to standard output.
+/// One line, or several, to standard output. Whether somebody reads them changes nothing for what was done.
 pub(crate) fn say(text: impl std::fmt::Display) {
-    println!("{text}");
+    let _ = line(text);
 }
 
 /// One line to standard output, for output that may be long: a reader that stops (`| head`) is an error, not a panic.
@@ -30,6 +31,15 @@ pub(crate) fn fail(error: &Failure) {
     if let Some(hint) = &error.hint {
         let word = "hint:";
         eprintln!("{} {hint}", word.if_supports_color(Stream::Stderr, |w| w.cyan()));
+    }
+}
+
+/// How a table fits what standard output is. A terminal that does not tell its width (a serial console says 0) gets whole
+/// lines.
+pub(crate) fn arrangement() -> ContentArrangement {
+    match rustix::termios::tcgetwinsize(rustix::stdio::stdout()) {
+        Ok(size) if size.ws_col < 40 => ContentArrangement::Disabled,
+        _ => ContentArrangement::Dynamic,
     }
 }
 
