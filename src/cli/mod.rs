@@ -10,6 +10,7 @@ use clap::{Parser, Subcommand};
 mod audit;
 mod check;
 mod init;
+mod log;
 mod mount;
 mod reload;
 mod store;
