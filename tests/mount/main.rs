@@ -13,6 +13,7 @@ mod exe;
 mod fetcher;
 mod hang;
 mod life;
+mod log;
 mod mutate;
 mod open;
 mod passed;
