@@ -20,6 +20,7 @@ use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, PinnedId};
 use crate::mount::{Mount, MountError};
 use crate::resolve::Resolver;
+use crate::sys::arena;
 
 mod harden;
 mod reload;
@@ -60,6 +61,8 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
 /// When the front says what cannot be understood.
 pub fn fetch() -> io::Result<()> {
     harden()?;
+    harden::open_many_files();
+    arena::leave_warning_to_parent();
     // The front ends us, in order or by dying: its terminal's Ctrl-C is not for us.
     rustix::process::setsid().ok();
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
@@ -73,6 +76,7 @@ pub fn fetch() -> io::Result<()> {
 /// When something it needs cannot be had; then nothing stays mounted.
 pub fn mount(config: Config) -> Result<(), RunError> {
     harden().map_err(system("cannot make the process undumpable"))?;
+    harden::open_many_files();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let runtime = runtime(2).map_err(system("cannot start threads"))?;
     let _inside = runtime.enter();

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
@@ -12,7 +11,7 @@ use crate::providers::ProviderError;
 
 /// How long no stat asks a provider that just failed to answer one.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Stats that may wait at once.
+/// Stats that may wait for one provider at once.
 const AT_ONCE: usize = 32;
 
 /// Which providers are left alone for now.
@@ -22,7 +21,7 @@ pub(super) struct Pauses(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     until: Mutex<HashMap<String, Instant>>,
-    waiting: AtomicUsize,
+    waiting: Mutex<HashMap<String, usize>>,
 }
 
 /// Leave to ask once.
@@ -37,9 +36,13 @@ impl Pauses {
         if self.0.until.lock().get(provider).is_some_and(|until| *until > Instant::now()) {
             return None;
         }
-        let pass = Pass { pauses: self.clone(), provider: provider.to_owned() };
-        // Counted first, so that the drop of the pass takes it off again either way.
-        (self.0.waiting.fetch_add(1, Ordering::Relaxed) < AT_ONCE).then_some(pass)
+        let mut waiting = self.0.waiting.lock();
+        let count = waiting.entry(provider.to_owned()).or_default();
+        if *count >= AT_ONCE {
+            return None;
+        }
+        *count += 1;
+        Some(Pass { pauses: self.clone(), provider: provider.to_owned() })
     }
 }
 
@@ -54,7 +57,9 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.pauses.0.waiting.fetch_sub(1, Ordering::Relaxed);
+        if let Some(count) = self.pauses.0.waiting.lock().get_mut(&self.provider) {
+            *count = count.saturating_sub(1);
+        }
     }
 }
 
@@ -82,6 +87,7 @@ mod tests {
         let pauses = Pauses::default();
         let passes: Vec<_> = (0..AT_ONCE).map(|_| pauses.enter("a").unwrap()).collect();
         assert!(pauses.enter("a").is_none());
+        assert!(pauses.enter("b").is_some(), "another provider is not held up");
         drop(passes);
         assert!(pauses.enter("a").is_some());
     }

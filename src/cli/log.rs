@@ -1,80 +1,50 @@
-//! Log lines, written to standard error by a thread of its own: whoever reads them may be slow, stuck or gone, and a
-//! reader of secrets must not wait for that.
+//! Log lines on their way to standard error, by a thread of their own.
+//!
+//! Whoever reads them may stop doing so: a terminal with Ctrl-S, a full pipe, a journal that is being restarted. That must
+//! hold up nobody who logs, least of all a thread that answers the kernel. Lines that find the queue full are counted
+//! and told of later; a standard error that is closed is no reason to end.
 
-use std::io::{self, Write};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, Receiver, Sender, SyncSender};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::Duration;
 
-use clap::ValueEnum;
-use tracing_subscriber::filter::LevelFilter;
+use rustix::event::{PollFd, PollFlags};
 
-use super::term;
-
-/// Lines that wait for the thread. Beyond that they are counted and dropped.
+/// Lines that may wait.
 const WAITING: usize = 1024;
-/// How long the end waits for the last lines.
-const FAREWELL: Duration = Duration::from_millis(100);
+/// How long the last lines may take.
+const FAREWELL: Duration = Duration::from_millis(200);
 
-/// How log lines look.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
-    /// For people
-    Text,
-    /// One JSON object a line, for programs
-    Json,
-}
-
-/// The way to the thread. When the last one is dropped, the thread ends.
+/// What a line is written to. Never waits.
 #[derive(Clone)]
-pub(crate) struct Log {
+pub(super) struct Log {
     queue: SyncSender<Message>,
     lost: Arc<AtomicU64>,
 }
 
 enum Message {
     Line(Vec<u8>),
-    Flush(Sender<()>),
+    Last(SyncSender<()>),
 }
+
+/// Gives the last lines a moment when dropped.
+#[must_use]
+pub(super) struct Flush(Log);
 
 impl Log {
-    /// Sends what is traced from now on to standard error, in this format, the more of it the more `verbose`.
-    pub(crate) fn start(format: Format, verbose: u8) -> io::Result<Self> {
-        let level = match verbose {
-            0 => LevelFilter::INFO,
-            1 => LevelFilter::DEBUG,
-            _ => LevelFilter::TRACE,
-        };
-        let (queue, inbox) = mpsc::sync_channel(WAITING);
-        let lost = Arc::new(AtomicU64::new(0));
-        let log = Self { queue, lost: Arc::clone(&lost) };
-        std::thread::Builder::new().name("log".into()).spawn(move || write(&inbox, &lost))?;
-        let line = log.clone();
-        let traced = tracing_subscriber::fmt()
-            .with_writer(move || line.clone())
-            .with_max_level(level)
-            .with_target(false)
-            .log_internal_errors(false);
-        // Fails only when there is a subscriber already, as in tests.
-        let _ = match format {
-            Format::Text => traced.with_ansi(term::is_fancy()).try_init(),
-            Format::Json => traced.json().flatten_event(true).try_init(),
-        };
-        Ok(log)
-    }
-
-    /// Waits a moment for what was logged so far to be written.
-    pub(crate) fn flush(&self) {
-        let (tell, told) = mpsc::channel();
-        if self.queue.try_send(Message::Flush(tell)).is_ok() {
-            let _ = told.recv_timeout(FAREWELL);
-        }
+    /// Starts the thread. Without one there are no lines.
+    pub(super) fn start() -> (Self, Flush) {
+        let (queue, inbox) = sync_channel(WAITING);
+        let log = Self { queue, lost: Arc::default() };
+        let lost = Arc::clone(&log.lost);
+        let _ = std::thread::Builder::new().name("log".into()).spawn(move || write(&inbox, &lost));
+        (log.clone(), Flush(log))
     }
 }
 
-/// One call for one line, as tracing makes them.
-impl Write for Log {
+impl io::Write for Log {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         if self.queue.try_send(Message::Line(line.to_vec())).is_err() {
             self.lost.fetch_add(1, Ordering::Relaxed);
@@ -87,17 +57,42 @@ impl Write for Log {
     }
 }
 
+impl Drop for Flush {
+    fn drop(&mut self) {
+        let (written, last) = sync_channel(1);
+        if self.0.queue.try_send(Message::Last(written)).is_ok() {
+            let _ = last.recv_timeout(FAREWELL);
+        }
+    }
+}
+
 fn write(inbox: &Receiver<Message>, lost: &AtomicU64) {
-    // Nobody can be told when it fails.
-    let mut stderr = io::stderr();
     for message in inbox {
         match message {
-            Message::Line(line) => drop(stderr.write_all(&line)),
-            Message::Flush(tell) => drop(tell.send(())),
+            Message::Line(line) => to_stderr(&line),
+            Message::Last(written) => {
+                let _ = written.send(());
+            }
         }
         let lost = lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            let _ = writeln!(stderr, "{lost} log lines were dropped: they are not read fast enough");
+            to_stderr(format!("{lost} log lines are missing here: nobody read them\n").as_bytes());
+        }
+    }
+}
+
+/// Straight to the descriptor: the lock of `std::io::stderr` is for those who may wait.
+fn to_stderr(mut line: &[u8]) {
+    let stderr = rustix::stdio::stderr();
+    while !line.is_empty() {
+        match rustix::io::write(stderr, line) {
+            Ok(written) => line = line.get(written..).unwrap_or_default(),
+            Err(rustix::io::Errno::INTR) => {}
+            // Whoever shares the descriptor has made it non-blocking.
+            Err(rustix::io::Errno::AGAIN) => {
+                let _ = rustix::event::poll(&mut [PollFd::new(&stderr, PollFlags::OUT)], None);
+            }
+            Err(_) => return,
         }
     }
 }

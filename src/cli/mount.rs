@@ -2,7 +2,10 @@
 
 use std::process::ExitCode;
 
-use super::log::{self, Log};
+use clap::ValueEnum;
+use tracing_subscriber::filter::LevelFilter;
+
+use super::log::{Flush, Log};
 use super::{ConfigArg, Failure, Outcome, check};
 use crate::run::{self, RunError};
 
@@ -12,14 +15,22 @@ pub(crate) struct Args {
     config: ConfigArg,
     /// How log lines look
     #[arg(long, value_enum, default_value = "text")]
-    log_format: log::Format,
+    log_format: LogFormat,
     /// Log more: -v decisions, -vv everything
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line, for programs
+    Json,
+}
+
 pub(crate) fn run(args: Args) -> Outcome {
-    let log = start_log(args.log_format, args.verbose)?;
+    let _flush = log_to_stderr(args.log_format, args.verbose);
     let config = match crate::config::load(&args.config.path()) {
         Ok(config) => config,
         Err(problems) => return Ok(check::refuse(&problems)),
@@ -27,9 +38,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     for warning in &config.warnings {
         tracing::warn!("{warning}");
     }
-    let ended = run::mount(config);
-    log.flush();
-    ended.map(|()| ExitCode::SUCCESS).map_err(|error| match error {
+    run::mount(config).map(|()| ExitCode::SUCCESS).map_err(|error| match error {
         RunError::Mount(error) => Failure::new(error.to_string()).hint(error.hint),
         error => Failure::new(error.to_string()),
     })
@@ -37,13 +46,25 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 /// `hushfs fetcher`: the other process. Its log lines go where the front's go.
 pub(crate) fn fetcher() -> Outcome {
-    let _log = start_log(log::Format::Text, 0)?;
+    let _flush = log_to_stderr(LogFormat::Text, 0);
     run::fetch()
         .map(|()| ExitCode::SUCCESS)
         .map_err(|error| Failure::new(format!("the fetcher ended: {error}")))
 }
 
-fn start_log(format: log::Format, verbose: u8) -> Result<Log, Failure> {
-    Log::start(format, verbose)
-        .map_err(|error| Failure::new(format!("no thread for the log can be started: {error}")))
+fn log_to_stderr(format: LogFormat, verbose: u8) -> Flush {
+    let level = match verbose {
+        0 => LevelFilter::INFO,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    let (to, flush) = Log::start();
+    let log =
+        tracing_subscriber::fmt().with_writer(move || to.clone()).with_max_level(level).with_target(false);
+    // Fails only when there is a subscriber already, as in tests.
+    let _ = match format {
+        LogFormat::Text => log.with_ansi(super::term::is_fancy()).try_init(),
+        LogFormat::Json => log.json().flatten_event(true).try_init(),
+    };
+    flush
 }

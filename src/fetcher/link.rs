@@ -16,6 +16,7 @@ use tokio::time::MissedTickBehavior;
 use super::wire::{self, Answer, Ask, Said, Settings};
 use crate::providers::{Fetched, ProviderError};
 use crate::reference::Reference;
+use crate::sys::arena;
 
 /// Questions waiting to be sent. Beyond that the asker is told that the provider is busy.
 const WAITING: usize = 4096;
@@ -199,8 +200,11 @@ impl Actor {
         loop {
             tokio::select! {
                 said = answered.recv() => match said {
-                    Some(Said::Answer(Answer { id, result })) => {
+                    Some(Said::Answer(Answer { id, result, unlocked })) => {
                         pinged = false;
+                        if let Some(errno) = unlocked {
+                            arena::warn_of_unlocked(errno);
+                        }
                         if let Some(pending) = self.pending.remove(&id) {
                             let _ = pending.answer.send(result.map(wire::Value::into_fetched));
                         }

@@ -11,6 +11,7 @@ use tokio::sync::{Mutex, Semaphore};
 use super::wire::{self, Answer, Ask, Said, Settings};
 use crate::providers::{self, Provider, ProviderError};
 use crate::reference::Reference;
+use crate::sys::arena;
 
 /// Fetches under way at one provider. More wait; a provider that hangs so holds up its own only.
 const AT_ONCE: usize = 16;
@@ -48,7 +49,7 @@ pub async fn serve(socket: UnixStream) -> io::Result<()> {
                         }
                         _ => Err(ProviderError::Misconfigured("no such provider".into())),
                     };
-                    say(&to, &Said::Answer(Answer { id, result })).await;
+                    say(&to, &Said::Answer(Answer { id, result, unlocked: arena::unlocked() })).await;
                 });
             }
         }

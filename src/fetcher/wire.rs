@@ -49,6 +49,9 @@ pub(super) struct Answer {
     pub(super) id: u64,
     /// What came of it.
     pub(super) result: Result<Value, ProviderError>,
+    /// The errno with which the fetcher's memory for values could not be locked. The front warns of it, so that one limit
+    /// that is too small for both gives one warning.
+    pub(super) unlocked: Option<i32>,
 }
 
 /// A provider's settings on their way.

@@ -119,12 +119,12 @@ impl Resolver {
         self.cache.lock().clear();
     }
 
-    /// Forgets the secrets of these providers: they are configured anew.
+    /// Forgets the secrets of these providers: they are configured anew. What is being fetched from them is not remembered.
     pub fn forget_providers(&self, names: &[String]) {
-        let theirs = |reference: &Reference| names.iter().any(|name| name == reference.provider());
-        // What is still on its way from them is not remembered, and nobody who asks from now on waits for it.
-        self.flights.lock().retain(|reference, _| !theirs(reference));
-        self.cache.lock().retain(|reference| !theirs(reference));
+        let stays = |reference: &Reference| !names.iter().any(|name| name == reference.provider());
+        let mut flights = self.flights.lock();
+        flights.retain(|reference, _| stays(reference));
+        self.cache.lock().retain(stays);
     }
 
     /// The fetcher, to configure or close it.
@@ -140,8 +140,9 @@ impl Resolver {
         let mut landing = {
             let mut flights = self.flights.lock();
             match flights.get(reference) {
-                Some(flight) => flight.clone(),
-                None => {
+                // One that has ended without landing (its task panicked) is none.
+                Some(flight) if flight.has_changed().is_ok() => flight.clone(),
+                _ => {
                     let (sender, flight) = watch::channel(None);
                     flights.insert(reference.clone(), flight.clone());
                     // A task of its own: it goes on when the one that asked first gives up.
@@ -169,11 +170,12 @@ impl Resolver {
             })),
         };
         let mut flights = self.flights.lock();
+        // One that was called off asked the provider as it was before: its answer is for those who asked then.
         if flights.get(&reference).is_some_and(|flight| flight.same_channel(&landing.subscribe())) {
-            if let Ok(secret) = &result {
-                self.cache.lock().put(reference.clone(), Arc::clone(secret), secret.bytes.len() as u64);
-            }
             flights.remove(&reference);
+            if let Ok(secret) = &result {
+                self.cache.lock().put(reference, Arc::clone(secret), secret.bytes.len() as u64);
+            }
         }
         landing.send_replace(Some(result));
     }

@@ -5,7 +5,7 @@
 //! thousand pages.
 
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 use parking_lot::Mutex;
 use rustix::mm::{Advice, MapFlags, ProtFlags};
@@ -23,8 +23,10 @@ const CLASSES: usize = (LARGEST_SHARED / SMALLEST).trailing_zeros() as usize + 1
 const PAGE: usize = 4096;
 
 static FREE: Mutex<[Vec<Slot>; CLASSES]> = Mutex::new([const { Vec::new() }; CLASSES]);
-/// Whether some of it could not be locked, which is warned of once.
-static UNLOCKED: AtomicBool = AtomicBool::new(false);
+/// The errno with which some of it could not be locked; 0 when all is.
+static UNLOCKED: AtomicI32 = AtomicI32::new(0);
+/// Whether that was warned of.
+static WARNED: AtomicBool = AtomicBool::new(false);
 
 /// The start of a free block. A plain address, so that the lists are `Send`.
 struct Slot(NonNull<u8>);
@@ -126,16 +128,32 @@ fn map(size: usize) -> NonNull<u8> {
             .and_then(|()| rustix::mm::madvise(start.as_ptr().cast(), size, Advice::LinuxDontFork))
             .and_then(|()| rustix::mm::mlock(start.as_ptr().cast(), size))
     };
-    if let Err(error) = kept
-        && !UNLOCKED.swap(true, Ordering::Relaxed)
-    {
+    if let Err(error) = kept {
+        UNLOCKED.store(error.raw_os_error(), Ordering::Relaxed);
+        warn_of_unlocked(error.raw_os_error());
+    }
+    start
+}
+
+/// The errno with which memory of this process could not be locked, if some could not.
+pub fn unlocked() -> Option<i32> {
+    Some(UNLOCKED.load(Ordering::Relaxed)).filter(|errno| *errno != 0)
+}
+
+/// Warns that memory cannot be locked, here or in a process that this one started: once.
+pub fn warn_of_unlocked(errno: i32) {
+    if !WARNED.swap(true, Ordering::Relaxed) {
         tracing::warn!(
-            %error,
+            error = %std::io::Error::from_raw_os_error(errno),
             "memory for secrets cannot be locked and may be swapped out; hint: set `LimitMEMLOCK=infinity` in the unit, or \
              raise `ulimit -l`, or lower `cache_max`"
         );
     }
-    start
+}
+
+/// Leaves the warning to the process that started this one.
+pub fn leave_warning_to_parent() {
+    WARNED.store(true, Ordering::Relaxed);
 }
 
 #[cfg(test)]
@@ -176,7 +194,7 @@ mod tests {
             } else if ours && line.starts_with("VmFlags:") {
                 found = true;
                 assert!(line.contains(" dd"), "not DONTDUMP: {line}");
-                assert!(line.contains(" lo") || UNLOCKED.load(Ordering::Relaxed), "not locked: {line}");
+                assert!(line.contains(" lo") || unlocked().is_some(), "not locked: {line}");
             }
         }
         assert!(found || smaps.contains("VmFlags"), "no mapping at {address}");

@@ -5,3 +5,4 @@ pub mod arena;
 pub mod mountattr;
 pub mod pidfd;
 pub mod sharedtable;
+pub mod stack;

@@ -8,6 +8,7 @@
     reason = "clippy.toml allows these in test functions, and what they call is part of the test"
 )]
 
+mod attack;
 mod audit;
 mod exe;
 mod fetcher;

@@ -78,9 +78,19 @@ impl Host {
 
     /// Writes the configuration: top-level keys, then scopes. The audit goes to `audit.log`.
     pub(crate) fn configure(&self, top: &str, scopes: &str) {
+        let log = self.path("audit.log");
+        self.configure_whole(top, log.to_str().unwrap(), scopes);
+    }
+
+    /// As `configure`, with the audit to somewhere else.
+    pub(crate) fn configure_audited(&self, audit: &str, scopes: &str) {
+        self.configure_whole("", audit, scopes);
+    }
+
+    fn configure_whole(&self, top: &str, audit: &str, scopes: &str) {
         let dir = self.dir.path().display();
         let text = format!(
-            "mount = \"{dir}/m\"\n{top}\n[audit]\nto = \"{dir}/audit.log\"\n\
+            "mount = \"{dir}/m\"\n{top}\n[audit]\nto = \"{audit}\"\n\
              [provider.local]\nkind = \"store\"\npath = \"store.age\"\n{scopes}\n"
         );
         self.write("hushfs.toml", text.as_bytes(), 0o600);
@@ -98,6 +108,22 @@ impl Host {
     /// Starts the daemon and waits until it is mounted.
     pub(crate) fn mount(&mut self) {
         let log = std::fs::File::create(self.path("log")).unwrap();
+        self.start(Stdio::from(log));
+        self.eventually("the daemon is mounted", || {
+            let ended = self.daemon_status();
+            assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", self.log());
+            self.log().contains("mounted")
+        });
+    }
+
+    /// As `mount`, with the log to somewhere else.
+    pub(crate) fn mount_logging_to(&mut self, log: Stdio) {
+        self.start(log);
+        // The socket is there once all is.
+        self.eventually("the daemon is mounted", || self.path("m.sock").exists());
+    }
+
+    fn start(&mut self, log: Stdio) {
         let child = Command::new(HUSHFS)
             .args(["mount", "-v", "--config"])
             .arg(self.path("hushfs.toml"))
@@ -106,11 +132,6 @@ impl Host {
             .spawn()
             .unwrap();
         self.daemon = Some(child);
-        self.eventually("the daemon is mounted", || {
-            let ended = self.daemon_status();
-            assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", self.log());
-            self.log().contains("mounted")
-        });
     }
 
     /// The daemon's process id.

@@ -17,6 +17,7 @@ use super::{Place, json};
 use crate::audit::record::Outcome as Ended;
 use crate::cli::{Failure, Outcome, term};
 use crate::providers::store::{Name, StoreError, Value, Wiping};
+use crate::sys::stack;
 
 /// What it takes.
 #[derive(Debug, clap::Args)]
@@ -71,7 +72,8 @@ pub(super) fn run(place: &Place, args: &Args) -> Outcome {
 }
 
 fn read(place: &Place, name: &Name) -> Result<(String, Value), StoreError> {
-    let (mut document, _) = place.site().read(&|| place.passphrase())?;
+    // The editor may stay open for hours, and this process under it.
+    let (mut document, _) = stack::wiped_after(|| place.site().read(&|| place.passphrase()))?;
     document.history(&name.secret)?;
     let newest = document.secrets.remove(&name.secret).and_then(|mut history| history.versions.pop());
     let newest = newest.ok_or_else(|| StoreError::NoSecret(name.secret.clone()))?;

@@ -9,6 +9,7 @@ use parking_lot::Mutex;
 use super::snapshot::Snapshot;
 use super::{Fetched, Provider, ProviderError, Site, StoreError, file, passphrase_from};
 use crate::reference::Reference;
+use crate::sys::stack;
 
 /// The opened provider. Nothing is read before the first fetch: a host whose store is missing still mounts.
 pub(super) struct Store {
@@ -53,8 +54,10 @@ impl Inner {
         }
         // What an older file held is not an answer any more, even if the new one cannot be opened.
         *snapshot = None;
-        let (document, stamp) = self.site.read(&|| self.passphrase())?;
-        let fresh = Snapshot::new(&document, stamp)?;
+        let fresh = stack::wiped_after(|| {
+            let (document, stamp) = self.site.read(&|| self.passphrase())?;
+            Snapshot::new(&document, stamp)
+        })?;
         let value = fresh.value(name, version);
         *snapshot = Some(fresh);
         value
