@@ -14,6 +14,7 @@ mod exe;
 mod fetcher;
 mod hang;
 mod life;
+mod limits;
 mod log;
 mod mutate;
 mod open;
