@@ -1,7 +1,6 @@
 //! What goes to a terminal: the only place that prints.
-#![expect(clippy::print_stderr, reason = "this is the command line's own output")]
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
 use comfy_table::ContentArrangement;
 use owo_colors::{OwoColorize, Stream};
@@ -15,22 +14,23 @@ pub(crate) fn say(text: impl std::fmt::Display) {
 
 /// One line to standard output, for output that may be long: a reader that stops (`| head`) is an error, not a panic.
 pub(crate) fn line(text: impl std::fmt::Display) -> std::io::Result<()> {
-    use std::io::Write as _;
     writeln!(std::io::stdout(), "{text}")
 }
 
 /// One line to standard error that is not an error: a notice or a question's answer.
 pub(crate) fn note(text: impl std::fmt::Display) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// An error with its hint to standard error.
 pub(crate) fn fail(error: &Failure) {
     let word = "error:";
-    eprintln!("{} {error}", word.if_supports_color(Stream::Stderr, |w| w.red()));
+    // Where nobody reads it, that is no reason to panic.
+    let _ = writeln!(std::io::stderr(), "{} {error}", word.if_supports_color(Stream::Stderr, |w| w.red()));
     if let Some(hint) = &error.hint {
         let word = "hint:";
-        eprintln!("{} {hint}", word.if_supports_color(Stream::Stderr, |w| w.cyan()));
+        let _ =
+            writeln!(std::io::stderr(), "{} {hint}", word.if_supports_color(Stream::Stderr, |w| w.cyan()));
     }
 }
 
