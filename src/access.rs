@@ -22,9 +22,11 @@ use crate::resolve::{Freshness, Resolver, Secret};
 
 mod attempt;
 mod pauses;
+mod waiting;
 
 use attempt::{Attempt, Requests};
 use pauses::Pauses;
+use waiting::Waiting;
 
 /// What is asked for: a file of a scope.
 pub struct Target {
@@ -61,13 +63,26 @@ pub struct Access {
     limits: Limits,
     requests: Requests,
     pauses: Pauses,
+    waiting: Waiting,
     closing: watch::Sender<bool>,
 }
 
 impl Access {
-    /// Opens `target` for `caller`: the way of every read.
-    pub fn open(self: &Arc<Self>, caller: Caller, target: &Arc<Target>) -> Answer<Opened> {
+    /// Opens `target` for `caller`: the way of every read. `room` says whether there is a handle to be had: asked for before,
+    /// so that nothing is on record as allowed that is then not given.
+    pub fn open(
+        self: &Arc<Self>,
+        caller: Caller,
+        target: &Arc<Target>,
+        room: Result<(), Failure>,
+    ) -> Answer<Opened> {
         let attempt = self.requests.begin(Op::Open, caller, target);
+        if let Err(full) = room {
+            return Answer::Now(Err(match self.decide(caller, target, Purpose::Read) {
+                Ok((who, _)) => attempt.failed(&self.audit, Some(&who), full),
+                Err((failure, who)) => attempt.failed(&self.audit, who.as_deref(), failure),
+            }));
+        }
         self.obtain(attempt, caller, target, Purpose::Read, self.limits.deadline)
     }
 
@@ -103,19 +118,28 @@ impl Access {
     }
 
     /// Whether `caller` may read through a descriptor. Who opened it, or was let in before (`knows`), may; anybody else, who
-    /// inherited it or was passed it, is decided upon and put on record.
+    /// inherited it or was passed it, is decided upon and put on record. `target` is an error where the file is no longer
+    /// configured: then there is no rule that could let anybody else in.
     ///
     /// # Errors
     /// A denial, or that it could not be recorded.
     pub fn read(
         &self,
         caller: Caller,
-        target: &Arc<Target>,
+        target: Result<&Arc<Target>, &Arc<Target>>,
         knows: impl Fn(&Arc<Identity>) -> bool,
     ) -> Result<Reader, Failure> {
         if self.attestor.identify(caller).is_ok_and(|who| knows(&who)) {
             return Ok(Reader::Known);
         }
+        let target = match target {
+            Ok(target) => target,
+            Err(gone) => {
+                let attempt = self.requests.begin(Op::Read, caller, gone);
+                let who = self.attestor.identify(caller).ok();
+                return Err(attempt.failed(&self.audit, who.as_deref(), Failure::Unconfigured));
+            }
+        };
         let attempt = self.requests.begin(Op::Read, caller, target);
         match self.decide(caller, target, Purpose::Read) {
             Ok((who, grant)) => attempt.allowed(&self.audit, &who, &grant, "").map(|()| Reader::New(who)),
@@ -172,8 +196,12 @@ impl Access {
         if self.audit.ready().is_err() {
             return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), Failure::NotOnRecord)));
         }
+        let Some(place) = self.waiting.enter(caller.uid) else {
+            return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), Failure::TooManyWaiting)));
+        };
         let (access, target) = (Arc::clone(self), Arc::clone(target));
         Answer::Later(Box::pin(async move {
+            let _place = place;
             let fetched = access.wait(caller.tid, wait, &grant, &target.whole).await;
             // The wait may have been long: who asks and what they may are looked at again, last before the reply.
             match (access.decide(caller, &target, purpose), fetched) {
@@ -220,9 +248,8 @@ impl Access {
     /// Returns when the caller has a signal waiting that ends it. The kernel does not say so: a request that was read cannot
     /// be interrupted, so the caller is looked at.
     async fn until_stopped(&self, tid: Tid) {
-        let mut often = tokio::time::interval(Duration::from_millis(20));
         loop {
-            often.tick().await;
+            tokio::time::sleep(self.waiting.pause()).await;
             if self.attestor.wants_to_stop(tid) {
                 return;
             }
@@ -271,6 +298,7 @@ impl Access {
             limits,
             requests: Requests::new(),
             pauses: Pauses::default(),
+            waiting: Waiting::default(),
             closing: watch::Sender::new(false),
         })
     }

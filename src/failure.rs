@@ -44,6 +44,12 @@ pub enum Failure {
     /// All handles are in use.
     #[error("too many files are open")]
     TooManyHandles,
+    /// The caller's uid has as many as it may.
+    #[error("the caller's uid has too many files open")]
+    TooManyOwnHandles,
+    /// As many of its uid wait for a fetch as may.
+    #[error("too many requests of the caller's uid are waiting")]
+    TooManyWaiting,
     /// Opened for writing.
     #[error("hushfs is read-only")]
     ReadOnly,
@@ -87,6 +93,7 @@ impl Failure {
             | Self::Closing => Errno::IO,
             Self::VersionGone | Self::Unconfigured => Errno::STALE,
             Self::TooManyHandles => Errno::NFILE,
+            Self::TooManyOwnHandles | Self::TooManyWaiting => Errno::AGAIN,
             Self::ReadOnly => Errno::ROFS,
             Self::IsDirectory => Errno::ISDIR,
             Self::NotDirectory => Errno::NOTDIR,
@@ -106,6 +113,7 @@ impl Failure {
             Errno::INTR => "EINTR",
             Errno::STALE => "ESTALE",
             Errno::NFILE => "ENFILE",
+            Errno::AGAIN => "EAGAIN",
             Errno::ROFS => "EROFS",
             Errno::ISDIR => "EISDIR",
             Errno::NOTDIR => "ENOTDIR",

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::report::{At, Found, Report};
 use super::table::{Entry, entries, listed, nearest};
-use super::trust::Trust;
+use super::trust::{Trust, Want};
 use crate::identity::{PinnedId, SELECTORS, Selector, selector};
 use crate::policy::Rule;
 
@@ -97,6 +97,7 @@ fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> 
     let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
     let uid = one_uid(&read, report)?;
     warn_of_interpreter(&read, report);
+    warn_of_executables(&read, trust, report);
     let gids = read.iter().filter_map(|(_, selector)| match selector.pins() {
         Some(PinnedId::Gid(gid)) => Some(gid),
         _ => None,
@@ -182,6 +183,17 @@ fn warn_of_interpreter(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Re
     };
     let message = format!("`{path}` runs any script: whatever {who} runs with it matches this rule");
     report.warn(Found::at(&entry.at, message).hint(better));
+}
+
+/// Whoever can replace the executable of a rule, or run it as he likes, matches the rule.
+fn warn_of_executables(read: &[(&Entry<'_>, Box<dyn Selector>)], trust: &Trust, report: &mut Report) {
+    for (entry, selector) in read {
+        let Some(reference) = selector.executable() else { continue };
+        if let Err(error) = trust.check(reference.path(), Want::Public) {
+            let message = format!("whoever can replace this program matches the rule: {error}");
+            report.warn(Found::at(&entry.at, message).maybe_hint(error.hint()));
+        }
+    }
 }
 
 /// Whether the path, or what it links to, is an interpreter.

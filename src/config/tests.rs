@@ -152,6 +152,21 @@ fn modes_that_do_more_than_read_are_refused() {
 }
 
 #[test]
+fn an_executable_that_others_can_replace_is_warned_of() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("app");
+    std::fs::copy("/bin/true", &path).unwrap();
+    let found = |mode| {
+        std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        let rule = format!("{{ exe = \"{}\", uid = 5 }}", path.display());
+        warnings(&format!("allow = {rule}\nfile.t = \"local:t\"\n"))
+    };
+    assert_eq!(found(0o755), [""; 0]);
+    assert!(found(0o777).iter().any(|one| one.contains("whoever can replace this program")));
+}
+
+#[test]
 fn an_interpreter_with_nothing_but_a_uid_is_warned_of() {
     let lines = |rule: &str| format!("allow = {rule}\nfile.x = \"local:x\"");
     assert_eq!(warnings(&lines("{ exe = \"/bin/sh\" }")).len(), 1);

@@ -2,7 +2,8 @@
 //!
 //! What a successor of this process would need (which version, of which inode) is also written to a table in a memfd.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -15,7 +16,7 @@ use crate::render::Content;
 use crate::sys::sharedtable::{RECORD, SharedTable};
 
 /// What the kernel calls a file handle: a slot of the table in the low 16 bits, a counter above.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct HandleId(pub u64);
 
 /// An open file.
@@ -35,6 +36,8 @@ const SLOTS: usize = 1 << SLOT_BITS;
 const SLOT_BITS: u32 = 16;
 /// Readers remembered for one handle. A further one is decided upon again at each read.
 const READERS: usize = 16;
+/// Handles of one inode that are looked at for one that a process has read from, newest first.
+const LOOKED_AT: usize = 256;
 /// Bytes of a record before the version.
 const HEAD: usize = 40;
 
@@ -46,9 +49,22 @@ pub(super) struct Handles {
 
 struct Open {
     by_id: HashMap<HandleId, (Ino, Arc<Handle>)>,
-    by_ino: HashMap<Ino, Vec<HandleId>>,
+    by_ino: HashMap<Ino, Held>,
+    /// How many each uid has open.
+    by_uid: HashMap<u32, usize>,
     free: Vec<u16>,
     next: u64,
+}
+
+/// What is open of one inode, so that a question about it costs the same however many handles somebody has on it. Ids
+/// count up, so the last one is the newest.
+#[derive(Default)]
+struct Held {
+    all: BTreeMap<HandleId, Arc<Handle>>,
+    /// Sizes of what each process opened.
+    by_process: HashMap<ProcessId, BTreeMap<HandleId, u64>>,
+    /// How many handles have each size.
+    sizes: BTreeMap<u64, usize>,
 }
 
 impl Handle {
@@ -78,7 +94,7 @@ impl Handles {
     /// Over a table that an earlier process may have written to: its slots are not given out again.
     fn over(table: SharedTable) -> Self {
         let (mut free, mut next) = (Vec::new(), 1);
-        for slot in (0..u16::MAX).rev() {
+        for slot in (0..=u16::MAX).rev() {
             let (id, ..) = decode(&table.read(usize::from(slot)));
             if id == 0 {
                 free.push(slot);
@@ -86,7 +102,8 @@ impl Handles {
                 next = next.max((id >> SLOT_BITS) + 1);
             }
         }
-        Self { table, open: RwLock::new(Open { by_id: HashMap::new(), by_ino: HashMap::new(), free, next }) }
+        let (by_id, by_ino, by_uid) = Default::default();
+        Self { table, open: RwLock::new(Open { by_id, by_ino, by_uid, free, next }) }
     }
 
     pub(super) fn keep(&self, ino: Ino, handle: Handle) -> Result<HandleId, Failure> {
@@ -132,63 +149,94 @@ impl Handles {
         self.open.read().by_ino.contains_key(&ino)
     }
 
+    /// Whether a uid may have one more. It may have as many as are left for everybody else, so that one that takes all it
+    /// can get leaves half of them, and two leave a third.
+    pub(super) fn room(&self, uid: u32) -> Result<(), Failure> {
+        let open = self.open.read();
+        match open.by_uid.get(&uid).copied().unwrap_or(0) {
+            _ if open.free.is_empty() => Err(Failure::TooManyHandles),
+            own if own >= open.free.len() => Err(Failure::TooManyOwnHandles),
+            _ => Ok(()),
+        }
+    }
+
     /// The newest handle on the inode.
     pub(super) fn newest(&self, ino: Ino) -> Option<Arc<Handle>> {
-        let open = self.open.read();
-        open.by_ino
-            .get(&ino)
-            .and_then(|ids| ids.last())
-            .and_then(|id| open.by_id.get(id))
-            .map(|(_, handle)| Arc::clone(handle))
+        self.held(ino, |held| held.all.last_key_value().map(|(_, handle)| Arc::clone(handle)))
     }
 
     /// The size of the newest handle that a process opened on the inode.
     pub(super) fn newest_of(&self, ino: Ino, process: ProcessId) -> Option<u64> {
-        self.sizes(ino, |handle| handle.opener.process == process).pop()
+        self.held(ino, |held| held.by_process.get(&process)?.last_key_value().map(|(_, size)| *size))
     }
 
     /// The size of the newest handle on the inode that a process has read from.
     pub(super) fn newest_read_by(&self, ino: Ino, process: ProcessId) -> Option<u64> {
-        self.sizes(ino, |handle| handle.readers.lock().iter().any(|who| who.process == process)).pop()
+        let read = |handle: &&Arc<Handle>| handle.readers.lock().iter().any(|who| who.process == process);
+        self.held(ino, |held| {
+            held.all.values().rev().take(LOOKED_AT).find(read).map(|handle| handle.content.size())
+        })
     }
 
     /// Whether anybody has the inode open with another size than this.
     pub(super) fn any_but(&self, ino: Ino, size: u64) -> bool {
-        self.sizes(ino, |_| true).into_iter().any(|open| open != size)
+        self.held(ino, |held| held.sizes.keys().find(|open| **open != size).copied()).is_some()
     }
 
     /// The largest size that is open.
     pub(super) fn largest(&self, ino: Ino) -> Option<u64> {
-        if !self.any(ino) {
-            return None;
-        }
-        self.sizes(ino, |_| true).into_iter().max()
+        self.held(ino, |held| held.sizes.last_key_value().map(|(size, _)| *size))
     }
 
-    /// Oldest first.
-    fn sizes(&self, ino: Ino, of: impl Fn(&Handle) -> bool) -> Vec<u64> {
-        let open = self.open.read();
-        let ids = open.by_ino.get(&ino).map_or(&[][..], Vec::as_slice);
-        let handles = ids.iter().filter_map(|id| open.by_id.get(id));
-        handles.filter(|(_, handle)| of(handle)).map(|(_, handle)| handle.content.size()).collect()
+    fn held<T>(&self, ino: Ino, of: impl FnOnce(&Held) -> Option<T>) -> Option<T> {
+        of(self.open.read().by_ino.get(&ino)?)
     }
 }
 
 impl Open {
     fn insert(&mut self, id: HandleId, ino: Ino, handle: Handle) {
-        self.by_id.insert(id, (ino, Arc::new(handle)));
-        self.by_ino.entry(ino).or_default().push(id);
+        let (size, opener, handle) = (handle.content.size(), Arc::clone(&handle.opener), Arc::new(handle));
+        let held = self.by_ino.entry(ino).or_default();
+        held.all.insert(id, Arc::clone(&handle));
+        held.by_process.entry(opener.process).or_default().insert(id, size);
+        *held.sizes.entry(size).or_default() += 1;
+        *self.by_uid.entry(opener.uid).or_default() += 1;
+        self.by_id.insert(id, (ino, handle));
     }
 
     fn remove(&mut self, id: HandleId) -> bool {
-        let Some((ino, _)) = self.by_id.remove(&id) else { return false };
-        if let Some(ids) = self.by_ino.get_mut(&ino) {
-            ids.retain(|other| *other != id);
-            if ids.is_empty() {
-                self.by_ino.remove(&ino);
+        let Some((ino, handle)) = self.by_id.remove(&id) else { return false };
+        if let Entry::Occupied(mut count) = self.by_uid.entry(handle.opener.uid) {
+            *count.get_mut() -= 1;
+            if *count.get() == 0 {
+                count.remove();
             }
         }
+        let Some(held) = self.by_ino.get_mut(&ino) else { return true };
+        held.remove(id, &handle);
+        if held.all.is_empty() {
+            self.by_ino.remove(&ino);
+        }
         true
+    }
+}
+
+impl Held {
+    fn remove(&mut self, id: HandleId, handle: &Handle) {
+        self.all.remove(&id);
+        let (process, size) = (handle.opener.process, handle.content.size());
+        if let Some(ids) = self.by_process.get_mut(&process) {
+            ids.remove(&id);
+            if ids.is_empty() {
+                self.by_process.remove(&process);
+            }
+        }
+        if let Some(count) = self.sizes.get_mut(&size) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.sizes.remove(&size);
+            }
+        }
     }
 }
 

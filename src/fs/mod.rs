@@ -118,7 +118,7 @@ impl Fs {
             Ok(target) => target,
             Err(failure) => return Answer::Now(Err(failure)),
         };
-        match self.access.open(caller, &target) {
+        match self.access.open(caller, &target, self.handles.room(caller.uid)) {
             Answer::Now(opened) => Answer::Now(opened.and_then(|opened| self.keep(ino, target, opened))),
             Answer::Later(opened) => {
                 let fs = Arc::clone(self);
@@ -140,7 +140,10 @@ impl Fs {
         if offset >= handle.content.size() && !handle.content.bytes().is_empty() {
             return Answer::Now(Ok(Arc::clone(&handle.content)));
         }
-        let reader = self.access.read(caller, &handle.target, |who| handle.knows(who));
+        // By the rules that are in force now, not by those of when it was opened.
+        let in_force = self.file(ino).ok().filter(|target| target.path == handle.target.path);
+        let reader =
+            self.access.read(caller, in_force.as_ref().ok_or(&handle.target), |who| handle.knows(who));
         Answer::Now(reader.map(|reader| {
             if let Reader::New(who) = reader {
                 handle.remember(who);
@@ -263,12 +266,14 @@ impl Fs {
         if let (Node::File(file), Some(content)) = (node, &content) {
             file.shown.remember(content);
         }
-        let size = content.map(|content| content.size());
-        let held = self.handles.largest(ino);
+        // Who may not read is told no less than the largest size, so its descriptors, maybe thousands, are not looked at.
+        let Some(size) = content.map(|content| content.size()) else {
+            return self.attributes(ino, node, None);
+        };
         // A size that shrinks would cut what somebody has mapped.
-        let told = self.attributes(ino, node, size.max(size.and(held)));
-        let size = size::of_heir(&self.handles, self.access.attestor(), caller, ino, told.size);
-        Attributes { size: size.unwrap_or(told.size), ..told }
+        let told = size.max(self.handles.largest(ino).unwrap_or(0));
+        let heir = size::of_heir(&self.handles, self.access.attestor(), caller, ino, told);
+        self.attributes(ino, node, Some(heir.unwrap_or(told)))
     }
 
     fn attributes(&self, ino: Ino, node: &Node, size: Option<u64>) -> Attributes {

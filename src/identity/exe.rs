@@ -2,9 +2,11 @@
 //!
 //! **Proves** that the process runs this file: device and inode of its executable are those of a reference that hushfs
 //! holds open, so neither number can be used again for another file. **Against** processes that run something else under
-//! the same path (bind mounts, containers, look-alikes) or forge the link from a user namespace of their own (those are
-//! refused earlier). **Evaded** by code injected into such a process (`LD_PRELOAD`, ptrace by the same uid), and not a
-//! statement about the script an interpreter runs. Medium.
+//! the same path (bind mounts, containers, look-alikes). **Evaded** by code injected into such a process (`LD_PRELOAD`,
+//! ptrace by the same uid); and by whoever may execute the file and make a user namespace: a child that shares its
+//! memory (`CLONE_VM | CLONE_NEWUSER`) sets the link with `PR_SET_MM_MAP`, and the parent, which never left our user
+//! namespace, then shows the genuine file (measured on Linux 6.18; nothing in /proc tells). So it says nothing against another
+//! user: name `uid` or `user` beside it. It is not a statement about the script an interpreter runs. Medium.
 //!
 //! A package upgrade replaces the file. The reference held so far stays known, so that what is already running keeps its
 //! identity, and the new file is looked up when a caller would otherwise be denied.

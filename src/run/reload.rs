@@ -24,7 +24,7 @@ impl Operator for Daemon {
         let _one = self.reloading.lock().await;
         self.audit.reopen();
         let before = providers(&self.state.lock().config);
-        match tokio::task::block_in_place(|| self.apply()) {
+        match self.apply().await {
             Ok((message, told)) => {
                 self.apply_providers(&before).await;
                 // Owners and modes that the kernel remembers stay in force until it is told otherwise.
@@ -51,9 +51,14 @@ impl Operator for Daemon {
 
 impl Daemon {
     /// Reads the configuration and applies it whole, or not at all. Gives what came of it, and word of when the kernel knows.
-    fn apply(&self) -> Result<(String, Option<oneshot::Receiver<()>>), Reload> {
+    async fn apply(&self) -> Result<(String, Option<oneshot::Receiver<()>>), Reload> {
         let path = self.state.lock().config.path.clone();
-        let mut new = config::load(&path).map_err(Reload::Wrong)?;
+        // Not in place: the runtime may put another thread in this one's stead, and the fetcher ends with the thread that
+        // started it.
+        let mut new = tokio::task::spawn_blocking(move || config::load(&path))
+            .await
+            .map_err(|_| Reload::Refused("the configuration could not be read: a bug in hushfs".into()))?
+            .map_err(Reload::Wrong)?;
         let mut state = self.state.lock();
         let changes = config::diff(&state.config, &new);
         if !changes.restart.is_empty() {
