@@ -162,6 +162,44 @@ fn a_forced_dump_of_either_process_has_no_value_whether_cached_or_open_or_closed
 }
 
 #[test]
+fn a_dump_amid_fetches_has_no_value_on_its_way() {
+    let mut canaries = Canaries::new();
+    let value = canaries.make("on its way");
+    let host = Host::new();
+    // Too large to be remembered, so that each read is a fetch.
+    host.set("raw", format!("{value}\n").repeat(15_000).as_bytes());
+    let limits = "[limits]\ncache_max = \"1MiB\"\nsize_max = \"1MiB\"";
+    host.configure(limits, "[scope.a]\nallow = { uid = 0 }\nfile.raw = \"local:raw\"\n");
+    let daemon = Daemon::start(&host, &[], &[]);
+    let cores = tempfile::Builder::new().prefix("hushfs-cores-").tempdir().unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let read = || std::fs::read(host.file("a/raw")).unwrap();
+    // The store is decrypted once, by the first.
+    assert_eq!(read().len(), 615_000);
+    let found: Vec<String> = std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    assert_eq!(read().len(), 615_000);
+                }
+            });
+        }
+        let dumps = [daemon.front(), daemon.fetcher(), daemon.front(), daemon.fetcher()];
+        let found = dumps.iter().flat_map(|pid| {
+            let core = cores.path().join(pid.to_string());
+            dump(*pid, Dump::AsAsked, &core);
+            let found = canaries.found_in(&[&core]);
+            std::fs::remove_file(&core).unwrap();
+            found
+        });
+        let found = found.collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        found
+    });
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
 fn what_was_replaced_is_wiped_from_the_locked_memory_of_the_front_as_well() {
     let busy = Busy::new();
     // While values are there the search finds them, in both processes.
