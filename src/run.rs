@@ -61,6 +61,7 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
 /// When the front says what cannot be understood.
 pub fn fetch() -> io::Result<()> {
     harden()?;
+    harden::open_many_files();
     arena::leave_warning_to_parent();
     // The front ends us, in order or by dying: its terminal's Ctrl-C is not for us.
     rustix::process::setsid().ok();
@@ -75,6 +76,7 @@ pub fn fetch() -> io::Result<()> {
 /// When something it needs cannot be had; then nothing stays mounted.
 pub fn mount(config: Config) -> Result<(), RunError> {
     harden().map_err(system("cannot make the process undumpable"))?;
+    harden::open_many_files();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     let runtime = runtime(2).map_err(system("cannot start threads"))?;
     let _inside = runtime.enter();

@@ -206,7 +206,7 @@ impl Actor {
                             arena::warn_of_unlocked(errno);
                         }
                         if let Some(pending) = self.pending.remove(&id) {
-                            let _ = pending.answer.send(result.map(wire::Value::into_fetched));
+                            let _ = pending.answer.send(result.map(Fetched::from));
                         }
                     }
                     Some(Said::Alive) => pinged = false,

@@ -1,18 +1,19 @@
 //! What front and fetcher say to each other: a length of four bytes, then one message in postcard.
 //!
-//! Both ends are the same binary, so the layout needs no version. Buffers that held a value are wiped.
+//! Both ends are the same binary, so the layout needs no version. A message may hold a value, so each is in locked memory.
 
 use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
 
+use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use zeroize::{Zeroize, Zeroizing};
 
 use crate::providers::{Fetched, ProviderError, Stamp};
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
+use crate::sys::arena::Block;
 
 /// The longest message in bytes: the longest value that a configuration can allow, and room for the rest.
 const LONGEST: usize = 80 << 20;
@@ -64,44 +65,54 @@ pub(super) struct Settings {
     pub(super) base: PathBuf,
 }
 
-/// A value on its way. Wiped when dropped.
+/// A value on its way.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Value {
-    bytes: Vec<u8>,
+    #[serde(with = "locked")]
+    bytes: SecretBytes,
     version: String,
     created: SystemTime,
     stamp: Option<Stamp>,
 }
 
-impl Drop for Value {
-    fn drop(&mut self) {
-        self.bytes.zeroize();
-    }
-}
-
 impl From<Fetched> for Value {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the value goes to the front over a socket pair, and is wiped here"
-    )]
-    fn from(fetched: Fetched) -> Self {
-        Self {
-            bytes: fetched.bytes.expose_secret().to_vec(),
-            version: fetched.version,
-            created: fetched.created,
-            stamp: fetched.stamp,
-        }
+    fn from(Fetched { bytes, version, created, stamp }: Fetched) -> Self {
+        Self { bytes, version, created, stamp }
     }
 }
 
-impl Value {
-    pub(super) fn into_fetched(mut self) -> Fetched {
-        Fetched {
-            bytes: SecretBytes::copy_from(&self.bytes),
-            version: std::mem::take(&mut self.version),
-            created: self.created,
-            stamp: self.stamp.take(),
+impl From<Value> for Fetched {
+    fn from(Value { bytes, version, created, stamp }: Value) -> Self {
+        Self { bytes, version, created, stamp }
+    }
+}
+
+/// A secret's bytes in a message: from locked memory to locked memory.
+mod locked {
+    use serde::de::{Error, Visitor};
+    use serde::{Deserializer, Serializer};
+
+    use crate::secret::SecretBytes;
+
+    #[expect(clippy::disallowed_methods, reason = "the value goes to the front over a socket pair")]
+    pub(super) fn serialize<S: Serializer>(bytes: &SecretBytes, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_bytes(bytes.expose_secret())
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SecretBytes, D::Error> {
+        struct Bytes;
+        impl Visitor<'_> for Bytes {
+            type Value = SecretBytes;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("bytes")
+            }
+
+            fn visit_bytes<E: Error>(self, bytes: &[u8]) -> Result<SecretBytes, E> {
+                Ok(SecretBytes::copy_from(bytes))
+            }
         }
+        from.deserialize_bytes(Bytes)
     }
 }
 
@@ -114,10 +125,13 @@ impl Ask {
 /// Sends one message.
 pub(super) async fn send<M: Serialize>(to: &mut (impl AsyncWrite + Unpin), message: &M) -> io::Result<()> {
     let invalid = |error: postcard::Error| io::Error::new(io::ErrorKind::InvalidData, error.to_string());
-    let bytes = Zeroizing::new(postcard::to_stdvec(message).map_err(invalid)?);
-    let len = u32::try_from(bytes.len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
+    let len = postcard::serialize_with_flavor(message, Size::default()).map_err(invalid)?;
+    let mut block = Block::zeroed(len);
+    postcard::to_slice(message, block.as_mut_slice()).map_err(invalid)?;
+    let len =
+        u32::try_from(block.as_slice().len()).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))?;
     to.write_all(&len.to_le_bytes()).await?;
-    to.write_all(&bytes).await?;
+    to.write_all(block.as_slice()).await?;
     to.flush().await
 }
 
@@ -135,10 +149,10 @@ pub(super) async fn receive<M: for<'a> Deserialize<'a>>(
     if len > LONGEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "a message is too long"));
     }
-    let mut bytes = Zeroizing::new(vec![0; len]);
-    from.read_exact(&mut bytes).await?;
+    let mut block = Block::zeroed(len);
+    from.read_exact(block.as_mut_slice()).await?;
     // The error's text is fixed: postcard's names no input, and it should stay that way.
-    postcard::from_bytes(&bytes)
+    postcard::from_bytes(block.as_slice())
         .map(Some)
         .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a message cannot be read"))
 }

@@ -41,9 +41,9 @@ pub struct Block {
     room: usize,
 }
 
-// SAFETY: a block owns its bytes alone and gives them out by shared reference only.
+// SAFETY: a block owns its bytes alone.
 unsafe impl Send for Block {}
-// SAFETY: as above; nothing changes the bytes while the block lives.
+// SAFETY: a shared block gives its bytes out by shared reference only.
 unsafe impl Sync for Block {}
 
 impl Block {
@@ -52,15 +52,26 @@ impl Block {
     /// Memory that cannot be locked is used all the same, with one warning that says what to set; memory that cannot be
     /// had at all ends the process as any failed allocation does.
     pub fn copy_from(bytes: &[u8]) -> Self {
-        let room = room_for(bytes.len());
+        let mut block = Self::zeroed(bytes.len());
+        block.as_mut_slice().copy_from_slice(bytes);
+        block
+    }
+
+    /// A block of `len` zeros, to be written to. Memory is as for [`Block::copy_from`].
+    pub fn zeroed(len: usize) -> Self {
+        let room = room_for(len);
+        // Zero either way: fresh from the kernel, or overwritten when it was given back.
         let start = match class_of(room) {
             None => map(room),
             Some(class) => take(class, room),
         };
-        // SAFETY: `start` is valid for `room` >= `bytes.len()` bytes and nobody else has it; the source is a borrowed
-        // slice elsewhere.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), start.as_ptr(), bytes.len()) };
-        Self { start, len: bytes.len(), room }
+        Self { start, len, room }
+    }
+
+    /// The bytes, to be written to.
+    pub fn as_mut_slice(&mut self) -> &mut [u8] {
+        // SAFETY: `start` is valid for `len` initialised bytes as long as the block lives, and the block is borrowed alone.
+        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }
     }
 
     /// The bytes.
@@ -72,8 +83,7 @@ impl Block {
 
 impl Drop for Block {
     fn drop(&mut self) {
-        // SAFETY: the block is ours alone until it is given back below.
-        unsafe { std::slice::from_raw_parts_mut(self.start.as_ptr(), self.len) }.zeroize();
+        self.as_mut_slice().zeroize();
         match class_of(self.room) {
             None => {
                 // SAFETY: this is the whole mapping that `map(room)` made, and nothing refers to it any more.

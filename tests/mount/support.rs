@@ -215,7 +215,15 @@ impl Host {
 
     /// Stops the file system at `hang`: now it does not answer `stat` either.
     pub(crate) fn stop_the_disk(&self) {
-        signal(self.hang.as_ref().unwrap().serves.id(), Signal::STOP);
+        let pid = self.hang.as_ref().unwrap().serves.id();
+        signal(pid, Signal::STOP);
+        // A thread that stops with a request in its hands makes its caller unkillable: all have stopped before anybody asks.
+        let stopped = |task: std::fs::DirEntry| {
+            std::fs::read_to_string(task.path().join("stat")).is_ok_and(|stat| stat.contains(") T "))
+        };
+        self.eventually("the disk has stopped", || {
+            std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().all(stopped)
+        });
     }
 
     /// Sends the daemon a signal.
@@ -229,7 +237,8 @@ impl Host {
         let status = ends_within(&mut daemon, limit);
         if status.is_none() {
             daemon.kill().unwrap();
-            daemon.wait().unwrap();
+            // Not for ever: it may wait for a file system that ends after it.
+            ends_within(&mut daemon, limit);
         }
         let (took, status) = status.unwrap_or_else(|| panic!("the daemon does not end\n{}", self.log()));
         (took, status.code())
@@ -292,14 +301,9 @@ impl Drop for Host {
     fn drop(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             signal(daemon.id(), Signal::TERM);
-            let since = Instant::now();
-            while daemon.try_wait().unwrap().is_none() {
-                if since.elapsed() > Duration::from_secs(5) {
-                    daemon.kill().unwrap();
-                    daemon.wait().unwrap();
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(5));
+            if ends_within(&mut daemon, Duration::from_secs(5)).is_none() {
+                daemon.kill().unwrap();
+                ends_within(&mut daemon, Duration::from_secs(5));
             }
         }
         let _ = rustix::mount::unmount(self.path("m"), rustix::mount::UnmountFlags::DETACH);

@@ -8,8 +8,9 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::support::Host;
 
-/// Who reads: an ordinary user. nginx and the like read as root, from a scope of its own.
-pub(crate) const USER: u32 = 1000;
+/// Who reads: www-data, a user that every Debian has (some programs want a name for their uid). nginx and the like read as
+/// root, from a scope of its own.
+pub(crate) const USER: u32 = 33;
 
 /// A program and the Debian package it comes in.
 pub(crate) type Program = (&'static str, &'static str);
@@ -75,6 +76,7 @@ pub(crate) fn fresh() -> Host {
         ("gitconfig", format!("[http]\n\textraHeader = \"Authorization: Bearer {pass}\"\n").into()),
         ("netrc", format!("machine 127.0.0.1 login app password {pass}\n").into()),
         ("curlrc", format!("header = \"X-Token: {pass}\"\n").into()),
+        ("git-credentials", format!("https://app:{pass}@example.org\n").into()),
         ("settings.ini", format!("[api]\ntoken = {pass}\n").into()),
     ];
     let mut host = Host::new();

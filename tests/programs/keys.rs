@@ -52,6 +52,15 @@ fn openssl_decrypts_with_a_passphrase_file() {
 }
 
 #[test]
+fn gpg_takes_a_passphrase_from_a_file() {
+    let script = "export GNUPGHOME=$PWD/g; mkdir -m 0700 g; trap 'gpgconf --kill all' EXIT
+        gpg='gpg --batch -q --pinentry-mode loopback'
+        echo hello | $gpg --passphrase-file $F/passphrase --symmetric -o m 2> said; gpgconf --kill all
+        $gpg --passphrase \"$(cat $F/passphrase)\" -d m 2> said";
+    same(&user(&host(), &[("gpg", "gnupg")], script), b"hello\n");
+}
+
+#[test]
 fn gpg_imports_a_private_key_and_signs_with_it() {
     let script = "export GNUPGHOME=$PWD/g; mkdir -m 0700 g; trap 'gpgconf --kill all' EXIT
         gpg --batch -q --import $F/key.asc 2>&1; echo hello | gpg --batch --sign > m 2> said; gpg --batch -q -d m 2> said";

@@ -24,6 +24,25 @@ EOF
 }
 
 #[test]
+fn nginx_sends_the_file_itself_by_sendfile() {
+    let port = free_port();
+    let script = format!(
+        "cat > n.conf <<EOF
+daemon off; pid $PWD/pid; error_log stderr; user root;
+events {{ worker_connections 16; }}
+http {{
+  access_log off; sendfile on; client_body_temp_path $PWD/b; proxy_temp_path $PWD/p; fastcgi_temp_path $PWD/f;
+  uwsgi_temp_path $PWD/u; scgi_temp_path $PWD/s;
+  server {{ listen 127.0.0.1:{port}; root $F; }}
+}}
+EOF
+         nginx -p $PWD -c $PWD/n.conf & trap \"kill $!; wait $!\" EXIT
+         curl -sSf --retry 50 --retry-delay 0 --retry-connrefused http://127.0.0.1:{port}/text 2> said || {{ cat said >&2; exit 1; }}"
+    );
+    same(&root(&host(), &[("nginx", "nginx-light"), ("curl", "curl")], &script), &made().text);
+}
+
+#[test]
 fn nginx_refuses_to_start_where_the_key_is_denied() {
     let script = "printf 'events {} http { server { listen 127.0.0.1:1 ssl; ssl_certificate %s; ssl_certificate_key %s; } }' \
             $F/tls.crt $D/tls.key > n.conf

@@ -17,6 +17,14 @@ fn git_includes_a_configuration() {
 }
 
 #[test]
+fn git_finds_a_password_in_a_credential_store() {
+    let script = "printf 'protocol=https\\nhost=example.org\\n\\n' |
+        git -c \"credential.helper=store --file=$F/git-credentials\" credential fill | grep ^password=";
+    let wanted = format!("password={}\n", made().passphrase);
+    same(&user(&host(), &[("git", "git")], script), wanted.as_bytes());
+}
+
+#[test]
 fn haproxy_takes_key_and_certificate_of_one_file() {
     let port = crate::host::free_port();
     let script = format!(

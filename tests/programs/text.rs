@@ -65,6 +65,17 @@ fn grep_finds_the_one_line() {
 }
 
 #[test]
+fn grep_says_which_file_it_cannot_read_and_searches_the_others() {
+    let script = "grep -rl TOKEN= $F 2> said || [ $? = 2 ]; cat said";
+    let found = String::from_utf8(user(&host(), &[("grep", "grep")], script)).unwrap();
+    let lines: Vec<&str> = found.lines().collect();
+    assert!(
+        lines.len() == 2 && lines[0].ends_with("/app/.env") && lines[1].contains("/app/absent: "),
+        "{found}"
+    );
+}
+
+#[test]
 fn sha256sum_agrees_with_that_of_a_pipe() {
     let host = host();
     let of_file = user(&host, COREUTILS, "sha256sum < $F/text");

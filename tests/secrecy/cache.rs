@@ -1,6 +1,7 @@
 //! What is held is bounded by `cache_max`, and what does not fit is served all the same.
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 
 use base64::Engine;
@@ -53,13 +54,41 @@ fn twenty_megabytes_are_read_twice_through_a_cache_of_one() {
     assert_eq!(read("small"), b"small");
     assert!(read("v000") == values["v000"]);
     let before = status_kib(daemon.front(), "VmRSS");
+    let fetcher_before = status_kib(daemon.fetcher(), "VmRSS");
     for round in 1..=2 {
         for (name, value) in &values {
             assert!(read(name) == *value, "{name}, round {round}");
         }
         let growth = status_kib(daemon.front(), "VmRSS").saturating_sub(before);
         assert!(growth < 8 << 10, "after round {round} the front has grown by {growth} KiB");
+        // It holds the decrypted store from the first read on.
+        let growth = status_kib(daemon.fetcher(), "VmRSS").saturating_sub(fetcher_before);
+        assert!(growth < 8 << 10, "after round {round} the fetcher has grown by {growth} KiB");
     }
+}
+
+#[test]
+fn what_open_files_hold_is_given_back_when_they_are_closed() {
+    let values: BTreeMap<String, Vec<u8>> =
+        (0..COUNT).map(|n| (format!("v{n:03}"), value(n, SIZE))).collect();
+    let host = Host::new();
+    fill(&host, &values);
+    let files: String = values.keys().map(|name| format!("file.{name} = \"local:{name}\"\n")).collect();
+    host.configure("[limits]\ncache_max = \"1MiB\"", &format!("[scope.a]\nallow = {{ uid = 0 }}\n{files}"));
+    let daemon = Daemon::start(&host, &[], &[]);
+    let open = |name: &String| std::fs::File::open(host.file(&format!("a/{name}"))).unwrap();
+    drop(open(values.keys().next().unwrap()));
+    let rss = || status_kib(daemon.front(), "VmRSS");
+    let before = rss();
+    let all: Vec<_> = values.keys().map(open).collect();
+    assert!(rss() > before + (15 << 10), "each open file keeps its bytes");
+    for (mut file, value) in all.iter().zip(values.values()) {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        assert!(bytes == *value);
+    }
+    drop(all);
+    host.eventually("the bytes of closed files are given back", || rss() < before + (8 << 10));
 }
 
 #[test]

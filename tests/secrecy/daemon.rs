@@ -33,7 +33,7 @@ impl Daemon {
         host.eventually("the daemon is mounted", || {
             let ended = daemon.child.try_wait().unwrap();
             assert!(ended.is_none(), "the daemon ended: {ended:?}\n{}", daemon.log());
-            daemon.log().contains(" mounted ")
+            daemon.log().contains(" mounted ") || daemon.log().contains("\"mounted\"")
         });
         daemon
     }

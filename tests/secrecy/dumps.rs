@@ -2,7 +2,7 @@
 
 use std::io::Read;
 use std::os::unix::process::ExitStatusExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use rustix::process::Signal;
@@ -18,6 +18,12 @@ enum Dump {
     AsAsked,
     /// All of it, also what is to be left out.
     Everything,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Process {
+    Front,
+    Fetcher,
 }
 
 /// Has gdb write a core of a process.
@@ -48,14 +54,6 @@ fn dump(pid: u32, kind: Dump, to: &Path) {
     assert!(to.exists(), "gdb wrote no core: {}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// Cores of both processes, each in a file named for it.
-fn dump_both(daemon: &Daemon, kind: Dump, to: &Path) -> PathBuf {
-    std::fs::create_dir(to).unwrap();
-    dump(daemon.front(), kind, &to.join("front"));
-    dump(daemon.fetcher(), kind, &to.join("fetcher"));
-    to.to_owned()
-}
-
 fn holds(core: &Path, text: &str) -> bool {
     let found =
         Command::new("grep").args(["--quiet", "--text", "--fixed-strings", "-e", text]).arg(core).status();
@@ -70,62 +68,203 @@ fn scopes() -> String {
         .to_owned()
 }
 
+/// A host whose daemon has values of each kind and from each format in its caches.
+struct Busy {
+    canaries: Canaries,
+    daemon: Daemon,
+    host: Host,
+    cores: tempfile::TempDir,
+}
+
+const FILES: [&str; 7] = ["raw", "one", "env", "json", "large", "malformed", "nokey"];
+
+impl Busy {
+    fn new() -> Self {
+        let mut canaries = Canaries::new();
+        let (raw, one, two) =
+            (canaries.make("raw"), canaries.make("named, plain"), canaries.make("named, escaped"));
+        let (large, malformed) = (canaries.make("large"), canaries.make("malformed"));
+        let host = Host::new();
+        let key = std::fs::read_to_string(host.path("store.key")).unwrap();
+        let key = key.lines().find_map(|line| line.strip_prefix("AGE-SECRET-KEY-")).unwrap();
+        canaries.watch("the store's key", key);
+        host.set("raw", raw.as_bytes());
+        host.set("large", format!("{large}\n").repeat(5000).as_bytes());
+        host.set("malformed", format!("{{\"key\": \"{malformed}").as_bytes());
+        host.set("named#one", one.as_bytes());
+        host.set("named#two", format!("\" {two} \\\n").as_bytes());
+        host.configure("", &scopes());
+        let cores = tempfile::Builder::new().prefix("hushfs-cores-").tempdir().unwrap();
+        let daemon = Daemon::start(&host, &[], &["-vv"]);
+        let busy = Self { canaries, daemon, host, cores };
+        for round in 0..3 {
+            assert_eq!(busy.read("raw").unwrap(), raw.as_bytes(), "round {round}");
+            assert_eq!(busy.read("one").unwrap(), one.as_bytes());
+            assert!(String::from_utf8(busy.read("env").unwrap()).unwrap().contains(&one));
+            assert!(String::from_utf8(busy.read("json").unwrap()).unwrap().contains(&two));
+            assert_eq!(busy.read("large").unwrap().len(), 41 * 5000);
+            assert!(busy.read("malformed").is_err() && busy.read("nokey").is_err());
+        }
+        busy.read_by_many();
+        busy
+    }
+
+    fn read(&self, name: &str) -> std::io::Result<Vec<u8>> {
+        std::fs::read(self.host.file(&format!("a/{name}")))
+    }
+
+    /// So that every thread of the daemon has had every value.
+    fn read_by_many(&self) {
+        let many = || FILES.iter().cycle().take(140).for_each(|name| drop(self.read(name)));
+        std::thread::scope(|scope| (0..8).for_each(|_| drop(scope.spawn(many))));
+    }
+
+    /// Other values in the place of all those that are looked for.
+    fn replace(&self) {
+        for name in ["raw", "large", "malformed", "named#one", "named#two"] {
+            self.host.set(name, b"another");
+        }
+        assert_eq!(self.read("raw").unwrap(), b"another");
+    }
+
+    /// What is found in the memory of one of the processes. It must hold `control` as well, which shows that there was
+    /// something to search. The dump, of some hundred megabytes, is removed at once.
+    fn found_in(&self, process: Process, kind: Dump, control: &str) -> Vec<String> {
+        let core = self.cores.path().join("core");
+        let pid = match process {
+            Process::Front => self.daemon.front(),
+            Process::Fetcher => self.daemon.fetcher(),
+        };
+        dump(pid, kind, &core);
+        let found = self.canaries.found_in(&[&core]);
+        let controlled = holds(&core, control);
+        std::fs::remove_file(&core).unwrap();
+        assert!(controlled, "the dump does not even hold {control}");
+        found
+    }
+}
+
 #[test]
 fn a_forced_dump_of_either_process_has_no_value_whether_cached_or_open_or_closed() {
-    let mut canaries = Canaries::new();
-    let (raw, one, two) =
-        (canaries.make("raw"), canaries.make("named, plain"), canaries.make("named, escaped"));
-    let (large, malformed) = (canaries.make("large"), canaries.make("malformed"));
-    let host = Host::new();
-    let key = std::fs::read_to_string(host.path("store.key")).unwrap();
-    let key = key.lines().find_map(|line| line.strip_prefix("AGE-SECRET-KEY-")).unwrap();
-    canaries.watch("the store's key", key);
-    host.set("raw", raw.as_bytes());
-    host.set("large", format!("{large}\n").repeat(5000).as_bytes());
-    host.set("malformed", format!("{{\"key\": \"{malformed}").as_bytes());
-    host.set("named#one", one.as_bytes());
-    host.set("named#two", format!("\" {two} \\\n").as_bytes());
-    host.configure("", &scopes());
-    let cores = tempfile::Builder::new().prefix("hushfs-cores-").tempdir().unwrap();
-    let daemon = Daemon::start(&host, &[], &["-vv"]);
-
-    let read = |name: &str| std::fs::read(host.file(&format!("a/{name}")));
-    let mut open = std::fs::File::open(host.file("a/large")).unwrap();
-    let mut start = vec![0; 1000];
-    open.read_exact(&mut start).unwrap();
-    for round in 0..3 {
-        assert_eq!(read("raw").unwrap(), raw.as_bytes(), "round {round}");
-        assert_eq!(read("one").unwrap(), one.as_bytes());
-        assert!(String::from_utf8(read("env").unwrap()).unwrap().contains(&one));
-        assert!(String::from_utf8(read("json").unwrap()).unwrap().contains(&two));
-        assert_eq!(read("large").unwrap().len(), 41 * 5000);
-        assert!(read("malformed").is_err() && read("nokey").is_err());
-    }
-    let cached = dump_both(&daemon, Dump::AsAsked, &cores.path().join("cached"));
-    assert_eq!(canaries.found_in(&[&cached]), [""; 0], "while values are cached and one file is open");
-
-    // That the search can find: names are in the dump, and so are values once what is to be left out is not.
-    let mount = host.path("m").display().to_string();
-    assert!(holds(&cached.join("front"), &mount), "the dump of the front is empty");
-    assert!(holds(&cached.join("fetcher"), "store.age"), "the dump of the fetcher is empty");
-    let everything = dump_both(&daemon, Dump::Everything, &cores.path().join("everything"));
-    for process in ["front", "fetcher"] {
-        let found = canaries.found_in(&[&everything.join(process)]).join("\n");
-        for way in ["raw, ", "named, plain", "large"] {
-            assert!(found.contains(way), "{way} is not in the memory of the {process}:\n{found}");
-        }
-    }
-
+    let busy = Busy::new();
+    let mut open = std::fs::File::open(busy.host.file("a/large")).unwrap();
+    open.read_exact(&mut [0; 1000]).unwrap();
+    let mount = busy.host.path("m").display().to_string();
+    let found = || {
+        let mut found = busy.found_in(Process::Front, Dump::AsAsked, &mount);
+        found.extend(busy.found_in(Process::Fetcher, Dump::AsAsked, "store.age"));
+        found
+    };
+    assert_eq!(found(), [""; 0], "while values are cached and one file is open");
     drop(open);
-    host.set("raw", b"another");
-    for name in ["raw", "one", "two", "large", "malformed"] {
-        if name != "raw" {
-            host.set(name, b"another");
+    busy.replace();
+    assert_eq!(found(), [""; 0], "after files were closed and values replaced");
+}
+
+#[test]
+fn a_dump_amid_fetches_has_no_value_on_its_way() {
+    let mut canaries = Canaries::new();
+    let value = canaries.make("on its way");
+    let host = Host::new();
+    // Too large to be remembered, so that each read is a fetch.
+    host.set("raw", format!("{value}\n").repeat(15_000).as_bytes());
+    let limits = "[limits]\ncache_max = \"1MiB\"\nsize_max = \"1MiB\"";
+    host.configure(limits, "[scope.a]\nallow = { uid = 0 }\nfile.raw = \"local:raw\"\n");
+    let daemon = Daemon::start(&host, &[], &[]);
+    let cores = tempfile::Builder::new().prefix("hushfs-cores-").tempdir().unwrap();
+    let done = std::sync::atomic::AtomicBool::new(false);
+    let read = || std::fs::read(host.file("a/raw")).unwrap();
+    // The store is decrypted once, by the first.
+    assert_eq!(read().len(), 615_000);
+    let found: Vec<String> = std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    assert_eq!(read().len(), 615_000);
+                }
+            });
+        }
+        let dumps = [daemon.front(), daemon.fetcher(), daemon.front(), daemon.fetcher()];
+        let found = dumps.iter().flat_map(|pid| {
+            let core = cores.path().join(pid.to_string());
+            dump(*pid, Dump::AsAsked, &core);
+            let found = canaries.found_in(&[&core]);
+            std::fs::remove_file(&core).unwrap();
+            found
+        });
+        let found = found.collect();
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+        found
+    });
+    assert_eq!(found, [""; 0]);
+}
+
+#[test]
+fn what_was_replaced_is_wiped_from_the_locked_memory_of_the_front_as_well() {
+    let busy = Busy::new();
+    // While values are there the search finds them, in both processes.
+    for process in [Process::Front, Process::Fetcher] {
+        let found = busy.found_in(process, Dump::Everything, "store.age").join("\n");
+        for way in ["raw, ", "named, plain", "named, escaped", "large"] {
+            assert!(found.contains(way), "{way} is not in the memory of the {process:?}:\n{found}");
         }
     }
-    assert_eq!(read("raw").unwrap(), b"another");
-    let closed = dump_both(&daemon, Dump::AsAsked, &cores.path().join("closed"));
-    assert_eq!(canaries.found_in(&[&closed]), [""; 0], "after files were closed and values replaced");
+    busy.replace();
+    busy.read_by_many();
+    // The fetcher has the store's history, so only the front is to have forgotten.
+    assert_eq!(busy.found_in(Process::Front, Dump::Everything, "another"), [""; 0]);
+}
+
+#[test]
+fn neither_key_nor_passphrase_of_a_store_is_left_in_memory_once_it_was_read() {
+    let mut canaries = Canaries::new();
+    let passphrase = canaries.make("passphrase");
+    let host = Host::new();
+    host.write("passphrase", passphrase.as_bytes(), 0o600);
+    let (store, file) = (host.path("locked.age"), host.path("passphrase"));
+    let place = ["--store", store.to_str().unwrap(), "--passphrase-file", file.to_str().unwrap()];
+    host.run_ok(&[&["store", "init", "--passphrase"], &place[..]].concat(), b"");
+    host.run_ok(&[&["store", "set", "raw"], &place[..]].concat(), b"a value");
+    let provider =
+        "[provider.locked]\nkind = \"store\"\npath = \"locked.age\"\npassphrase_file = \"passphrase\"\n";
+    let scope = "[scope.a]\nallow = { uid = 0 }\nfile.raw = \"locked:raw\"\n";
+    host.configure("", &format!("{provider}{scope}"));
+    let daemon = Daemon::start(&host, &[], &["-vv"]);
+    assert_eq!(std::fs::read(host.file("a/raw")).unwrap(), b"a value");
+
+    let sealed = std::fs::read(host.path("locked.key")).unwrap();
+    let identity = age::scrypt::Identity::new(passphrase.into());
+    let text = String::from_utf8(age::decrypt(&identity, &sealed).unwrap()).unwrap();
+    let key = text.lines().find_map(|line| line.strip_prefix("AGE-SECRET-KEY-")).unwrap();
+    canaries.watch("key", key);
+    let cores = tempfile::Builder::new().prefix("hushfs-cores-").tempdir().unwrap();
+    let core = cores.path().join("core");
+    dump(daemon.fetcher(), Dump::Everything, &core);
+    assert_eq!(canaries.found_in(&[&core]), [""; 0]);
+    assert!(!holds_bytes(&core, &bech32_data(key)), "the key is there as a number");
+    assert!(holds_bytes(&core, b"a value"), "the dump does not even hold the value");
+}
+
+/// The 32 bytes of a key that is written as `1`, 52 signs of five bits each, and six signs of checksum (BIP 173).
+fn bech32_data(key: &str) -> Vec<u8> {
+    const SIGNS: &str = "qpzry9x8gf2tvdw0s3jn54khce6mua7l";
+    let data = &key[1..key.len() - 6];
+    let bits: String =
+        data.chars().map(|c| format!("{:05b}", SIGNS.find(c.to_ascii_lowercase()).unwrap())).collect();
+    assert!(bits.len() == 260 && bits.ends_with("0000"), "this is no key of 32 bytes");
+    let bytes = (0..32).map(|n| u8::from_str_radix(&bits[n * 8..n * 8 + 8], 2).unwrap());
+    bytes.collect()
+}
+
+/// Whether a file holds these bytes, line ends included, which `grep` cannot look for.
+fn holds_bytes(file: &Path, bytes: &[u8]) -> bool {
+    needs("python3", "python3");
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let program = "import mmap, sys; f = open(sys.argv[1], 'rb'); \
+                   print(mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ).find(bytes.fromhex(sys.argv[2])))";
+    let output = Command::new("/usr/bin/python3").args(["-c", program]).arg(file).arg(hex).output().unwrap();
+    let found = String::from_utf8(output.stdout).unwrap();
+    found.trim().parse::<i64>().unwrap() >= 0
 }
 
 #[test]

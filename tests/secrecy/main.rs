@@ -19,3 +19,4 @@ mod cache;
 mod dumps;
 mod memory;
 mod outputs;
+mod types;

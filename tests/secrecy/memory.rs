@@ -7,8 +7,9 @@ use std::process::{Command, Stdio};
 use crate::daemon::{Daemon, core_limit, needs, status_kib};
 use crate::support::{HUSHFS, Host, as_user};
 
-const USER: u32 = 1000;
-const SCOPE: &str = "[scope.a]\nallow = { uid = 1000 }\nfile.raw = \"local:raw\"\n";
+/// www-data, a user that every Debian has.
+const USER: u32 = 33;
+const SCOPE: &str = "[scope.a]\nallow = { uid = 33 }\nfile.raw = \"local:raw\"\n";
 
 #[test]
 fn as_root_all_memory_is_locked_and_no_core_is_allowed() {
@@ -23,6 +24,14 @@ fn as_root_all_memory_is_locked_and_no_core_is_allowed() {
         assert!(locked > 1000, "only {locked} KiB are locked");
     }
     assert!(!daemon.log().contains("WARN"), "{}", daemon.log());
+    let mut set = Command::new(HUSHFS);
+    set.args(["store", "set", "raw", "--store"]).arg(host.path("store.age"));
+    let mut set = set.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    host.eventually("`store set` waits for its value with its memory locked", || {
+        status_kib(set.id(), "VmLck") > 0 && core_limit(set.id()) == "0 0"
+    });
+    set.stdin.take().unwrap().write_all(b"another").unwrap();
+    assert!(set.wait().unwrap().success());
 }
 
 /// A host that belongs to an ordinary user, with a copy of the binary that he can reach.
@@ -51,8 +60,8 @@ fn start(host: &Host, memlock: &str) -> Daemon {
         "prlimit",
         &limit,
         "setpriv",
-        "--reuid=1000",
-        "--regid=1000",
+        "--reuid=33",
+        "--regid=33",
         "--clear-groups",
         binary.to_str().unwrap(),
     ];
@@ -102,7 +111,7 @@ fn no_process_that_sees_a_value_is_open_to_its_own_user() {
         assert_eq!(core_limit(pid), "0 0");
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid=1000", "--regid=1000", "--clear-groups"]).arg(host.path("hushfs"));
+    command.args(["--reuid=33", "--regid=33", "--clear-groups"]).arg(host.path("hushfs"));
     command.args(["store", "set", "raw", "--store"]).arg(host.path("store.age"));
     let mut set = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     host.eventually("`store set` waits for its value and may not be dumped", || {

@@ -11,6 +11,7 @@ use clap::Subcommand;
 
 use super::{Failure, Outcome};
 use crate::providers::store::{Site, StoreError, passphrase_from};
+use crate::run;
 
 mod dotenv;
 mod edit;
@@ -83,7 +84,8 @@ enum Verb {
 
 /// Runs the verb.
 pub(crate) fn run(args: Args) -> Outcome {
-    keep_out_of_core_dumps()?;
+    // Values pass through this process: no core file, no debugger of the same user, no swap. The limit holds for an editor, too.
+    run::harden().map_err(|error| Failure::new(format!("cannot turn core dumps off: {error}")))?;
     let place = args.place;
     match args.verb {
         Verb::Init(args) => init::run(&place, args),
@@ -96,14 +98,6 @@ pub(crate) fn run(args: Args) -> Outcome {
         Verb::RotateKey => rotate::run(&place),
         Verb::Recipients(args) => recipients::run(&place, args),
     }
-}
-
-/// Values pass through this process: no core file, no debugger of the same user. The limit holds for an editor, too.
-fn keep_out_of_core_dumps() -> Result<(), Failure> {
-    use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
-    let failed = |error| Failure::new(format!("cannot turn core dumps off: {error}"));
-    set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(failed)?;
-    setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) }).map_err(failed)
 }
 
 impl Place {
