@@ -49,6 +49,12 @@ pub(super) fn settings(
             );
         }
     }
+    // The lock and the mount point are made there, by root maybe.
+    if let Some(entry) = merged.values.get("mount")
+        && let Some(parent) = mount.parent()
+    {
+        trust.to_be_made(&parent.join("lock"), &entry.at, report);
+    }
     let control = control(&mount, &trust, merged, sources, report);
     let audit = audit(&trust, merged, sources, report);
     let limits = limits(merged, report);

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -50,9 +50,21 @@ fn lock(point: &Path) -> Result<File, MountError> {
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC)
+        // NONBLOCK: a named pipe that somebody laid there would be waited for.
+        .custom_flags(libc::O_NOFOLLOW | libc::O_CLOEXEC | libc::O_NONBLOCK)
         .open(&path)
         .map_err(|error| MountError::io("cannot open the lock", &path, &error))?;
+    let meta = file.metadata().map_err(|error| MountError::io("cannot look at", &path, &error))?;
+    if !meta.is_file() || ![0, rustix::process::geteuid().as_raw()].contains(&meta.uid()) {
+        return Err(MountError::new(
+            format!(
+                "the lock `{}` belongs to uid {}, who could keep hushfs from starting",
+                path.display(),
+                meta.uid()
+            ),
+            "choose a `mount` in a directory that only root and the user of hushfs can write to, and remove the file",
+        ));
+    }
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => Err(MountError::new(
@@ -180,6 +192,8 @@ fn must_be_empty(point: &Path) -> Result<(), MountError> {
 
 #[cfg(test)]
 mod tests {
+    use rustix::fs::Mode;
+
     use super::*;
 
     #[test]
@@ -192,6 +206,25 @@ mod tests {
     fn what_is_mounted_is_found_without_asking_it() {
         assert_eq!(mounted(Path::new("/proc")).unwrap().last().map(String::as_str), Some("proc"));
         assert!(mounted(Path::new("/proc/self")).unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_lock_that_somebody_else_laid_there_is_refused_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let lock_path = dir.path().join("m.lock");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            &lock_path,
+            rustix::fs::FileType::Fifo,
+            Mode::from_raw_mode(0o600),
+            0,
+        )
+        .unwrap();
+        assert!(claim(&dir.path().join("m")).is_err());
+        std::fs::remove_file(&lock_path).unwrap();
+        std::fs::write(&lock_path, "").unwrap();
+        std::os::unix::fs::chown(&lock_path, Some(4001), None).expect("this test needs root");
+        assert!(claim(&dir.path().join("m")).unwrap_err().to_string().contains("uid 4001"));
     }
 
     #[test]
