@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use comfy_table::{ContentArrangement, Table, presets};
+use comfy_table::{Table, presets};
 use owo_colors::{OwoColorize as _, Stream};
 use serde::Serialize;
 
@@ -96,7 +96,7 @@ fn of_scope(scope: &Scope) -> String {
     let names: Vec<_> = scope.files.iter().map(|file| file.name.as_str()).collect();
     let Scope { name, uid, gid, dir_mode, .. } = scope;
     let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.load_style(presets::NOTHING).set_content_arrangement(term::arrangement());
     table.set_header(["  rule", "demands", "strength"]);
     for (number, rule) in (1_usize..).zip(scope.rules.iter()) {
         let lines: Vec<_> = selectors(rule).into_iter().map(|one| (one.selector, one.strength)).collect();

@@ -1,35 +1,45 @@
 //! What goes to a terminal: the only place that prints.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line's own output")]
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write as _};
 
+use comfy_table::ContentArrangement;
 use owo_colors::{OwoColorize, Stream};
 
 use super::Failure;
 
-/// One line, or several, to standard output.
+/// One line, or several, to standard output. Whether somebody reads them changes nothing for what was done.
 pub(crate) fn say(text: impl std::fmt::Display) {
-    println!("{text}");
+    let _ = line(text);
 }
 
 /// One line to standard output, for output that may be long: a reader that stops (`| head`) is an error, not a panic.
 pub(crate) fn line(text: impl std::fmt::Display) -> std::io::Result<()> {
-    use std::io::Write as _;
     writeln!(std::io::stdout(), "{text}")
 }
 
 /// One line to standard error that is not an error: a notice or a question's answer.
 pub(crate) fn note(text: impl std::fmt::Display) {
-    eprintln!("{text}");
+    let _ = writeln!(std::io::stderr(), "{text}");
 }
 
 /// An error with its hint to standard error.
 pub(crate) fn fail(error: &Failure) {
     let word = "error:";
-    eprintln!("{} {error}", word.if_supports_color(Stream::Stderr, |w| w.red()));
+    // Where nobody reads it, that is no reason to panic.
+    let _ = writeln!(std::io::stderr(), "{} {error}", word.if_supports_color(Stream::Stderr, |w| w.red()));
     if let Some(hint) = &error.hint {
         let word = "hint:";
-        eprintln!("{} {hint}", word.if_supports_color(Stream::Stderr, |w| w.cyan()));
+        let _ =
+            writeln!(std::io::stderr(), "{} {hint}", word.if_supports_color(Stream::Stderr, |w| w.cyan()));
+    }
+}
+
+/// How a table fits what standard output is. A terminal that does not tell its width (a serial console says 0) gets whole
+/// lines.
+pub(crate) fn arrangement() -> ContentArrangement {
+    match rustix::termios::tcgetwinsize(rustix::stdio::stdout()) {
+        Ok(size) if size.ws_col < 40 => ContentArrangement::Disabled,
+        _ => ContentArrangement::Dynamic,
     }
 }
 

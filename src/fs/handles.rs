@@ -278,3 +278,88 @@ fn decode(record: &[u8; RECORD]) -> (u64, u64, Option<String>) {
     let version = HEAD.checked_add(len).and_then(|end| record.get(HEAD..end)).map(<[u8]>::to_vec);
     (number(0), number(8), version.and_then(|version| String::from_utf8(version).ok()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::checked::{File, Format, Scope};
+    use crate::identity::{Pid, ProcessId};
+    use crate::policy::Rules;
+    use crate::render::Renderer;
+    use crate::resolve::Secret;
+
+    const INO: Ino = Ino(0xABCD_0123);
+
+    fn handle(pid: u32, bytes: &[u8], version: &str) -> Handle {
+        let from: crate::reference::Reference = "p:s".parse().unwrap();
+        let file = File { name: "f".into(), from: from.clone(), format: Format::Raw, mode: 0o400 };
+        let scope = Scope {
+            name: "s".into(),
+            uid: 0,
+            gid: 0,
+            dir_mode: 0o500,
+            rules: Rules::default(),
+            files: Vec::new(),
+        };
+        let content = Renderer::new(1 << 20, 1 << 20).render(&file, Secret::made_up(bytes, version)).unwrap();
+        let target = Target { scope: Arc::new(scope), file: Arc::new(file), path: "s/f".into(), whole: from };
+        let process = ProcessId { pid: Pid(pid), start: 7 };
+        let opener = Identity { process, uid: 1, gid: 1, groups: Vec::new(), exe: None, unit: None };
+        Handle::new(Arc::new(target), content, Arc::new(opener))
+    }
+
+    #[test]
+    fn sizes_are_those_of_what_is_open() {
+        let handles = Handles::new().unwrap();
+        let process = |pid| ProcessId { pid: Pid(pid), start: 7 };
+        let long = handles.keep(INO, handle(1, &[1; 100], "1")).unwrap();
+        let short = handles.keep(INO, handle(1, &[1; 40], "2")).unwrap();
+        let other = handles.keep(INO, handle(2, &[1; 70], "3")).unwrap();
+        assert_eq!(handles.newest_of(INO, process(1)), Some(40));
+        assert_eq!(handles.newest_of(INO, process(3)), None);
+        assert_eq!(handles.largest(INO), Some(100));
+        handles.release(long);
+        assert_eq!(handles.largest(INO), Some(70));
+        handles.release(other);
+        assert!(!handles.any_but(INO, 40) && handles.any_but(INO, 41));
+        handles.release(short);
+        assert!(!handles.any(INO) && handles.find(short).is_none());
+    }
+
+    #[test]
+    fn a_successor_finds_the_version_that_was_opened_and_gives_no_id_twice() {
+        let before = Handles::new().unwrap();
+        let id = before.keep(INO, handle(1, b"x", "version 17")).unwrap();
+        let long = before.keep(INO, handle(1, b"x", &"v".repeat(RECORD))).unwrap();
+        let gone = before.keep(INO, handle(1, b"x", "1")).unwrap();
+        before.release(gone);
+        let table = SharedTable::open(before.table.fd().try_clone_to_owned().unwrap()).unwrap();
+        let after = Handles::over(table);
+        assert!(after.find(id).is_none());
+        assert_eq!(after.left_behind(id, INO).as_deref(), Some("version 17"));
+        assert_eq!(after.left_behind(id, Ino(2)), None, "another inode");
+        assert_eq!(after.left_behind(long, INO), None, "too long to be kept");
+        assert_eq!(after.left_behind(gone, INO), None, "released");
+        let ids: Vec<_> = (0..100).map(|_| after.keep(INO, handle(2, b"y", "1")).unwrap()).collect();
+        assert!(ids.iter().all(|new| new.slot() != id.slot() && new.0 > id.0));
+        after.readopt(id, INO, handle(1, b"x", "version 17"));
+        assert!(after.find(id).is_some());
+        after.release(id);
+        assert_eq!(after.left_behind(id, INO), None);
+    }
+
+    #[test]
+    fn when_all_are_in_use_the_next_is_refused_until_one_is_released() {
+        let handles = Handles::new().unwrap();
+        let mut ids = Vec::new();
+        let refused = loop {
+            match handles.keep(INO, handle(1, b"", "1")) {
+                Ok(id) => ids.push(id),
+                Err(failure) => break failure,
+            }
+        };
+        assert_eq!((refused, ids.len()), (Failure::TooManyHandles, SLOTS));
+        handles.release(ids[5]);
+        assert!(handles.keep(INO, handle(1, b"", "1")).is_ok());
+    }
+}

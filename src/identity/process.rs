@@ -136,8 +136,8 @@ pub(super) fn user_namespace(dir: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     Ok(rustix::fs::readlinkat(dir, c"ns/user", Vec::new())?.into_bytes())
 }
 
-/// The system unit that a process runs in: the first `.service`, `.scope`, ... of its cgroup path that has only slices of the
-/// system above it. What lies below a unit is the unit's own to name, so it is not looked at.
+/// The system unit that a process runs in: the service that its cgroup path reaches first, with only slices above it. What
+/// lies below a unit is the unit's own to name, so it is not looked at.
 pub(super) fn unit(dir: BorrowedFd<'_>) -> io::Result<Option<String>> {
     let text = read(dir, c"cgroup")?;
     let path = |prefix: &str| text.lines().find_map(|line| line.split_once(prefix).map(|(_, path)| path));
@@ -148,7 +148,7 @@ pub(super) fn unit(dir: BorrowedFd<'_>) -> io::Result<Option<String>> {
 
 fn unit_of(path: &str) -> Option<String> {
     let mut parts = path.strip_prefix('/')?.split('/');
-    let mut part = parts.next().filter(|first| *first == "system.slice")?;
+    let mut part = parts.next()?;
     while part.ends_with(".slice") {
         part = parts.next()?;
     }
@@ -220,7 +220,10 @@ pub(super) mod tests {
             unit_of("/system.slice/a.service/payload/system.slice/b.service").as_deref(),
             Some("a.service")
         );
-        assert_eq!(unit_of("/user.slice/user-1000.slice/user@1000.service/system.slice/x.service"), None);
+        assert_eq!(unit_of("/my.slice/a.service").as_deref(), Some("a.service"));
+        let below = "/user.slice/user-1000.slice/user@1000.service/system.slice/x.service";
+        assert_eq!(unit_of(below).as_deref(), Some("user@1000.service"));
+        assert_eq!(unit_of("/docker/system.slice/x.service"), None);
         assert_eq!(unit_of("/system.slice/a.scope/b.service"), None);
         assert_eq!(unit_of("/../../system.slice/x.service"), None);
         assert_eq!(unit_of("/"), None);

@@ -65,6 +65,7 @@ impl Mount {
     pub fn make(at: &Path) -> Result<(Self, OwnedFd), MountError> {
         let (point, lock) = point::claim(at)?;
         let (fd, kind) = if rustix::process::geteuid().is_root() {
+            root::warn_of_a_namespace();
             let (fd, private) = root::mount(&point)?;
             (fd, Kind::Root { _private: private })
         } else {

@@ -30,7 +30,10 @@ pub(super) fn claim(at: &Path) -> Result<(PathBuf, File), MountError> {
     let point = parent.join(name);
     let lock = lock(&point)?;
     clear(&point)?;
-    match std::fs::DirBuilder::new().mode(0o755).create(&point) {
+    // As root nobody else may enter it: while nothing is mounted, readers get EACCES and not ENOENT, which they would take
+    // for "not configured". fusermount3 wants a directory that its user may write to.
+    let mode = if rustix::process::geteuid().is_root() { 0 } else { 0o700 };
+    match std::fs::DirBuilder::new().mode(mode).create(&point) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => must_be_empty(&point)?,
         Err(error) => return Err(MountError::io("cannot create", &point, &error)),

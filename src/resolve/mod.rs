@@ -38,6 +38,21 @@ impl Secret {
     }
 }
 
+#[cfg(test)]
+impl Secret {
+    /// A secret that no provider gave.
+    pub(crate) fn made_up(bytes: &[u8], version: &str) -> Arc<Self> {
+        Arc::new(Self {
+            bytes: SecretBytes::copy_from(bytes),
+            version: version.to_owned(),
+            created: SystemTime::UNIX_EPOCH,
+            fetched: SystemTime::UNIX_EPOCH,
+            stamp: None,
+            since: std::time::Instant::now(),
+        })
+    }
+}
+
 /// Why there is no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {

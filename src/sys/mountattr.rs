@@ -3,18 +3,16 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
-/// Makes the mount that `mount` refers to read-only, nosuid, nodev and noexec.
+/// Takes read-only off the mount that `mount` refers to (not off its file system), and takes it out of its peers, so that
+/// what is mounted below them is not mounted below it.
 ///
 /// # Errors
 /// As mount_setattr(2); `ENOSYS` before Linux 5.12.
-pub fn make_read_only(mount: BorrowedFd<'_>) -> io::Result<()> {
+pub fn make_private_and_writable(mount: BorrowedFd<'_>) -> io::Result<()> {
     let attr = libc::mount_attr {
-        attr_set: libc::MOUNT_ATTR_RDONLY
-            | libc::MOUNT_ATTR_NOSUID
-            | libc::MOUNT_ATTR_NODEV
-            | libc::MOUNT_ATTR_NOEXEC,
-        attr_clr: 0,
-        propagation: 0,
+        attr_set: 0,
+        attr_clr: libc::MOUNT_ATTR_RDONLY,
+        propagation: libc::MS_PRIVATE,
         userns_fd: 0,
     };
     // SAFETY: the path is an empty C string, `attr` outlives the call, and its size is given.

@@ -14,6 +14,8 @@ mod exe;
 mod fetcher;
 mod hang;
 mod life;
+mod limits;
+mod log;
 mod mutate;
 mod open;
 mod passed;

@@ -301,14 +301,9 @@ impl Drop for Host {
     fn drop(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             signal(daemon.id(), Signal::TERM);
-            let since = Instant::now();
-            while daemon.try_wait().unwrap().is_none() {
-                if since.elapsed() > Duration::from_secs(5) {
-                    daemon.kill().unwrap();
-                    daemon.wait().unwrap();
-                    break;
-                }
-                std::thread::sleep(Duration::from_millis(5));
+            if ends_within(&mut daemon, Duration::from_secs(5)).is_none() {
+                daemon.kill().unwrap();
+                ends_within(&mut daemon, Duration::from_secs(5));
             }
         }
         let _ = rustix::mount::unmount(self.path("m"), rustix::mount::UnmountFlags::DETACH);

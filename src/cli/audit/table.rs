@@ -2,12 +2,13 @@
 
 use std::io::IsTerminal;
 
-use comfy_table::{ContentArrangement, Table as Grid, presets};
+use comfy_table::{Table as Grid, presets};
 use jiff::tz::TimeZone;
 
 use super::names::Names;
 use crate::audit::Line;
 use crate::audit::line::{printable, word};
+use crate::cli::term;
 
 /// The columns and, for rows that are printed one by one, their widths.
 const COLUMNS: [(&str, usize); 8] = [
@@ -39,7 +40,7 @@ impl Table {
         let mut grid = Grid::new();
         grid.load_style(presets::NOTHING).set_header(COLUMNS.map(|(name, _)| name));
         if std::io::stdout().is_terminal() {
-            grid.set_content_arrangement(ContentArrangement::Dynamic);
+            grid.set_content_arrangement(term::arrangement());
         }
         for line in lines {
             grid.add_row(self.cells(&line));
