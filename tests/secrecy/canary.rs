@@ -38,6 +38,16 @@ impl Canaries {
         for (form, text) in forms(value) {
             self.forms.insert(text, format!("{way}, {form}"));
         }
+        self.write();
+    }
+
+    /// Looks for just this text, as it is.
+    pub(crate) fn watch_text(&mut self, way: &str, text: &str) {
+        self.forms.insert(text.to_owned(), format!("{way}, as it is"));
+        self.write();
+    }
+
+    fn write(&self) {
         let patterns: Vec<&str> = self.forms.keys().map(String::as_str).collect();
         std::fs::write(self.dir.path().join("patterns"), patterns.join("\n")).unwrap();
     }

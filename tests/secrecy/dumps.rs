@@ -163,11 +163,13 @@ fn a_forced_dump_of_either_process_has_no_value_whether_cached_or_open_or_closed
 
 #[test]
 fn a_dump_amid_fetches_has_no_value_on_its_way() {
+    let value = Canaries::new().make("on its way") + ";";
     let mut canaries = Canaries::new();
-    let value = canaries.make("on its way");
+    // More than the vector registers of a thread that is stopped while it copies, which a dump has as well.
+    canaries.watch_text("on its way", &value.repeat(8));
     let host = Host::new();
     // Too large to be remembered, so that each read is a fetch.
-    host.set("raw", format!("{value}\n").repeat(15_000).as_bytes());
+    host.set("raw", value.repeat(15_000).as_bytes());
     let limits = "[limits]\ncache_max = \"1MiB\"\nsize_max = \"1MiB\"";
     host.configure(limits, "[scope.a]\nallow = { uid = 0 }\nfile.raw = \"local:raw\"\n");
     let daemon = Daemon::start(&host, &[], &[]);
