@@ -28,8 +28,8 @@ pub use sink::StartError;
 use ring::Ring;
 use sink::Sink;
 
-/// How many records may wait for the writer: some milliseconds of the busiest mount, and about 3 MiB.
-const RING: usize = 8192;
+/// How many records may wait for the writer: a second or more of the busiest mount, for a disk that pauses. About 6 MiB when full.
+const RING: usize = 16 * 1024;
 
 /// How long the writer may still try once the last handle is gone without a [`Audit::shutdown`].
 const DROPPED: Duration = Duration::from_secs(5);
