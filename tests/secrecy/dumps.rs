@@ -186,7 +186,7 @@ fn a_dump_amid_fetches_has_no_value_on_its_way() {
                 }
             });
         }
-        let dumps = [daemon.front(), daemon.fetcher(), daemon.front(), daemon.fetcher()];
+        let dumps = [daemon.front(), daemon.fetcher()];
         let found = dumps.iter().flat_map(|pid| {
             let core = cores.path().join(pid.to_string());
             dump(*pid, Dump::AsAsked, &core);
