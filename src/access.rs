@@ -205,9 +205,9 @@ impl Access {
             let fetched = access.wait(caller.tid, wait, &grant, &target.whole).await;
             // The wait may have been long: who asks and what they may are looked at again, last before the reply.
             match (access.decide(caller, &target, purpose), fetched) {
-                (Ok((who, grant)), Ok(secret)) => access.finish(attempt, &target, who, &grant, secret),
-                (_, Err(failure)) => Err(attempt.failed(&access.audit, Some(&who), failure)),
                 (Err((failure, who)), _) => Err(attempt.failed(&access.audit, who.as_deref(), failure)),
+                (Ok((who, _)), Err(failure)) => Err(attempt.failed(&access.audit, Some(&who), failure)),
+                (Ok((who, grant)), Ok(secret)) => access.finish(attempt, &target, who, &grant, secret),
             }
         }))
     }

@@ -66,6 +66,7 @@ pub fn fetch() -> io::Result<()> {
     // The front ends us, in order or by dying: its terminal's Ctrl-C is not for us.
     rustix::process::setsid().ok();
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    harden::give_up_rights()?;
     let socket: OwnedFd = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     runtime(1)?.block_on(fetcher::serve(socket.into()))
 }

@@ -27,7 +27,7 @@ pub struct Record {
     pub uid: u32,
     /// The caller's gid.
     pub gid: u32,
-    /// The caller's process (not the thread). 0 where it could not be identified.
+    /// The caller's process; where that could not be identified, the thread that asked (0 for one of another pid namespace).
     pub pid: u32,
     /// The caller's executable as the kernel names it; empty where unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]

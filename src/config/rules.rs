@@ -97,6 +97,7 @@ fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> 
     let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
     let uid = one_uid(&read, report)?;
     warn_of_interpreter(&read, report);
+    warn_of_exe_alone(&read, report);
     warn_of_executables(&read, trust, report);
     let gids = read.iter().filter_map(|(_, selector)| match selector.pins() {
         Some(PinnedId::Gid(gid)) => Some(gid),
@@ -193,6 +194,16 @@ fn warn_of_executables(read: &[(&Entry<'_>, Box<dyn Selector>)], trust: &Trust, 
             let message = format!("whoever can replace this program matches the rule: {error}");
             report.warn(Found::at(&entry.at, message).maybe_hint(error.hint()));
         }
+    }
+}
+
+/// A process can make itself show another executable (SECURITY.md), so a rule of nothing else is for everybody.
+fn warn_of_exe_alone(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Report) {
+    let [(entry, selector)] = read else { return };
+    if selector.executable().is_some_and(|reference| !is_interpreter(reference.path())) {
+        let message = "any user of this host can run this program, or pretend to";
+        let better = "say whose it is as well: `{ user = \"…\", exe = \"…\" }`";
+        report.warn(Found::at(&entry.at, message).hint(better));
     }
 }
 

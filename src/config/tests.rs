@@ -167,6 +167,14 @@ fn an_executable_that_others_can_replace_is_warned_of() {
 }
 
 #[test]
+fn an_executable_alone_is_warned_of() {
+    let found = warnings("allow = { exe = \"/usr/bin/cat\" }\nfile.a = \"local:a\"");
+    assert!(found.iter().any(|warning| warning.contains("any user of this host")), "{found:?}");
+    let found = warnings("allow = { uid = 0, exe = \"/usr/bin/cat\" }\nfile.a = \"local:a\"");
+    assert!(!found.iter().any(|warning| warning.contains("any user of this host")), "{found:?}");
+}
+
+#[test]
 fn an_interpreter_with_nothing_but_a_uid_is_warned_of() {
     let lines = |rule: &str| format!("allow = {rule}\nfile.x = \"local:x\"");
     assert_eq!(warnings(&lines("{ exe = \"/bin/sh\" }")).len(), 1);

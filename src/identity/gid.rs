@@ -1,7 +1,7 @@
 //! `gid = 1000`.
 //!
-//! **Proves** that the caller's real, effective and saved gid or one of its supplementary groups is this one. **Against** everybody without
-//! the group. **Evaded** by whoever may run a setgid program of that group. Strong.
+//! **Proves** that the gid with which the caller opens files or one of its supplementary groups is this one. **Against** everybody
+//! without the group. **Evaded** by whoever may run a setgid program of that group. Strong.
 
 use super::{Identity, PinnedId, Selector, SelectorError, SelectorKind, Strength, id};
 

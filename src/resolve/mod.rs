@@ -99,7 +99,7 @@ impl Resolver {
     pub fn known(&self, _grant: &Grant, reference: &Reference) -> Option<(Arc<Secret>, Freshness)> {
         let secret = self.cache.lock().peek(reference)?;
         let freshness = if self.is_fresh(&secret) {
-            Freshness::Fresh { until: secret.fetched + self.fresh_for }
+            Freshness::Fresh { until: secret.fetched.checked_add(self.fresh_for).unwrap_or(secret.fetched) }
         } else {
             Freshness::Stale
         };

@@ -88,6 +88,29 @@ fn stopped_or_stuck_in_a_read_that_no_signal_ends_it_is_replaced() {
 }
 
 #[test]
+fn it_has_no_rights_but_to_lock_memory() {
+    let host = Host::mounted(&[("t", b"the value")], SCOPE);
+    assert_eq!(fs::read(host.file("a/token")).unwrap(), b"the value");
+    let status =
+        |pid: u32, task: &str| fs::read_to_string(format!("/proc/{pid}/task/{task}/status")).unwrap();
+    let fetcher = host.fetcher_pid().unwrap();
+    let lock_memory = format!("{:016x}", 1 << 14);
+    for task in fs::read_dir(format!("/proc/{fetcher}/task")).unwrap().flatten() {
+        let status = status(fetcher, task.file_name().to_str().unwrap());
+        for line in
+            [format!("CapEff:\t{lock_memory}"), format!("CapPrm:\t{lock_memory}"), "NoNewPrivs:\t1".into()]
+        {
+            assert!(status.contains(&line), "{line}\n{status}");
+        }
+    }
+    let front = host.daemon_pid();
+    assert!(
+        !status(front, &front.to_string()).contains(&format!("CapEff:\t{lock_memory}")),
+        "the front has more"
+    );
+}
+
+#[test]
 fn it_has_no_descriptor_of_the_mount_and_ends_with_the_daemon() {
     let mut host = Host::mounted(&[("t", b"the value")], SCOPE);
     let fetcher = host.fetcher_pid().unwrap();
