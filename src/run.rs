@@ -55,18 +55,20 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
     move |error| RunError::System { what, error }
 }
 
-/// What `hushfs fetcher` does: serves the front on its standard input.
+/// What `hushfs fetcher` does: serves the front on its standard input. `log` starts its log, once it has no rights left: a
+/// thread keeps those it was started with.
 ///
 /// # Errors
 /// When the front says what cannot be understood.
-pub fn fetch() -> io::Result<()> {
+pub fn fetch<Log>(log: impl FnOnce() -> Log) -> io::Result<()> {
     harden()?;
+    harden::give_up_rights()?;
+    let _log = log();
     harden::open_many_files();
     arena::leave_warning_to_parent();
     // The front ends us, in order or by dying: its terminal's Ctrl-C is not for us.
     rustix::process::setsid().ok();
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    harden::give_up_rights()?;
     let socket: OwnedFd = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
     runtime(1)?.block_on(fetcher::serve(socket.into()))
 }

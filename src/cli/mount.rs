@@ -46,8 +46,7 @@ pub(crate) fn run(args: Args) -> Outcome {
 
 /// `hushfs fetcher`: the other process. Its log lines go where the front's go.
 pub(crate) fn fetcher() -> Outcome {
-    let _flush = log_to_stderr(LogFormat::Text, 0);
-    run::fetch()
+    run::fetch(|| log_to_stderr(LogFormat::Text, 0))
         .map(|()| ExitCode::SUCCESS)
         .map_err(|error| Failure::new(format!("the fetcher ended: {error}")))
 }
