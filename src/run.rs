@@ -163,7 +163,7 @@ impl Daemon {
                         // By itself: a file on a disk that does not answer must not keep us from ending.
                         Event::Reload => {
                             let operator = Arc::clone(&operator);
-                            tokio::spawn(async move { operator.reload().await });
+                            tokio::spawn(async move { operator.reload(None).await });
                         }
                     }
                     if workers.thread.is_finished() {

@@ -67,7 +67,7 @@ fn places() -> Places {
 fn next_steps(path: &Path, places: &Places) -> String {
     let (path, store) = (crate::config::quoted(path), crate::config::quoted(&places.store));
     format!(
-        "wrote {path}\n\nnext:\n  hushfs store init --path {store}\n  \
+        "wrote {path}\n\nnext:\n  hushfs store init --store {store}\n  \
          hushfs check --config {path}     (then edit the file: its examples are comments)"
     )
 }
@@ -85,7 +85,7 @@ fn text(places: &Places) -> String {
 mount = {mount}
 
 # Where they come from. This is the embedded encrypted store; make it once with
-#   hushfs store init --path {path}
+#   hushfs store init --store {path}
 [provider.local]
 kind = "store"
 path = {store}

@@ -21,10 +21,12 @@ pub(crate) fn run(args: Args) -> Outcome {
         Ok(config) => config,
         Err(problems) => return Ok(check::refuse(&problems)),
     };
-    let answer = control::ask(&config.control, Ask::Reload, PATIENCE).map_err(|error| {
-        Failure::new(format!("no hushfs answers at `{}`: {error}", config.control.display()))
-            .hint("is it running with this configuration? `systemctl status hushfs`, or start `hushfs mount`")
-    })?;
+    let answer = control::ask(&config.control, &Ask::Reload { config: config.path.clone() }, PATIENCE)
+        .map_err(|error| {
+            Failure::new(format!("no hushfs answers at `{}`: {error}", config.control.display())).hint(
+                "is it running with this configuration? `systemctl status hushfs`, or start `hushfs mount`",
+            )
+        })?;
     match answer {
         Answer::Done { message } => {
             term::say(message);

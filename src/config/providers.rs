@@ -97,7 +97,7 @@ fn remedy_of_store(missing: &Path, files: &[NamedFile]) -> String {
         [store, rest @ ..] if normal(&store.path) == missing => {
             let key = rest.iter().find(|file| file.key == "key").map(|file| normal(&file.path));
             let key = key.map(|key| format!(" --key {}", quoted(&key))).unwrap_or_default();
-            format!("`hushfs store init --path {}{key}` makes a new one", quoted(missing))
+            format!("`hushfs store init --store {}{key}` makes a new one", quoted(missing))
         }
         _ => "restore it from its backup: without it the store cannot be opened".to_owned(),
     }

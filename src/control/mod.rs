@@ -19,11 +19,14 @@ const LONGEST: u64 = 4096;
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// What can be asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "verb")]
 pub enum Ask {
     /// Read the configuration again.
-    Reload,
+    Reload {
+        /// The file that is meant: a daemon that serves another refuses.
+        config: PathBuf,
+    },
 }
 
 /// What came of it.
@@ -50,15 +53,15 @@ pub enum Answer {
 /// Does what is asked.
 #[async_trait::async_trait]
 pub trait Operator: Send + Sync {
-    /// Reads the configuration again.
-    async fn reload(&self) -> Answer;
+    /// Reads the configuration again, if it is the one that is meant.
+    async fn reload(&self, meant: Option<&Path>) -> Answer;
 }
 
 impl Ask {
     /// Whether a peer of that uid may: root, and whoever the daemon runs as.
-    fn may(self, uid: u32) -> bool {
+    fn may(&self, uid: u32) -> bool {
         match self {
-            Self::Reload => uid == 0 || uid == rustix::process::geteuid().as_raw(),
+            Self::Reload { .. } => uid == 0 || uid == rustix::process::geteuid().as_raw(),
         }
     }
 }
@@ -126,7 +129,7 @@ async fn answer(mut stream: UnixStream, operator: Arc<dyn Operator>) -> io::Resu
         Ok(ask) if !ask.may(uid) => {
             Answer::Refused { message: "only root may, and the user of the daemon".into() }
         }
-        Ok(Ask::Reload) => operator.reload().await,
+        Ok(Ask::Reload { config }) => operator.reload(Some(&config)).await,
     };
     let mut line = serde_json::to_vec(&answer).map_err(io::Error::other)?;
     line.push(b'\n');
@@ -137,12 +140,12 @@ async fn answer(mut stream: UnixStream, operator: Arc<dyn Operator>) -> io::Resu
 ///
 /// # Errors
 /// When nobody listens there, or what is said cannot be understood.
-pub fn ask(path: &Path, ask: Ask, patience: Duration) -> io::Result<Answer> {
+pub fn ask(path: &Path, ask: &Ask, patience: Duration) -> io::Result<Answer> {
     use std::io::{BufRead, Write};
     let mut stream = std::os::unix::net::UnixStream::connect(path)?;
     stream.set_read_timeout(Some(patience))?;
     stream.set_write_timeout(Some(patience))?;
-    let mut line = serde_json::to_vec(&ask).map_err(io::Error::other)?;
+    let mut line = serde_json::to_vec(ask).map_err(io::Error::other)?;
     line.push(b'\n');
     stream.write_all(&line)?;
     let mut line = String::new();

@@ -1,5 +1,6 @@
 //! A reload: whole or not at all. The mount, open handles and what did not change stay.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::oneshot;
@@ -20,8 +21,13 @@ enum Reload {
 
 #[async_trait::async_trait]
 impl Operator for Daemon {
-    async fn reload(&self) -> Answer {
+    async fn reload(&self, meant: Option<&Path>) -> Answer {
         let _one = self.reloading.lock().await;
+        let served = self.state.lock().config.path.clone();
+        if meant.is_some_and(|meant| meant != served) {
+            let message = format!("this hushfs serves {}: name that one with --config", served.display());
+            return Answer::Refused { message };
+        }
         self.audit.reopen();
         let before = providers(&self.state.lock().config);
         match self.apply().await {
@@ -65,7 +71,7 @@ impl Daemon {
             return Err(Reload::Refused(changes.restart.join("\n")));
         }
         if changes.settings {
-            let why = "limits or audit changed, which takes a restart; hint: systemctl restart hushfs";
+            let why = "limits or audit changed, which takes a restart of hushfs";
             return Err(Reload::Refused(why.into()));
         }
         new.keep_unchanged(&state.config);

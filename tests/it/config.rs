@@ -292,7 +292,7 @@ fn a_store_that_is_missing_or_open_to_others_is_reported_where_it_is_named() {
     std::fs::remove_file(&store).unwrap();
     assert_eq!(
         the_problem(&path).1,
-        format!("`hushfs store init --path {}` makes a new one", store.display())
+        format!("`hushfs store init --store {}` makes a new one", store.display())
     );
 }
 
@@ -407,7 +407,7 @@ fn init_writes_a_private_file_that_check_accepts_once_the_store_is_there() {
     let out = hushfs(&["init", "--config", file]);
     assert_eq!(out.status.code(), Some(0));
     let said = String::from_utf8(out.stdout).unwrap();
-    assert!(said.contains("hushfs store init --path") && said.contains("hushfs check"), "{said}");
+    assert!(said.contains("hushfs store init --store") && said.contains("hushfs check"), "{said}");
     let bits = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!((bits(&path), bits(path.parent().unwrap())), (0o600, 0o700));
 

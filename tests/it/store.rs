@@ -40,7 +40,13 @@ impl Place {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hushfs"));
-        command.arg("store").args(args).env_clear().env("PATH", "/usr/bin:/bin").current_dir(self.dir.path());
+        command
+            .arg("store")
+            .args(args)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .env("HUSHFS_CONFIG", self.path("none.toml"))
+            .current_dir(self.dir.path());
         if !args.contains(&"--store") {
             command.arg("--store").arg(self.path("store.age"));
         }

@@ -222,3 +222,14 @@ fn what_is_bound_elsewhere_from_an_unchanged_scope_stays_bound() {
     assert_eq!(read.unwrap(), b"first");
     undone.expect("it was still mounted");
 }
+
+#[test]
+fn a_reload_of_another_file_is_refused() {
+    let host = host();
+    let text = fs::read(host.path("hushfs.toml")).unwrap();
+    host.write("other.toml", &text, 0o600);
+    let asked = host.run(&["reload", "--config", host.path("other.toml").to_str().unwrap()], b"");
+    let said = String::from_utf8_lossy(&asked.stderr);
+    assert_eq!(asked.status.code(), Some(1), "{said}");
+    assert!(said.contains("hushfs.toml"), "it names the file that is served: {said}");
+}

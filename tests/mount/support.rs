@@ -262,6 +262,7 @@ impl Host {
     pub(crate) fn run(&self, args: &[&str], input: &[u8]) -> Output {
         let mut child = Command::new(HUSHFS)
             .args(args)
+            .env("HUSHFS_CONFIG", self.path("hushfs.toml"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

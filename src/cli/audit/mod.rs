@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use super::{ConfigArg, Failure, Outcome, check, term};
@@ -119,12 +119,22 @@ impl Args {
             None => match configured_sink(&self.config)? {
                 AuditSink::File(file) => Source::File(file),
                 // Under systemd, standard error is the journal.
+                AuditSink::Stderr if !Path::new(JOURNAL).exists() => {
+                    let nowhere = "records go to the daemon's standard error, and no journal keeps that here";
+                    term::fail(&Failure::new(nowhere).hint(
+                        "name what was kept of it with --file FILE; or set `to` of [audit] to the path of a file",
+                    ));
+                    return Err(ExitCode::FAILURE);
+                }
                 AuditSink::Journal | AuditSink::Stderr => Source::Journal,
             },
         };
         Ok(source)
     }
 }
+
+/// Where journald listens.
+const JOURNAL: &str = "/run/systemd/journal/socket";
 
 /// Where the configuration sends records; the exit code when it is wrong, once that is shown.
 fn configured_sink(config: &ConfigArg) -> Result<AuditSink, ExitCode> {

@@ -107,7 +107,7 @@ fn unescape(text: &str) -> Zeroizing<String> {
             ('\\', Some('n')) => value.push('\n'),
             ('\\', Some('r')) => value.push('\r'),
             ('\\', Some('t')) => value.push('\t'),
-            ('\\', Some(plain @ ('"' | '\\' | '$'))) => value.push(plain),
+            ('\\', Some(plain @ ('"' | '\\' | '$' | '`'))) => value.push(plain),
             ('\\', Some(other)) => value.extend(['\\', other]),
             (c, _) => value.push(c),
         }
@@ -178,7 +178,7 @@ mod tests {
 
         #[test]
         fn what_is_quoted_comes_back(value in "[ -!#-~\n\u{e9}\u{1f511}]{0,20}") {
-            let escaped = value.replace('\\', "\\\\").replace('$', "\\$");
+            let escaped = value.replace('\\', "\\\\").replace('$', "\\$").replace('`', "\\`");
             prop_assert_eq!(pairs(&format!("A=\"{escaped}\"")), [("A".to_owned(), value)]);
         }
     }

@@ -83,7 +83,8 @@ fn tell(store: &Path, key: &Path, args: &Args) {
     term::say(
         "\nBack up both, in different places; without the key nobody can open the store, hushfs included:",
     );
-    term::say(format_args!("  cp --preserve {} {} /path/to/backup/", quoted(store), quoted(key)));
+    term::say(format_args!("  cp --preserve {} /path/to/backup/", quoted(store)));
+    term::say(format_args!("  cp --preserve {} /another/place/", quoted(key)));
     if args.recovery.is_none() && args.recipient.is_empty() {
         term::say("\nThere is no recovery key. To open the store when this key is lost, add one now:");
         let at = format!("--store {} --key {}", quoted(store), quoted(key));

@@ -23,6 +23,8 @@ pub(super) struct Attempt<'a> {
     pub(super) why: &'a str,
 }
 
+/// Where journald listens.
+const JOURNAL: &str = "/run/systemd/journal/socket";
 /// How long the sink may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -31,7 +33,10 @@ pub(super) fn record(audit: Option<&Path>, attempt: &Attempt<'_>) -> Result<(), 
     let failed = |why: &str| {
         Failure::new(format!("cannot record this: {why}")).hint("nothing was shown or changed; see --audit")
     };
-    let to = audit.map_or_else(configured_sink, |path| AuditSink::File(path.to_owned()));
+    let to = match audit {
+        Some(path) => AuditSink::File(path.to_owned()),
+        None => configured_sink()?,
+    };
     let log = Audit::start(&checked::Audit { to, on_failure: OnFailure::Deny })
         .map_err(|error| failed(&error.to_string()))?;
     let verdict = log.record(to_record(attempt));
@@ -43,11 +48,15 @@ pub(super) fn record(audit: Option<&Path>, attempt: &Attempt<'_>) -> Result<(), 
 
 /// Where the daemon's records go, by the configuration in its usual place. Where the daemon writes to its standard error, or
 /// there is no configuration, that is the journal, else the operator's own standard error.
-fn configured_sink() -> AuditSink {
-    match crate::config::load(&ConfigArg::default().path()).map(|config| config.audit.to) {
-        Ok(AuditSink::File(path)) => AuditSink::File(path),
-        _ if Path::new("/run/systemd/journal/socket").exists() => AuditSink::Journal,
-        _ => AuditSink::Stderr,
+fn configured_sink() -> Result<AuditSink, Failure> {
+    let path = ConfigArg::default().path();
+    let exists = path.try_exists().unwrap_or(true);
+    match exists.then(|| crate::config::load(&path)).transpose() {
+        Err(_) => Err(Failure::new(format!("{} is wrong, so it cannot tell where to record this", path.display()))
+            .hint("`hushfs check` says what is wrong; or name a log with --audit FILE; nothing was shown or changed")),
+        Ok(Some(config)) if matches!(config.audit.to, AuditSink::File(_)) => Ok(config.audit.to),
+        Ok(_) if Path::new(JOURNAL).exists() => Ok(AuditSink::Journal),
+        Ok(_) => Ok(AuditSink::Stderr),
     }
 }
 

@@ -128,6 +128,9 @@ fn a_look_that_cannot_be_recorded_does_not_happen() {
     let place = Place::new();
     place.ok(&["set", "a"], CANARY.as_bytes());
     assert!(place.fails(&["show", "a", "--audit", "/proc/nowhere"], b"").contains("cannot record"));
+    // A configuration that is wrong does not tell where to record it.
+    fs::write(place.path("none.toml"), "mount =").unwrap();
+    assert!(place.fails(&["show", "a"], b"").contains("cannot tell where to record"));
     place.fails(&["show", "b", "--audit", "audit"], b"");
     place.ok(&["show", "a", "--audit", "audit"], b"");
     let audit = fs::read_to_string(place.path("audit")).unwrap();
