@@ -14,8 +14,8 @@ use crate::audit::Audit;
 use crate::audit::record::Op;
 use crate::config::checked::{File, Limits, Scope};
 use crate::failure::Failure;
-use crate::identity::{Attestor, Caller, Identity, Tid};
-use crate::policy::{self, Decision, Denial, Grant, Purpose};
+use crate::identity::{Attestor, Caller, Identity, Refusal, Tid};
+use crate::policy::{self, Decision, Grant, Purpose};
 use crate::reference::Reference;
 use crate::render::{Content, Renderer};
 use crate::resolve::{Freshness, Resolver, Secret};
@@ -214,16 +214,23 @@ impl Access {
 
     /// Who is asking, and may they.
     fn decide(&self, caller: Caller, target: &Target, purpose: Purpose) -> Decided {
-        let who = self.attestor.identify(caller).map_err(|refusal| (refusal.into(), None))?;
+        let unidentified = |refusal: Refusal| (refusal.into(), None);
+        let who = self.attestor.identify(caller).map_err(unidentified)?;
         let rules = &target.scope.rules;
-        let decision = match policy::decide(rules, &who, purpose) {
-            // An executable may have been replaced since: look again before turning somebody away.
-            Decision::Deny(_) if rules.look_again() => policy::decide(rules, &who, purpose),
-            decision => decision,
+        if let Decision::Allow(grant) = policy::decide(rules, &who, purpose) {
+            return Ok((who, grant));
+        }
+        // Before somebody is turned away: an executable may have been replaced since, and a caller that had no groups may
+        // have some now.
+        rules.look_again();
+        let who = if rules.ask_for_groups() {
+            self.attestor.identify_anew(caller).map_err(unidentified)?
+        } else {
+            who
         };
-        match decision {
+        match policy::decide(rules, &who, purpose) {
             Decision::Allow(grant) => Ok((who, grant)),
-            Decision::Deny(denial @ Denial::NoRuleMatches) => Err((Failure::Denied(denial), Some(who))),
+            Decision::Deny(denial) => Err((Failure::Denied(denial), Some(who))),
         }
     }
 

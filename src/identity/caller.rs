@@ -83,14 +83,23 @@ impl Attestor {
     /// # Errors
     /// A [`Refusal`] when nothing can be proven.
     pub fn identify(&self, caller: Caller) -> Result<Arc<Identity>, Refusal> {
-        if caller.tid.0 == 0 {
-            return Err(Refusal::NoProcess);
-        }
         let known = self.pins.lock().get(&caller.tid).map(Arc::clone);
         if let Some(pin) = known
             && self.still_holds(&pin, caller)
         {
             return Ok(Arc::clone(&pin.identity));
+        }
+        self.identify_anew(caller)
+    }
+
+    /// As [`Attestor::identify`], taking nothing for granted: groups too may have changed, which the quick look does not
+    /// show for a caller that had none.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when nothing can be proven.
+    pub fn identify_anew(&self, caller: Caller) -> Result<Arc<Identity>, Refusal> {
+        if caller.tid.0 == 0 {
+            return Err(Refusal::NoProcess);
         }
         let pin = self.take(caller)?;
         let identity = Arc::clone(&pin.identity);

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use crate::identity::{Identity, Selector};
+use crate::identity::{Identity, PinnedId, Selector};
 
 /// The rules of one scope. Any rule may match; within a rule every selector must.
 #[derive(Default)]
@@ -80,6 +80,12 @@ impl Rules {
         let named =
             self.rules.iter().flat_map(|rule| &rule.selectors).filter_map(|selector| selector.executable());
         named.fold(false, |any, reference| reference.look_again() | any)
+    }
+
+    /// Whether a rule demands a group.
+    pub fn ask_for_groups(&self) -> bool {
+        let mut selectors = self.rules.iter().flat_map(|rule| &rule.selectors);
+        selectors.any(|selector| matches!(selector.pins(), Some(PinnedId::Gid(_))))
     }
 
     /// The rules, in order.

@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
+use std::process::Command;
 
 use crate::support::{Host, as_user, open_errno};
 
@@ -177,4 +178,21 @@ fn a_file_system_of_root_over_the_mount_does_not_lend_its_uid() {
     rustix::mount::unmount(&over, rustix::mount::UnmountFlags::DETACH).unwrap();
     assert!(read.stdout.is_empty() && !read.status.success(), "{read:?}");
     assert_eq!(by_root.unwrap(), b"v");
+}
+
+#[test]
+fn a_group_that_is_gained_and_lost_counts_at_once() {
+    let host = Host::mounted(
+        &[("t", b"v")],
+        "[scope.a]\nmode = \"0444\"\nallow = { gid = 2000 }\nfile.token = \"local:t\"",
+    );
+    let program = "import os, sys
+def may():
+    try: os.close(os.open(sys.argv[1], os.O_RDONLY)); return 'yes'
+    except PermissionError: return 'no'
+for groups in [], [2000], [], [2000, 2001], [2001]:
+    os.setgroups(groups); print(may(), end=' ')";
+    let output =
+        Command::new("/usr/bin/python3").args(["-c", program]).arg(host.file("a/token")).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "no yes no yes no ", "{output:?}");
 }

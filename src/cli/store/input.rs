@@ -5,6 +5,7 @@ use std::io::{self, BufRead, BufReader, IsTerminal, Write};
 use std::os::fd::AsFd;
 
 use age::secrecy::SecretString;
+use rustix::termios::{self, LocalModes, OptionalActions, Termios};
 use zeroize::Zeroizing;
 
 use crate::cli::Failure;
@@ -34,8 +35,33 @@ pub(super) fn hidden(question: &str) -> io::Result<SecretString> {
     prompt(question).map(|typed| SecretString::from(typed.as_str()))
 }
 
+/// rpassword shows the question and then turns the echo off. Whoever answers at once would see the answer, so the echo is off
+/// before.
 fn prompt(question: &str) -> io::Result<Zeroizing<String>> {
+    let _quiet = OpenOptions::new().read(true).write(true).open("/dev/tty").and_then(Quiet::new)?;
     rpassword::prompt_password(question).map(Zeroizing::new)
+}
+
+/// A terminal that does not echo, as long as this lives.
+struct Quiet {
+    terminal: File,
+    before: Termios,
+}
+
+impl Quiet {
+    fn new(terminal: File) -> io::Result<Self> {
+        let before = termios::tcgetattr(&terminal)?;
+        let mut quiet = before.clone();
+        quiet.local_modes.remove(LocalModes::ECHO);
+        termios::tcsetattr(&terminal, OptionalActions::Now, &quiet)?;
+        Ok(Self { terminal, before })
+    }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        let _ = termios::tcsetattr(&self.terminal, OptionalActions::Now, &self.before);
+    }
 }
 
 /// Asks yes or no on the terminal itself, whatever standard input is. `None`: there is no terminal.
