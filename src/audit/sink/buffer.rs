@@ -29,8 +29,14 @@ impl Buffer {
 
     /// Writes everything: in one write(2) where the other side takes it, and a short write is finished.
     pub(super) fn write_to(&mut self, out: impl AsFd) -> io::Result<()> {
+        self.write_pieces(out, usize::MAX)
+    }
+
+    /// Writes everything in whole lines of at most `most` bytes together (a longer line goes alone): what a pipe takes in one
+    /// piece (`PIPE_BUF`) is not torn by what others write to it.
+    pub(super) fn write_pieces(&mut self, out: impl AsFd, most: usize) -> io::Result<()> {
         while let Some(rest) = self.bytes.get(self.done..).filter(|rest| !rest.is_empty()) {
-            match rustix::io::write(&out, rest) {
+            match rustix::io::write(&out, piece(rest, most)) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => self.done = self.done.saturating_add(n),
                 Err(Errno::INTR) => {}
@@ -62,9 +68,25 @@ impl Buffer {
     }
 }
 
+/// The first whole lines of `lines` that have at most `most` bytes together, or the first line if that is longer.
+fn piece(lines: &[u8], most: usize) -> &[u8] {
+    let Some(head) = lines.get(..most) else { return lines };
+    let is_end = |byte: &u8| *byte == b'\n';
+    let end = head.iter().rposition(is_end).or_else(|| lines.iter().position(is_end));
+    end.and_then(|end| lines.get(..=end)).unwrap_or(lines)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pieces_are_whole_lines() {
+        assert_eq!(piece(b"one\ntwo\nthree\n", 9), b"one\ntwo\n");
+        assert_eq!(piece(b"one\ntwo\n", 8), b"one\ntwo\n");
+        assert_eq!(piece(b"long line\ntwo\n", 4), b"long line\n");
+        assert_eq!(piece(b"one\n", usize::MAX), b"one\n");
+    }
 
     #[test]
     fn a_line_handed_over_in_part_is_repeated_whole_in_another_file() {

@@ -32,6 +32,6 @@ impl Sink for Stream {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.buffer.write_to(&self.out)
+        self.buffer.write_pieces(&self.out, libc::PIPE_BUF)
     }
 }
