@@ -61,14 +61,19 @@ fn places() -> Places {
     let runtime =
         directory("XDG_RUNTIME_DIR").unwrap_or_else(|| format!("/run/user/{}", uid.as_raw()).into());
     let data = directory("XDG_DATA_HOME").or_else(|| directory("HOME").map(|home| home.join(".local/share")));
-    Places { mount: runtime.join("hushfs"), store: data.unwrap_or(runtime).join("hushfs/store.age") }
+    // Whoever did not log in (su, cron) has no runtime directory, and cannot make one.
+    let mount = match &data {
+        Some(data) if !runtime.is_dir() => data.join("hushfs/mount"),
+        _ => runtime.join("hushfs"),
+    };
+    Places { mount, store: data.unwrap_or(runtime).join("hushfs/store.age") }
 }
 
 fn next_steps(path: &Path, places: &Places) -> String {
     let (path, store) = (crate::config::quoted(path), crate::config::quoted(&places.store));
     format!(
         "wrote {path}\n\nnext:\n  hushfs store init --store {store}\n  \
-         hushfs check --config {path}     (then edit the file: its examples are comments)"
+         edit the file: its examples are comments\n  hushfs check --config {path}\n  hushfs mount --config {path}"
     )
 }
 

@@ -91,7 +91,7 @@ impl StoreError {
             }
             Self::NewerLayout { .. } => "use the hushfs that wrote it, or a newer one".to_owned(),
             Self::Missing { what: "store", .. } => "`hushfs store init` makes one; --store names another place".to_owned(),
-            Self::Missing { .. } => "name the right file, or restore it from a backup".to_owned(),
+            Self::Missing { .. } => "name the right file, restore it from a backup, or make a new store: `hushfs store init`".to_owned(),
             Self::Exists(_) => "move it away, or name another place".to_owned(),
             Self::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "only the owner of the store may use it: run this as that user".to_owned()
