@@ -1,7 +1,7 @@
 //! From the header of a FUSE request to an [`Identity`].
 //!
 //! While a request is unanswered the kernel keeps its caller from ending and from becoming another program, so what is
-//! read here before the reply cannot race (measured on Linux 6.18; KERNEL notes in docs/semantics.md). A thread that asked before is
+//! read here before the reply cannot race (measured on Linux 6.18). A thread that asked before is
 //! remembered with descriptors that can only ever mean that thread, and checked again for each request at a fraction of
 //! the price.
 

@@ -1,8 +1,8 @@
 //! `format = "dotenv"`: named values as `NAME='value'` lines, in the provider's order.
 //!
 //! Readers disagree on escapes, so the form with the fewest is written: single quotes, in which nothing is special, for
-//! every value without a single quote; else double quotes with `\`, `"`, `$` and `` ` `` escaped. bash `source`, python-dotenv and
-//! systemd read both back exactly (tests/mount/dotenv.rs); a value with a single quote *and* `$` is read differently by some.
+//! every value without a single quote; else double quotes with `\`, `"`, `$` and `` ` `` escaped. bash `source`
+//! reads both back exactly (the tests below); other readers may leave the backslash before `$` or `` ` ``.
 
 use zeroize::Zeroizing;
 
