@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::{Daemon, providers};
-use crate::config::{self, Problems};
+use crate::config::{self, Changes, Problems};
 use crate::control::{Answer, Operator};
 use crate::fetcher::ProviderSettings;
 
@@ -29,10 +29,8 @@ impl Operator for Daemon {
             return Answer::Refused { message };
         }
         self.audit.reopen();
-        let before = providers(&self.state.lock().config);
         match self.apply().await {
             Ok((message, told)) => {
-                self.apply_providers(&before).await;
                 // Owners and modes that the kernel remembers stay in force until it is told otherwise.
                 if let Some(told) = told
                     && tokio::time::timeout(TELLING, told).await.is_err()
@@ -65,22 +63,23 @@ impl Daemon {
             .await
             .map_err(|_| Reload::Refused("the configuration could not be read: a bug in hushfs".into()))?
             .map_err(Reload::Wrong)?;
-        let mut state = self.state.lock();
-        let changes = config::diff(&state.config, &new);
-        if !changes.restart.is_empty() {
-            return Err(Reload::Refused(changes.restart.join("\n")));
-        }
-        if changes.settings {
-            let why = "limits or audit changed, which takes a restart of hushfs";
-            return Err(Reload::Refused(why.into()));
-        }
-        new.keep_unchanged(&state.config);
+        let before = {
+            let state = self.state.lock();
+            refuse_what_takes_a_restart(&config::diff(&state.config, &new))?;
+            new.keep_unchanged(&state.config);
+            providers(&state.config)
+        };
+        // The fetcher first: a file that is there must not be asked of a provider that is not there yet.
+        let gone = self.apply_providers(&before, &providers(&new)).await?;
         for warning in &new.warnings {
             tracing::warn!("{warning}");
         }
+        let mut state = self.state.lock();
+        let changes = config::diff(&state.config, &new);
         let forget = self.fs.replace(&new);
         let told = state.notifications.as_ref().map(|notifications| notifications.send(forget));
         state.config = new;
+        self.access.forget_providers(&gone);
         let count = |names: &[String]| names.len();
         let message = format!(
             "{} scopes unchanged, {} changed, {} added, {} removed, {} providers changed",
@@ -93,17 +92,28 @@ impl Daemon {
         Ok((message, told))
     }
 
-    /// Providers that were set differently are opened anew, and what came from them is forgotten.
-    async fn apply_providers(&self, before: &[ProviderSettings]) {
-        let after = providers(&self.state.lock().config);
+    /// Has the fetcher open providers anew where one is set differently. Gives those from which nothing is good any more.
+    async fn apply_providers(
+        &self,
+        before: &[ProviderSettings],
+        after: &[ProviderSettings],
+    ) -> Result<Vec<String>, Reload> {
         if before == after {
-            return;
+            return Ok(Vec::new());
         }
-        let changed: Vec<String> =
-            before.iter().filter(|one| !after.contains(one)).map(|one| one.name.clone()).collect();
-        if let Err(error) = self.resolver.link().configure(&after).await {
-            tracing::error!(%error, "the fetcher does not take the new providers");
-        }
-        self.access.forget_providers(&changed);
+        let refused = |error| Reload::Refused(format!("the fetcher does not take the providers: {error}"));
+        self.resolver.link().configure(after).await.map_err(refused)?;
+        let changed = before.iter().filter(|one| !after.contains(one));
+        Ok(changed.map(|one| one.name.clone()).collect())
     }
+}
+
+fn refuse_what_takes_a_restart(changes: &Changes) -> Result<(), Reload> {
+    if !changes.restart.is_empty() {
+        return Err(Reload::Refused(changes.restart.join("\n")));
+    }
+    if changes.settings {
+        return Err(Reload::Refused("limits or audit changed, which takes a restart of hushfs".into()));
+    }
+    Ok(())
 }

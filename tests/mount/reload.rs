@@ -233,3 +233,28 @@ fn a_reload_of_another_file_is_refused() {
     assert_eq!(asked.status.code(), Some(1), "{said}");
     assert!(said.contains("hushfs.toml"), "it names the file that is served: {said}");
 }
+
+#[test]
+fn a_file_of_a_new_provider_is_there_with_its_provider_or_not_at_all() {
+    let host = host();
+    let more = "[provider.other]\nkind = \"store\"\npath = \"store.age\"\n\
+        [scope.new]\nallow = { uid = 0 }\nfile.token = \"other:t\"";
+    for _ in 0..5 {
+        host.configure("", BEFORE);
+        assert!(host.reload().status.success());
+        assert_eq!(open_errno(&host.file("new/token")), Some(libc::ENOENT));
+        std::thread::scope(|scope| {
+            let opener = scope.spawn(|| {
+                loop {
+                    match open_errno(&host.file("new/token")) {
+                        None => return,
+                        errno => assert_eq!(errno, Some(libc::ENOENT), "{}", host.log()),
+                    }
+                }
+            });
+            host.configure("", &format!("{BEFORE}\n{more}"));
+            assert!(host.reload().status.success());
+            opener.join().unwrap();
+        });
+    }
+}
