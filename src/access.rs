@@ -117,34 +117,32 @@ impl Access {
         }
     }
 
-    /// Whether `caller` may read through a descriptor. Who opened it, or was let in before (`knows`), may; anybody else, who
-    /// inherited it or was passed it, is decided upon and put on record. `target` is an error where the file is no longer
-    /// configured: then there is no rule that could let anybody else in.
+    /// Whether a descriptor `knows` the caller: it opened it, or was let in before, and is the same program still.
+    pub fn is_known(&self, caller: Caller, knows: impl Fn(&Arc<Identity>) -> bool) -> bool {
+        self.attestor.identify(caller).is_ok_and(|who| knows(&who))
+    }
+
+    /// Lets somebody read through a descriptor that another process opened, who inherited it or was passed it: decided, and
+    /// put on record.
     ///
     /// # Errors
     /// A denial, or that it could not be recorded.
-    pub fn read(
-        &self,
-        caller: Caller,
-        target: Result<&Arc<Target>, &Arc<Target>>,
-        knows: impl Fn(&Arc<Identity>) -> bool,
-    ) -> Result<Reader, Failure> {
-        if self.attestor.identify(caller).is_ok_and(|who| knows(&who)) {
-            return Ok(Reader::Known);
-        }
-        let target = match target {
-            Ok(target) => target,
-            Err(gone) => {
-                let attempt = self.requests.begin(Op::Read, caller, gone);
-                let who = self.attestor.identify(caller).ok();
-                return Err(attempt.failed(&self.audit, who.as_deref(), Failure::Unconfigured));
-            }
-        };
+    pub fn read(&self, caller: Caller, target: &Arc<Target>) -> Result<Arc<Identity>, Failure> {
         let attempt = self.requests.begin(Op::Read, caller, target);
         match self.decide(caller, target, Purpose::Read) {
-            Ok((who, grant)) => attempt.allowed(&self.audit, &who, &grant, "").map(|()| Reader::New(who)),
+            Ok((who, grant)) => attempt.allowed(&self.audit, &who, &grant, "").map(|()| who),
             Err((failure, who)) => Err(attempt.failed(&self.audit, who.as_deref(), failure)),
         }
+    }
+
+    /// As [`Access::read`] for a file that is no longer configured: there is no rule that could let anybody else in.
+    pub fn read_removed(&self, caller: Caller, target: &Arc<Target>) -> Failure {
+        let who = self.attestor.identify(caller).ok();
+        self.requests.begin(Op::Read, caller, target).failed(
+            &self.audit,
+            who.as_deref(),
+            Failure::Unconfigured,
+        )
     }
 
     /// Finds the very version that a handle was opened with, after its bytes were lost with an earlier process.
@@ -280,14 +278,6 @@ impl Access {
             Err(error) => Err(attempt.failed(&self.audit, Some(&who), error.into())),
         }
     }
-}
-
-/// Who reads through a descriptor.
-pub enum Reader {
-    /// The process that opened it, as it was then, or one that was let in before.
-    Known,
-    /// Another process, or the opener after it became another program.
-    New(Arc<Identity>),
 }
 
 fn gone(failure: Failure) -> Failure {

@@ -166,9 +166,6 @@ impl Daemon {
                             tokio::spawn(async move { operator.reload(None).await });
                         }
                     }
-                    if workers.thread.is_finished() {
-                        return "unmounted";
-                    }
                 }
             };
             // The connection may end where the mount stays (by /sys/fs/fuse), and the other way round.

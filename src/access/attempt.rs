@@ -76,11 +76,11 @@ impl Attempt {
         failure
     }
 
-    fn record(&self, outcome: Outcome, who: Option<&Identity>) -> Record {
+    fn record(self, outcome: Outcome, who: Option<&Identity>) -> Record {
         Record {
             v: LAYOUT,
             time: jiff::Timestamp::now(),
-            request: self.request.clone(),
+            request: self.request,
             op: self.op,
             outcome,
             path: self.target.path.clone(),

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use arc_swap::ArcSwap;
 
-use crate::access::{Access, Answer, Reader, Target};
+use crate::access::{Access, Answer, Target};
 use crate::config::checked::Config;
 use crate::failure::Failure;
 use crate::identity::Caller;
@@ -140,14 +140,16 @@ impl Fs {
         if offset >= handle.content.size() && !handle.content.bytes().is_empty() {
             return Answer::Now(Ok(Arc::clone(&handle.content)));
         }
+        if self.access.is_known(caller, |who| handle.knows(who)) {
+            return Answer::Now(Ok(Arc::clone(&handle.content)));
+        }
         // By the rules that are in force now, not by those of when it was opened.
-        let in_force = self.file(ino).ok().filter(|target| target.path == handle.target.path);
-        let reader =
-            self.access.read(caller, in_force.as_ref().ok_or(&handle.target), |who| handle.knows(who));
-        Answer::Now(reader.map(|reader| {
-            if let Reader::New(who) = reader {
-                handle.remember(who);
-            }
+        let admitted = match self.file(ino) {
+            Ok(target) if target.path == handle.target.path => self.access.read(caller, &target),
+            _ => Err(self.access.read_removed(caller, &handle.target)),
+        };
+        Answer::Now(admitted.map(|who| {
+            handle.remember(who);
             Arc::clone(&handle.content)
         }))
     }
