@@ -23,7 +23,7 @@ mod writer;
 
 pub use line::{Line, Lost};
 pub use record::{Op, Outcome, Record};
-pub use sink::StartError;
+pub use sink::{StartError, keeps_journal};
 
 use ring::Ring;
 use sink::Sink;

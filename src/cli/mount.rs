@@ -40,6 +40,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     }
     run::mount(config).map(|()| ExitCode::SUCCESS).map_err(|error| match error {
         RunError::Mount(error) => Failure::new(error.to_string()).hint(error.hint),
+        RunError::Audit(error) => Failure::new(error.to_string()).hint(error.hint()),
         error => Failure::new(error.to_string()),
     })
 }

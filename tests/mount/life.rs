@@ -312,3 +312,15 @@ fn the_daemon_cannot_be_looked_into_and_dumps_no_core() {
         assert_eq!(fs::symlink_metadata(format!("/proc/{pid}/mem")).unwrap().uid(), 0);
     }
 }
+
+#[test]
+fn an_audit_log_that_others_can_read_is_refused_with_the_chmod_that_mends_it() {
+    let host = Host::new();
+    host.configure("", "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"");
+    host.write("audit.log", b"", 0o644);
+    let refused = host.try_mount();
+    let said = String::from_utf8_lossy(&refused.stderr);
+    assert_eq!(refused.status.code(), Some(78), "{said}");
+    assert!(said.contains("chmod 600"), "{said}");
+    assert!(host.mounts().is_empty());
+}

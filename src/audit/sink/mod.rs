@@ -96,6 +96,11 @@ pub enum StartError {
     Thread(#[source] io::Error),
 }
 
+/// Whether this host keeps a journal, which takes records and what a unit writes to its standard error.
+pub fn keeps_journal() -> bool {
+    std::path::Path::new(journal::SOCKET).exists()
+}
+
 impl StartError {
     /// What to do about it, one line.
     pub fn hint(&self) -> String {

@@ -2,11 +2,12 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::{ConfigArg, Failure, Outcome, check, term};
 use crate::audit::Line;
+use crate::audit::keeps_journal;
 use crate::config::{self, checked::AuditSink};
 
 mod file;
@@ -119,7 +120,7 @@ impl Args {
             None => match configured_sink(&self.config)? {
                 AuditSink::File(file) => Source::File(file),
                 // Under systemd, standard error is the journal.
-                AuditSink::Stderr if !Path::new(JOURNAL).exists() => {
+                AuditSink::Stderr if !keeps_journal() => {
                     let nowhere = "records go to the daemon's standard error, and no journal keeps that here";
                     term::fail(&Failure::new(nowhere).hint(
                         "name what was kept of it with --file FILE; or set `to` of [audit] to the path of a file",
@@ -132,9 +133,6 @@ impl Args {
         Ok(source)
     }
 }
-
-/// Where journald listens.
-const JOURNAL: &str = "/run/systemd/journal/socket";
 
 /// Where the configuration sends records; the exit code when it is wrong, once that is shown.
 fn configured_sink(config: &ConfigArg) -> Result<AuditSink, ExitCode> {

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::audit::record::{LAYOUT, Op, Outcome, Record};
-use crate::audit::{Audit, Verdict};
+use crate::audit::{Audit, Verdict, keeps_journal};
 use crate::cli::{ConfigArg, Failure};
 use crate::config::checked::{self, AuditSink, OnFailure};
 use crate::providers::store::Name;
@@ -23,8 +23,6 @@ pub(super) struct Attempt<'a> {
     pub(super) why: &'a str,
 }
 
-/// Where journald listens.
-const JOURNAL: &str = "/run/systemd/journal/socket";
 /// How long the sink may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -38,7 +36,7 @@ pub(super) fn record(audit: Option<&Path>, attempt: &Attempt<'_>) -> Result<(), 
         None => configured_sink()?,
     };
     let log = Audit::start(&checked::Audit { to, on_failure: OnFailure::Deny })
-        .map_err(|error| failed(&error.to_string()))?;
+        .map_err(|error| Failure::new(format!("cannot record this: {error}")).hint(error.hint()))?;
     let verdict = log.record(to_record(attempt));
     if verdict != Verdict::Recorded || log.shutdown(PATIENCE) > 0 {
         return Err(failed("the audit log does not take it"));
@@ -55,7 +53,7 @@ fn configured_sink() -> Result<AuditSink, Failure> {
         Err(_) => Err(Failure::new(format!("{} is wrong, so it cannot tell where to record this", path.display()))
             .hint("`hushfs check` says what is wrong; or name a log with --audit FILE; nothing was shown or changed")),
         Ok(Some(config)) if matches!(config.audit.to, AuditSink::File(_)) => Ok(config.audit.to),
-        Ok(_) if Path::new(JOURNAL).exists() => Ok(AuditSink::Journal),
+        Ok(_) if keeps_journal() => Ok(AuditSink::Journal),
         Ok(_) => Ok(AuditSink::Stderr),
     }
 }
