@@ -239,22 +239,23 @@ fn a_file_of_a_new_provider_is_there_with_its_provider_or_not_at_all() {
     let host = host();
     let more = "[provider.other]\nkind = \"store\"\npath = \"store.age\"\n\
         [scope.new]\nallow = { uid = 0 }\nfile.token = \"other:t\"";
-    for _ in 0..5 {
+    for _ in 0..40 {
         host.configure("", BEFORE);
         assert!(host.reload().status.success());
         assert_eq!(open_errno(&host.file("new/token")), Some(libc::ENOENT));
         std::thread::scope(|scope| {
-            let opener = scope.spawn(|| {
+            let opens = || {
                 loop {
                     match open_errno(&host.file("new/token")) {
                         None => return,
                         errno => assert_eq!(errno, Some(libc::ENOENT), "{}", host.log()),
                     }
                 }
-            });
+            };
+            let openers: Vec<_> = (0..4).map(|_| scope.spawn(opens)).collect();
             host.configure("", &format!("{BEFORE}\n{more}"));
             assert!(host.reload().status.success());
-            opener.join().unwrap();
+            openers.into_iter().for_each(|opener| opener.join().unwrap());
         });
     }
 }
