@@ -14,7 +14,7 @@ use crate::audit::Audit;
 use crate::audit::record::Op;
 use crate::config::checked::{File, Limits, Scope};
 use crate::failure::Failure;
-use crate::identity::{Attestor, Caller, Identity, Refusal, Tid};
+use crate::identity::{Attestor, Caller, Evidence, Facts, Identity, Refusal, Subject, Tid};
 use crate::policy::{self, Decision, Grant, Purpose};
 use crate::reference::Reference;
 use crate::render::{Content, Renderer};
@@ -41,15 +41,42 @@ pub struct Target {
 }
 
 /// An answer that is there, or one to wait for.
-pub enum Answer<T> {
+pub enum Answer<T, E = Failure> {
     /// There.
-    Now(Result<T, Failure>),
+    Now(Result<T, E>),
     /// To be waited for, off the thread that asked. Bounded in time.
-    Later(Pin<Box<dyn Future<Output = Result<T, Failure>> + Send>>),
+    Later(Pin<Box<dyn Future<Output = Result<T, E>> + Send>>),
 }
 
-/// Who was let in, or why not and, where it could be told, who was not.
-type Decided = Result<(Arc<Identity>, Grant), (Failure, Option<Arc<Identity>>)>;
+impl<T: 'static, E: 'static> Answer<T, E> {
+    /// What `next` makes of it, once it is there.
+    pub fn then<U, F>(
+        self,
+        next: impl FnOnce(Result<T, E>) -> Result<U, F> + Send + 'static,
+    ) -> Answer<U, F> {
+        match self {
+            Self::Now(result) => Answer::Now(next(result)),
+            Self::Later(result) => Answer::Later(Box::pin(async move { next(result.await) })),
+        }
+    }
+}
+
+/// Who is let in, and the rule that does.
+type Admitted = (Arc<Identity>, Grant);
+
+/// Why not and, where it could be told, who was not.
+type Rejected = (Failure, Option<Arc<Identity>>);
+
+/// How somebody stands before anything was waited for.
+enum Standing {
+    Admitted(Admitted),
+    Rejected(Rejected),
+    /// It turns on facts that take waiting.
+    Unsure(Arc<Identity>, Facts),
+}
+
+/// How often a caller that changes while it is looked into is looked into again.
+const ROUNDS: usize = 8;
 
 /// What an open gives: the bytes, and who was proven to ask for them.
 pub type Opened = (Arc<Content>, Arc<Identity>);
@@ -77,13 +104,7 @@ impl Access {
         room: Result<(), Failure>,
     ) -> Answer<Opened> {
         let attempt = self.requests.begin(Op::Open, caller, target);
-        if let Err(full) = room {
-            return Answer::Now(Err(match self.decide(caller, target, Purpose::Read) {
-                Ok((who, _)) => attempt.failed(&self.audit, Some(&who), full),
-                Err((failure, who)) => attempt.failed(&self.audit, who.as_deref(), failure),
-            }));
-        }
-        self.obtain(attempt, caller, target, Purpose::Read, self.limits.deadline)
+        self.obtain(attempt, caller, target, Purpose::Read, self.limits.deadline, room)
     }
 
     /// What `target` shows, for the sake of its true size, for a `caller` that may read it; `None` where the caller may not,
@@ -96,25 +117,27 @@ impl Access {
         };
         // The kernel asks this before each open. Only a size is told, so a caller that was let in before is not proven again.
         if let Some(who) = self.attestor.recall(caller)
-            && let Decision::Allow(grant) = policy::decide(&target.scope.rules, &who, Purpose::Stat)
+            && let Decision::Allow(grant) =
+                self.weigh(caller, target, &who, Purpose::Stat, &mut Evidence::default())
             && let Some(answer) = known(&grant)
         {
             return answer;
         }
-        let Ok((_, grant)) = self.decide(caller, target, Purpose::Stat) else { return Answer::Now(Ok(None)) };
-        if let Some(answer) = known(&grant) {
-            return answer;
+        match self.standing(caller, target, Purpose::Stat, &mut Evidence::default()) {
+            Standing::Rejected(_) => return Answer::Now(Ok(None)),
+            Standing::Admitted((_, grant)) => {
+                if let Some(answer) = known(&grant) {
+                    return answer;
+                }
+            }
+            Standing::Unsure(..) => {}
         }
         let Some(pass) = self.pauses.enter(target.whole.provider()) else { return Answer::Now(Ok(None)) };
         let attempt = self.requests.begin(Op::Stat, caller, target);
-        match self.obtain(attempt, caller, target, Purpose::Stat, self.limits.stat_wait) {
-            Answer::Now(result) => Answer::Now(Ok(result.ok().map(|(content, _)| content))),
-            Answer::Later(answer) => Answer::Later(Box::pin(async move {
-                let result = answer.await;
-                pass.leave(result.as_ref().err());
-                Ok(result.ok().map(|(content, _)| content))
-            })),
-        }
+        self.obtain(attempt, caller, target, Purpose::Stat, self.limits.stat_wait, Ok(())).then(|result| {
+            pass.leave(result.as_ref().err());
+            Ok(result.ok().map(|(content, _)| content))
+        })
     }
 
     /// Whether a descriptor `knows` the caller: it opened it, or was let in before, and is the same program still.
@@ -124,15 +147,13 @@ impl Access {
 
     /// Lets somebody read through a descriptor that another process opened, who inherited it or was passed it: decided, and
     /// put on record.
-    ///
-    /// # Errors
-    /// A denial, or that it could not be recorded.
-    pub fn read(&self, caller: Caller, target: &Arc<Target>) -> Result<Arc<Identity>, Failure> {
+    pub fn read(self: &Arc<Self>, caller: Caller, target: &Arc<Target>) -> Answer<Arc<Identity>> {
         let attempt = self.requests.begin(Op::Read, caller, target);
-        match self.decide(caller, target, Purpose::Read) {
-            Ok((who, grant)) => attempt.allowed(&self.audit, &who, &grant, "").map(|()| who),
-            Err((failure, who)) => Err(attempt.failed(&self.audit, who.as_deref(), failure)),
-        }
+        let audit = self.audit.clone();
+        self.decide(caller, target, Purpose::Read).then(move |decided| match decided {
+            Ok((who, grant)) => attempt.allowed(&audit, &who, &grant, "").map(|()| who),
+            Err(rejected) => Err(attempt.rejected(&audit, rejected)),
+        })
     }
 
     /// As [`Access::read`] for a file that is no longer configured: there is no rule that could let anybody else in.
@@ -154,23 +175,21 @@ impl Access {
             path: target.path.clone(),
             whole: target.whole.at_version(version),
         });
-        match self.obtain(attempt, caller, &pinned, Purpose::Read, self.limits.deadline) {
-            Answer::Now(result) => Answer::Now(result.map_err(gone)),
-            Answer::Later(answer) => Answer::Later(Box::pin(async move { answer.await.map_err(gone) })),
-        }
+        self.obtain(attempt, caller, &pinned, Purpose::Read, self.limits.deadline, Ok(()))
+            .then(|result| result.map_err(gone))
     }
 
-    /// What is known of the target's secret, without asking anybody, for a caller that may read it.
-    ///
-    /// # Errors
-    /// A denial.
+    /// What is known of the target's secret, without asking its provider, for a caller that may read it.
     pub fn known(
-        &self,
+        self: &Arc<Self>,
         caller: Caller,
-        target: &Target,
-    ) -> Result<Option<(Arc<Secret>, Freshness)>, Failure> {
-        let (_, grant) = self.decide(caller, target, Purpose::Stat).map_err(|(failure, _)| failure)?;
-        Ok(self.resolver.known(&grant, &target.whole))
+        target: &Arc<Target>,
+    ) -> Answer<Option<(Arc<Secret>, Freshness)>> {
+        let (access, whole) = (Arc::clone(self), target.whole.clone());
+        self.decide(caller, target, Purpose::Stat).then(move |decided| match decided {
+            Ok((_, grant)) => Ok(access.resolver.known(&grant, &whole)),
+            Err((failure, _)) => Err(failure),
+        })
     }
 
     /// The one way to a secret's bytes: decide, find, render, record.
@@ -181,16 +200,23 @@ impl Access {
         target: &Arc<Target>,
         purpose: Purpose,
         wait: Duration,
+        room: Result<(), Failure>,
     ) -> Answer<Opened> {
-        let (who, grant) = match self.decide(caller, target, purpose) {
-            Ok(decided) => decided,
-            Err((failure, who)) => {
-                return Answer::Now(Err(attempt.failed(&self.audit, who.as_deref(), failure)));
+        let who = match (self.standing(caller, target, purpose, &mut Evidence::default()), room.clone()) {
+            (Standing::Rejected(rejected), _) => {
+                return Answer::Now(Err(attempt.rejected(&self.audit, rejected)));
             }
+            (Standing::Admitted((who, _)), Err(full)) => {
+                return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), full)));
+            }
+            (Standing::Admitted((who, grant)), Ok(())) => {
+                if let Some(secret) = self.resolver.cached(&grant, &target.whole) {
+                    return Answer::Now(self.finish(attempt, target, who, &grant, secret));
+                }
+                who
+            }
+            (Standing::Unsure(who, _), _) => who,
         };
-        if let Some(secret) = self.resolver.cached(&grant, &target.whole) {
-            return Answer::Now(self.finish(attempt, target, who, &grant, secret));
-        }
         if self.audit.ready().is_err() {
             return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), Failure::NotOnRecord)));
         }
@@ -200,35 +226,135 @@ impl Access {
         let (access, target) = (Arc::clone(self), Arc::clone(target));
         Answer::Later(Box::pin(async move {
             let _place = place;
-            let fetched = access.wait(caller.tid, wait, &grant, &target.whole).await;
-            // The wait may have been long: who asks and what they may are looked at again, last before the reply.
-            match (access.decide(caller, &target, purpose), fetched) {
-                (Err((failure, who)), _) => Err(attempt.failed(&access.audit, who.as_deref(), failure)),
-                (Ok((who, _)), Err(failure)) => Err(attempt.failed(&access.audit, Some(&who), failure)),
-                (Ok((who, grant)), Ok(secret)) => access.finish(attempt, &target, who, &grant, secret),
+            match access.obtain_later(caller, &target, purpose, wait, room).await {
+                Ok((who, grant, secret)) => access.finish(attempt, &target, who, &grant, secret),
+                Err(rejected) => Err(attempt.rejected(&access.audit, rejected)),
             }
         }))
     }
 
+    /// As [`Access::obtain`], where something has to be waited for.
+    async fn obtain_later(
+        &self,
+        caller: Caller,
+        target: &Target,
+        purpose: Purpose,
+        wait: Duration,
+        room: Result<(), Failure>,
+    ) -> Result<(Arc<Identity>, Grant, Arc<Secret>), Rejected> {
+        let (who, grant) = self.settle(caller, target, purpose).await?;
+        if let Err(full) = room {
+            return Err((full, Some(who)));
+        }
+        if let Some(secret) = self.resolver.cached(&grant, &target.whole) {
+            return Ok((who, grant, secret));
+        }
+        let fetched = self.wait(caller.tid, wait, &grant, &target.whole).await;
+        // The wait may have been long: who asks and what they may are looked at again, last before the reply.
+        let (who, grant) = self.settle(caller, target, purpose).await?;
+        match fetched {
+            Ok(secret) => Ok((who, grant, secret)),
+            Err(failure) => Err((failure, Some(who))),
+        }
+    }
+
     /// Who is asking, and may they.
-    fn decide(&self, caller: Caller, target: &Target, purpose: Purpose) -> Decided {
-        let unidentified = |refusal: Refusal| (refusal.into(), None);
-        let who = self.attestor.identify(caller).map_err(unidentified)?;
-        let rules = &target.scope.rules;
-        if let Decision::Allow(grant) = policy::decide(rules, &who, purpose) {
-            return Ok((who, grant));
+    fn decide(
+        self: &Arc<Self>,
+        caller: Caller,
+        target: &Arc<Target>,
+        purpose: Purpose,
+    ) -> Answer<Admitted, Rejected> {
+        match self.standing(caller, target, purpose, &mut Evidence::default()) {
+            Standing::Admitted(admitted) => Answer::Now(Ok(admitted)),
+            Standing::Rejected(rejected) => Answer::Now(Err(rejected)),
+            Standing::Unsure(who, _) => {
+                let Some(place) = self.waiting.enter(caller.uid) else {
+                    return Answer::Now(Err((Failure::TooManyWaiting, Some(who))));
+                };
+                let (access, target) = (Arc::clone(self), Arc::clone(target));
+                Answer::Later(Box::pin(async move {
+                    let _place = place;
+                    access.settle(caller, &target, purpose).await
+                }))
+            }
+        }
+    }
+
+    /// As [`Access::decide`], waiting for what takes waiting. What is found out is good for this one decision.
+    async fn settle(&self, caller: Caller, target: &Target, purpose: Purpose) -> Result<Admitted, Rejected> {
+        let mut evidence = Evidence::default();
+        let mut about: Option<Arc<Identity>> = None;
+        for _ in 0..ROUNDS {
+            match self.standing(caller, target, purpose, &mut evidence) {
+                Standing::Admitted((who, _)) | Standing::Unsure(who, _)
+                    if about.as_ref().is_some_and(|before| *before != who) =>
+                {
+                    // It became somebody else while it was looked into: what was found is not about this one.
+                    evidence = Evidence::default();
+                    about = None;
+                }
+                Standing::Admitted(admitted) => return Ok(admitted),
+                Standing::Rejected(rejected) => return Err(rejected),
+                Standing::Unsure(who, facts) => {
+                    self.attestor.look_into(caller, &who, facts, &mut evidence).await;
+                    about = Some(who);
+                }
+            }
+        }
+        Err((Refusal::Changing.into(), about))
+    }
+
+    /// Who is asking, and may they, as far as that can be told at once and with the evidence there is.
+    fn standing(
+        &self,
+        caller: Caller,
+        target: &Target,
+        purpose: Purpose,
+        evidence: &mut Evidence,
+    ) -> Standing {
+        let unidentified = |refusal: Refusal| Standing::Rejected((refusal.into(), None));
+        let who = match self.attestor.identify(caller) {
+            Ok(who) => who,
+            Err(refusal) => return unidentified(refusal),
+        };
+        match self.weigh(caller, target, &who, purpose, evidence) {
+            Decision::Allow(grant) => return Standing::Admitted((who, grant)),
+            Decision::Ask(facts) => return Standing::Unsure(who, facts),
+            Decision::Deny(_) => {}
         }
         // Before somebody is turned away: an executable may have been replaced since, and a caller that had no groups may
         // have some now.
+        let rules = &target.scope.rules;
         rules.look_again();
-        let who = if rules.ask_for_groups() {
-            self.attestor.identify_anew(caller).map_err(unidentified)?
-        } else {
-            who
+        let who = match rules.ask_for_groups().then(|| self.attestor.identify_anew(caller)) {
+            None => who,
+            Some(Ok(who)) => who,
+            Some(Err(refusal)) => return unidentified(refusal),
         };
-        match policy::decide(rules, &who, purpose) {
-            Decision::Allow(grant) => Ok((who, grant)),
-            Decision::Deny(denial) => Err((Failure::Denied(denial), Some(who))),
+        match self.weigh(caller, target, &who, purpose, evidence) {
+            Decision::Allow(grant) => Standing::Admitted((who, grant)),
+            Decision::Ask(facts) => Standing::Unsure(who, facts),
+            Decision::Deny(denial) => Standing::Rejected((Failure::Denied(denial), Some(who))),
+        }
+    }
+
+    /// Asks the rules, and gathers what they ask for in turn as far as that can be had at once.
+    fn weigh(
+        &self,
+        caller: Caller,
+        target: &Target,
+        who: &Identity,
+        purpose: Purpose,
+        evidence: &mut Evidence,
+    ) -> Decision {
+        loop {
+            let decision = policy::decide(&target.scope.rules, &Subject { who, evidence }, purpose);
+            let Decision::Ask(asked) = decision else { return decision };
+            let left = self.attestor.gather(caller, who, asked, evidence);
+            if left == asked {
+                return Decision::Ask(left);
+            }
         }
     }
 

@@ -15,7 +15,7 @@ pub enum Failure {
     #[error("{0}")]
     Unidentified(#[from] Refusal),
     /// The rules do not allow it.
-    #[error("{}", .0.reason())]
+    #[error("{0}")]
     Denied(Denial),
     /// The provider has no value.
     #[error("{0}")]

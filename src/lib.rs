@@ -46,6 +46,7 @@ pub mod reference;
 
 // Ground
 pub mod mount;
+pub mod units;
 pub mod bounded;
 pub mod secret;
 pub mod sys;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use super::Target;
+use super::{Rejected, Target};
 use crate::audit::record::{LAYOUT, Op, Outcome, Record};
 use crate::audit::{Audit, Verdict};
 use crate::failure::Failure;
@@ -59,6 +59,11 @@ impl Attempt {
         }
     }
 
+    /// As [`Attempt::failed`], for what a decision gives.
+    pub(super) fn rejected(self, audit: &Audit, (failure, who): Rejected) -> Failure {
+        self.failed(audit, who.as_deref(), failure)
+    }
+
     /// Records that it is denied or failed, and gives back why. The caller gets nothing either way, so a record that is lost
     /// changes nothing for it.
     pub(super) fn failed(self, audit: &Audit, who: Option<&Identity>, failure: Failure) -> Failure {
@@ -89,7 +94,7 @@ impl Attempt {
             gid: self.caller.gid,
             pid: who.map_or(self.caller.tid.0, |who| who.process.pid.0),
             exe: who.and_then(|who| who.exe.as_ref()).map(|exe| exe.path.clone()).unwrap_or_default(),
-            unit: who.and_then(|who| who.unit.clone()).unwrap_or_default(),
+            unit: who.and_then(Identity::unit).unwrap_or_default().to_owned(),
             rule: String::new(),
             version: String::new(),
             reason: String::new(),

@@ -27,7 +27,6 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod trust;
-mod units;
 mod walk;
 
 pub use checked::Config;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::report::{At, Found, Report};
 use super::table::{Entry, entries, listed, nearest};
 use super::trust::{Trust, Want};
-use crate::identity::{PinnedId, SELECTORS, Selector, selector};
+use crate::identity::{PinnedId, SELECTORS, Says, Selector, selector};
 use crate::policy::Rule;
 
 /// What a rule looks like, for whoever has none yet.
@@ -95,6 +95,12 @@ fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> 
     }
     let read: Vec<_> = written.iter().map(|part| Some((part, one(part, trust, report)?))).collect();
     let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
+    if !read.iter().any(|(part, _)| selector(part.key).is_some_and(|kind| kind.says == Says::Who)) {
+        let found =
+            Found::at(&entry.at, "this rule says in what state the caller must be, and not who it is");
+        report.error(found.hint("add a selector that names somebody, such as `user`"));
+        return None;
+    }
     let uid = one_uid(&read, report)?;
     warn_of_interpreter(&read, report);
     warn_of_exe_alone(&read, report);

@@ -10,7 +10,7 @@ use super::report::{Found, Report};
 use super::source::Source;
 use super::table::{Entry, nearest};
 use super::trust::{Trust, Untrusted, Want, quoted};
-use super::units;
+use crate::units;
 
 /// Used where the file says nothing.
 const DEFAULT: Limits = Limits {
@@ -218,7 +218,7 @@ impl Reader<'_, '_> {
 
     fn duration(&mut self, key: &str, default: Duration) -> Duration {
         let Some(entry) = self.merged.values.get(&format!("limits.{key}")) else { return default };
-        units::duration(entry.value).unwrap_or_else(|hint| {
+        units::duration(entry.value.as_str()).unwrap_or_else(|hint| {
             self.report.error(Found::at(&entry.at, format!("`{key}` takes a duration")).hint(hint));
             default
         })

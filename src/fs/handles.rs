@@ -283,7 +283,7 @@ fn decode(record: &[u8; RECORD]) -> (u64, u64, Option<String>) {
 mod tests {
     use super::*;
     use crate::config::checked::{File, Format, Scope};
-    use crate::identity::{Pid, ProcessId};
+    use crate::identity::{Pid, ProcessId, somebody};
     use crate::policy::Rules;
     use crate::render::Renderer;
     use crate::resolve::Secret;
@@ -304,7 +304,7 @@ mod tests {
         let content = Renderer::new(1 << 20, 1 << 20).render(&file, Secret::made_up(bytes, version)).unwrap();
         let target = Target { scope: Arc::new(scope), file: Arc::new(file), path: "s/f".into(), whole: from };
         let process = ProcessId { pid: Pid(pid), start: 7 };
-        let opener = Identity { process, uid: 1, gid: 1, groups: Vec::new(), exe: None, unit: None };
+        let opener = Identity { process, uid: 1, gid: 1, ..somebody() };
         Handle::new(Arc::new(target), content, Arc::new(opener))
     }
 

@@ -98,17 +98,11 @@ impl Fs {
         if let Some(size) = size::of_opener(&self.handles, self.access.attestor(), caller, ino) {
             return Answer::Now(Ok(self.attributes(ino, node, Some(size))));
         }
-        match self.access.size(caller, &file.target) {
-            Answer::Now(content) => Answer::Now(Ok(self.sized(caller, ino, node, content.ok().flatten()))),
-            Answer::Later(content) => {
-                let (fs, tree) = (Arc::clone(self), Arc::clone(&tree));
-                Answer::Later(Box::pin(async move {
-                    let content = content.await.ok().flatten();
-                    let node = tree.node(ino).ok_or(Failure::Unconfigured)?;
-                    Ok(fs.sized(caller, ino, node, content))
-                }))
-            }
-        }
+        let (fs, of) = (Arc::clone(self), Arc::clone(&tree));
+        self.access.size(caller, &file.target).then(move |content| {
+            let node = of.node(ino).ok_or(Failure::Unconfigured)?;
+            Ok(fs.sized(caller, ino, node, content.ok().flatten()))
+        })
     }
 
     /// Opens a file and gives its handle.
@@ -118,13 +112,10 @@ impl Fs {
             Ok(target) => target,
             Err(failure) => return Answer::Now(Err(failure)),
         };
-        match self.access.open(caller, &target, self.handles.room(caller.uid)) {
-            Answer::Now(opened) => Answer::Now(opened.and_then(|opened| self.keep(ino, target, opened))),
-            Answer::Later(opened) => {
-                let fs = Arc::clone(self);
-                Answer::Later(Box::pin(async move { fs.keep(ino, target, opened.await?) }))
-            }
-        }
+        let fs = Arc::clone(self);
+        self.access
+            .open(caller, &target, self.handles.room(caller.uid))
+            .then(move |opened| fs.keep(ino, target, opened?))
     }
 
     /// The content to read from through a handle. Who reads is looked at for every read that gives bytes.
@@ -146,12 +137,12 @@ impl Fs {
         // By the rules that are in force now, not by those of when it was opened.
         let admitted = match self.file(ino) {
             Ok(target) if target.path == handle.target.path => self.access.read(caller, &target),
-            _ => Err(self.access.read_removed(caller, &handle.target)),
+            _ => Answer::Now(Err(self.access.read_removed(caller, &handle.target))),
         };
-        Answer::Now(admitted.map(|who| {
-            handle.remember(who);
-            Arc::clone(&handle.content)
-        }))
+        admitted.then(move |who| {
+            handle.remember(who?);
+            Ok(Arc::clone(&handle.content))
+        })
     }
 
     /// Lets a handle go.
@@ -187,28 +178,22 @@ impl Fs {
     }
 
     /// The names of extended attributes of `ino`.
-    ///
-    /// # Errors
-    /// A denial.
-    pub fn listxattr(&self, caller: Caller, ino: Ino) -> Result<Vec<u8>, Failure> {
+    pub fn listxattr(&self, caller: Caller, ino: Ino) -> Answer<Vec<u8>> {
         match self.file(ino) {
-            Ok(target) => Ok(xattr::list(self.access.known(caller, &target)?.is_some())),
-            Err(_) => Ok(Vec::new()),
+            Ok(target) => self.access.known(caller, &target).then(|known| Ok(xattr::list(known?.is_some()))),
+            Err(_) => Answer::Now(Ok(Vec::new())),
         }
     }
 
     /// The value of an extended attribute. Never fetches.
-    ///
-    /// # Errors
-    /// A denial, or no such attribute.
-    pub fn getxattr(&self, caller: Caller, ino: Ino, name: &OsStr) -> Result<String, Failure> {
-        let target = self.file(ino).map_err(|_| Failure::NoSuchAttribute)?;
-        let name = name
-            .to_str()
-            .and_then(|name| name.strip_prefix(xattr::PREFIX))
-            .ok_or(Failure::NoSuchAttribute)?;
-        let known = self.access.known(caller, &target)?;
-        xattr::value(name, &target, known).ok_or(Failure::NoSuchAttribute)
+    pub fn getxattr(&self, caller: Caller, ino: Ino, name: &OsStr) -> Answer<String> {
+        let name = name.to_str().and_then(|name| name.strip_prefix(xattr::PREFIX)).map(str::to_owned);
+        let (Ok(target), Some(name)) = (self.file(ino), name) else {
+            return Answer::Now(Err(Failure::NoSuchAttribute));
+        };
+        self.access
+            .known(caller, &target)
+            .then(move |known| xattr::value(&name, &target, known?).ok_or(Failure::NoSuchAttribute))
     }
 
     fn file(&self, ino: Ino) -> Result<Arc<Target>, Failure> {
@@ -243,12 +228,7 @@ impl Fs {
             fs.handles.readopt(id, ino, Handle::new(target, Arc::clone(&content), opener));
             content
         };
-        match self.access.reopen(caller, &target, &version) {
-            Answer::Now(opened) => Answer::Now(opened.map(|opened| readopt(opened, target))),
-            Answer::Later(opened) => {
-                Answer::Later(Box::pin(async move { Ok(readopt(opened.await?, target)) }))
-            }
-        }
+        self.access.reopen(caller, &target, &version).then(move |opened| Ok(readopt(opened?, target)))
     }
 
     /// The attributes of a file whose name went with a reload, for a process that holds it open: what it opened stays as it

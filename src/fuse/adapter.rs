@@ -170,11 +170,14 @@ impl Filesystem for Adapter {
     }
 
     fn getxattr(&self, request: &Request, ino: INodeNo, name: &OsStr, size: u32, reply: ReplyXattr) {
-        reply_xattr(self.fs.getxattr(caller(request), Ino(ino.0), name).map(String::into_bytes), size, reply);
+        let value =
+            self.fs.getxattr(caller(request), Ino(ino.0), name).then(|text| text.map(String::into_bytes));
+        self.answer(value, move |value| reply_xattr(value, size, reply));
     }
 
     fn listxattr(&self, request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
-        reply_xattr(self.fs.listxattr(caller(request), Ino(ino.0)), size, reply);
+        let names = self.fs.listxattr(caller(request), Ino(ino.0));
+        self.answer(names, move |names| reply_xattr(names, size, reply));
     }
 
     // What would change something. The public mount is read-only, so the kernel answers most of it; these answer the rest.

@@ -12,8 +12,10 @@ use std::sync::Arc;
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use super::evidence::{Evidence, Fact, Facts};
+use super::inspections::Inspections;
 use super::process::{self, Status};
-use super::{Identity, Pid, ProcessId, Tid};
+use super::{Identity, Pid, ProcessId, Tid, UserNamespace};
 use crate::sys::pidfd;
 
 /// Who the kernel says is asking: the ids of a FUSE request's header.
@@ -42,15 +44,16 @@ pub enum Refusal {
     /// A setuid program, or access through another file system mounted by somebody else.
     #[error("the uid of the request is not the real, effective, saved and file system uid of the caller")]
     MixedUids,
-    /// In a user namespace of its own, where the executable can be forged.
-    #[error("the caller is in another user namespace")]
-    OtherUserNamespace,
+    /// It becomes somebody else each time it is looked at.
+    #[error("the caller changes while it is looked at")]
+    Changing,
 }
 
 /// Takes identities, and remembers those taken.
 pub struct Attestor {
     pins: Mutex<LruCache<Tid, Arc<Pin>>>,
     user_namespace: Vec<u8>,
+    inspections: Inspections,
 }
 
 /// A thread that asked before.
@@ -59,10 +62,13 @@ struct Pin {
     /// `None` before Linux 6.13.
     pidfd: Option<(OwnedFd, pidfd::Info)>,
     status: Status,
+    /// `/proc/<tid>/cgroup`, where the number in `pidfd`'s answer does not stand for all of it.
+    cgroup: Option<OwnedFd>,
+    user_namespace: Vec<u8>,
     identity: Arc<Identity>,
 }
 
-/// How many threads are remembered. Each costs two descriptors and about 1 KiB.
+/// How many threads are remembered. Each costs two descriptors, a third on a host with cgroup v1, and about 1 KiB.
 const PINS: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
 impl Attestor {
@@ -75,6 +81,7 @@ impl Attestor {
         Ok(Self {
             pins: Mutex::new(LruCache::new(PINS)),
             user_namespace: process::user_namespace(dir.as_fd())?,
+            inspections: Inspections::default(),
         })
     }
 
@@ -115,6 +122,31 @@ impl Attestor {
         self.same_ids(&pin, caller).then(|| Arc::clone(&pin.identity))
     }
 
+    /// Adds to `evidence` those of `facts` that can be read at once, and gives those that have to be waited for
+    /// ([`Attestor::look_into`]). `who` is the caller as it was just identified.
+    pub fn gather(&self, caller: Caller, who: &Identity, facts: Facts, evidence: &mut Evidence) -> Facts {
+        let mut left = facts;
+        if facts.contains(Fact::Age) {
+            evidence.age = Some(process::age(who.process.start));
+            left = left.without(Fact::Age);
+        }
+        if facts.contains(Fact::Hardening) {
+            evidence.hardening = Some(process::hardening(caller.tid));
+            left = left.without(Fact::Hardening);
+        }
+        left
+    }
+
+    /// Adds the rest of `facts` to `evidence`: what may take a while, bounded in time. Every one of them is there afterwards,
+    /// be it that it could not be established.
+    pub async fn look_into(&self, caller: Caller, who: &Identity, facts: Facts, evidence: &mut Evidence) {
+        if facts.contains(Fact::Mappings) {
+            let look = move || Err("its mappings are not looked at yet".into());
+            evidence.mappings = Some(self.inspections.run(who.uid, look).await);
+        }
+        let _ = caller;
+    }
+
     /// Whether the caller's process has a descriptor of an inode with this number, by `/proc/<tid>/fdinfo` (which asks no file
     /// system). Inode numbers of hushfs are hashes of 64 bits, so another file system's is not taken for one of ours.
     pub fn holds_inode(&self, caller: Caller, ino: u64) -> bool {
@@ -136,22 +168,25 @@ impl Attestor {
         let exe = pin.identity.exe.as_ref().map(|exe| (exe.dev, exe.ino));
         self.same_ids(pin, caller)
             && process::exe_id(pin.dir.as_fd()).ok() == exe
-            && process::user_namespace(pin.dir.as_fd()).is_ok_and(|ns| ns == self.user_namespace)
+            && process::user_namespace(pin.dir.as_fd()).is_ok_and(|ns| ns == pin.user_namespace)
     }
 
     /// Whether it is the same thread with the same ids and cgroup.
     fn same_ids(&self, pin: &Pin, caller: Caller) -> bool {
+        let same_status = || process::status(pin.dir.as_fd()).is_ok_and(|now| now.same_ids(&pin.status));
+        let same_cgroup = || match &pin.cgroup {
+            Some(file) => process::cgroup_again(file.as_fd()).is_ok_and(|now| now == pin.identity.cgroup),
+            None => true,
+        };
         let told = match &pin.pidfd {
             // Groups are not in this answer, so a caller that has some is read the long way.
-            Some((fd, then)) if pin.status.groups.is_empty() => {
+            Some((fd, then)) => {
                 pidfd::info(fd.as_fd()).is_ok_and(|now| now == *then)
+                    && (pin.status.groups.is_empty() || same_status())
             }
-            _ => {
-                process::status(pin.dir.as_fd()).is_ok_and(|now| now.same_ids(&pin.status))
-                    && process::unit(pin.dir.as_fd()).is_ok_and(|unit| unit == pin.identity.unit)
-            }
+            None => same_status(),
         };
-        told && (caller.uid, caller.gid) == (pin.identity.uid, pin.identity.gid)
+        told && same_cgroup() && (caller.uid, caller.gid) == (pin.identity.uid, pin.identity.gid)
     }
 
     fn take(&self, caller: Caller) -> Result<Pin, Refusal> {
@@ -169,10 +204,10 @@ impl Attestor {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(Refusal::KernelThread),
             Err(_) => return Err(Refusal::Gone),
         };
-        if process::user_namespace(dir.as_fd()).map_err(gone)? != self.user_namespace {
-            return Err(Refusal::OtherUserNamespace);
-        }
-        let unit = process::unit(dir.as_fd()).map_err(gone)?;
+        let user_namespace = process::user_namespace(dir.as_fd()).map_err(gone)?;
+        let cgroup_file = process::open_cgroup(dir.as_fd()).map_err(gone)?;
+        let cgroup = process::cgroup_again(cgroup_file.as_fd()).map_err(gone)?;
+        let by_number = pidfd.is_some() && cgroup.is_told_by_number();
         let leader = process::open_dir(Tid(status.tgid)).map_err(gone)?;
         let start = process::start_time(leader.as_fd()).map_err(gone)?;
         let identity = Arc::new(Identity {
@@ -181,11 +216,16 @@ impl Attestor {
             gid: caller.gid,
             groups: status.groups.clone(),
             exe: Some(exe),
-            unit,
+            cgroup,
+            user_namespace: match user_namespace == self.user_namespace {
+                true => UserNamespace::Ours,
+                false => UserNamespace::Other,
+            },
         });
         // Last: all of it was read from one thread that is still there.
         process::start_time(dir.as_fd()).map_err(gone)?;
-        Ok(Pin { dir, pidfd, status, identity })
+        let cgroup = (!by_number).then_some(cgroup_file);
+        Ok(Pin { dir, pidfd, status, cgroup, user_namespace, identity })
     }
 }
 

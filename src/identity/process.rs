@@ -3,8 +3,12 @@
 use std::ffi::CStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
+
+use super::Cgroup;
+use super::evidence::{Found, Hardening};
 
 /// A thread's id: what the header of a FUSE request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,8 +51,26 @@ pub struct Identity {
     pub groups: Vec<u32>,
     /// The executable, where it could be established on the host.
     pub exe: Option<Exe>,
-    /// The system unit, by its cgroup.
-    pub unit: Option<String>,
+    /// Its place among the control groups.
+    pub cgroup: Cgroup,
+    /// The user namespace it is in.
+    pub user_namespace: UserNamespace,
+}
+
+/// A user namespace, as seen from ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UserNamespace {
+    /// That of hushfs.
+    Ours,
+    /// Another: there the executable can be forged, and ids inside are not ids of the host.
+    Other,
+}
+
+impl Identity {
+    /// The system unit that it runs in.
+    pub fn unit(&self) -> Option<&str> {
+        self.cgroup.unit.as_deref()
+    }
 }
 
 /// The lines of `/proc/<tid>/status` that matter. Reading it never blocks, not even during execve.
@@ -62,6 +84,7 @@ pub(super) struct Status {
     pub(super) blocked: u64,
     pub(super) ignored: u64,
     pub(super) caught: u64,
+    pub(super) no_new_privs: bool,
 }
 
 impl Status {
@@ -102,6 +125,7 @@ fn parse_status(text: &str) -> Option<Status> {
             "SigBlk" => status.blocked = mask(value)?,
             "SigIgn" => status.ignored = mask(value)?,
             "SigCgt" => status.caught = mask(value)?,
+            "NoNewPrivs" => status.no_new_privs = value == "1",
             _ => {}
         }
     }
@@ -115,6 +139,21 @@ pub(super) fn start_time(dir: BorrowedFd<'_>) -> io::Result<u64> {
     text.rsplit_once(')')
         .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19)?.parse().ok())
         .ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// How long ago a process started, for a start in clock ticks since boot; a hundredth of a second is the finest the kernel tells.
+pub(super) fn age(start: u64) -> Duration {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    let now = Duration::try_from(now).unwrap_or_default();
+    let ticks = rustix::param::clock_ticks_per_second().max(1);
+    now.saturating_sub(Duration::from_millis(start.saturating_mul(1000) / ticks))
+}
+
+/// What the kernel keeps a thread from.
+pub(super) fn hardening(tid: Tid) -> Found<Hardening> {
+    let status = open_dir(tid).and_then(|dir| status(dir.as_fd()));
+    let status = status.map_err(|error| format!("its state cannot be read: {error}"))?;
+    Ok(Hardening { no_new_privs: status.no_new_privs })
 }
 
 /// Device and inode of the executable. Asks no file system for anything (`AT_STATX_DONT_SYNC`), so that an executable on
@@ -136,23 +175,15 @@ pub(super) fn user_namespace(dir: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     Ok(rustix::fs::readlinkat(dir, c"ns/user", Vec::new())?.into_bytes())
 }
 
-/// The system unit that a process runs in: the service that its cgroup path reaches first, with only slices above it. What
-/// lies below a unit is the unit's own to name, so it is not looked at.
-pub(super) fn unit(dir: BorrowedFd<'_>) -> io::Result<Option<String>> {
-    let text = read(dir, c"cgroup")?;
-    let path = |prefix: &str| text.lines().find_map(|line| line.split_once(prefix).map(|(_, path)| path));
-    // cgroup v2, else systemd's own hierarchy on a host with both.
-    let path = path("0::").filter(|path| *path != "/").or_else(|| path(":name=systemd:")).unwrap_or("/");
-    Ok(unit_of(path))
+/// Opens `/proc/<tid>/cgroup` for [`cgroup_again`].
+pub(super) fn open_cgroup(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::openat(dir, c"cgroup", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
-fn unit_of(path: &str) -> Option<String> {
-    let mut parts = path.strip_prefix('/')?.split('/');
-    let mut part = parts.next()?;
-    while part.ends_with(".slice") {
-        part = parts.next()?;
-    }
-    part.ends_with(".service").then(|| part.to_owned())
+/// The place among the control groups now, from a file opened before: that saves finding it. Never blocks.
+pub(super) fn cgroup_again(file: BorrowedFd<'_>) -> io::Result<Cgroup> {
+    rustix::fs::seek(file, rustix::fs::SeekFrom::Start(0))?;
+    Ok(Cgroup::parse(&read_all(file)?))
 }
 
 /// Descriptors that are looked at, so that a process with very many cannot keep us busy.
@@ -176,9 +207,12 @@ pub(super) fn holds_inode(dir: BorrowedFd<'_>, ino: u64) -> io::Result<bool> {
 }
 
 fn read(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<String> {
-    let fd = rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    read_all(rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.as_fd())
+}
+
+fn read_all(file: BorrowedFd<'_>) -> io::Result<String> {
     let mut bytes = Vec::with_capacity(2048);
-    while rustix::io::read(&fd, rustix::buffer::spare_capacity(&mut bytes))? > 0 {
+    while rustix::io::read(file, rustix::buffer::spare_capacity(&mut bytes))? > 0 {
         bytes.reserve(1024);
     }
     Ok(String::from_utf8_lossy(&bytes).into_owned())
@@ -190,7 +224,15 @@ pub(super) mod tests {
 
     pub(crate) fn somebody() -> Identity {
         let process = ProcessId { pid: Pid(4711), start: 1 };
-        Identity { process, uid: 1000, gid: 1000, groups: Vec::new(), exe: None, unit: None }
+        Identity {
+            process,
+            uid: 1000,
+            gid: 1000,
+            groups: Vec::new(),
+            exe: None,
+            cgroup: Cgroup::parse("0::/"),
+            user_namespace: UserNamespace::Ours,
+        }
     }
 
     #[test]
@@ -210,23 +252,6 @@ pub(super) mod tests {
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(status(dir.as_fd()).is_err());
-    }
-
-    #[test]
-    fn a_unit_is_named_only_from_the_root_of_the_tree() {
-        assert_eq!(unit_of("/system.slice/nginx.service").as_deref(), Some("nginx.service"));
-        assert_eq!(unit_of("/system.slice/system-a.slice/a@1.service").as_deref(), Some("a@1.service"));
-        assert_eq!(
-            unit_of("/system.slice/a.service/payload/system.slice/b.service").as_deref(),
-            Some("a.service")
-        );
-        assert_eq!(unit_of("/my.slice/a.service").as_deref(), Some("a.service"));
-        let below = "/user.slice/user-1000.slice/user@1000.service/system.slice/x.service";
-        assert_eq!(unit_of(below).as_deref(), Some("user@1000.service"));
-        assert_eq!(unit_of("/docker/system.slice/x.service"), None);
-        assert_eq!(unit_of("/system.slice/a.scope/b.service"), None);
-        assert_eq!(unit_of("/../../system.slice/x.service"), None);
-        assert_eq!(unit_of("/"), None);
     }
 
     proptest::proptest! {

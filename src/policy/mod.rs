@@ -2,9 +2,10 @@
 //!
 //! This folder owns the only way to a [`Grant`], and a grant is the only way to a provider.
 
+use std::fmt;
 use std::sync::Arc;
 
-use crate::identity::{Identity, PinnedId, Selector};
+use crate::identity::{Facts, PinnedId, Selector, Subject, UserNamespace, Verdict};
 
 /// The rules of one scope. Any rule may match; within a rule every selector must.
 #[derive(Default)]
@@ -35,10 +36,14 @@ pub struct Grant {
 }
 
 /// Why not. A denial is a value, not an error.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denial {
     /// No rule of the scope matches the caller.
     NoRuleMatches,
+    /// No rule matches, and one might have if a fact could have been established; why it could not.
+    Unproven(String),
+    /// The caller is in another user namespace, and no rule that matches is for such callers.
+    OtherUserNamespace,
 }
 
 /// The outcome of [`decide`].
@@ -49,6 +54,8 @@ pub enum Decision {
     Allow(Grant),
     /// Nothing allows it.
     Deny(Denial),
+    /// It turns on facts that are not in the evidence yet.
+    Ask(Facts),
 }
 
 impl Rule {
@@ -63,9 +70,40 @@ impl Rule {
         &self.selectors
     }
 
-    fn matches(&self, who: &Identity) -> bool {
-        self.selectors.iter().all(|selector| selector.matches(who))
+    /// What becomes of the rule for `of`. A fact is asked for only where nothing that is known already says no.
+    fn weigh(&self, of: &Subject<'_>) -> Weighed {
+        let mut asked = Facts::NONE;
+        let mut unproven = None;
+        for selector in &self.selectors {
+            match selector.check(of) {
+                Verdict::Yes => {}
+                Verdict::No => return Weighed::No,
+                Verdict::Ask(fact) => asked = asked.with(fact),
+                Verdict::Unproven => unproven = Some(selector),
+            }
+        }
+        match unproven {
+            Some(selector) => Weighed::Unproven(selector.seen(of)),
+            None if !asked.is_empty() => Weighed::Asks(asked),
+            None if !self.holds_in(of.who.user_namespace) => Weighed::OtherNamespace,
+            None => Weighed::Yes,
+        }
     }
+
+    /// Whether the rule lets callers of that user namespace in at all.
+    pub fn holds_in(&self, namespace: UserNamespace) -> bool {
+        namespace == UserNamespace::Ours
+            || self.selectors.iter().any(|selector| selector.holds_in_other_namespaces())
+    }
+}
+
+/// What becomes of one rule.
+enum Weighed {
+    Yes,
+    No,
+    Asks(Facts),
+    Unproven(String),
+    OtherNamespace,
 }
 
 impl Rules {
@@ -94,12 +132,21 @@ impl Rules {
     }
 }
 
-/// Decides whether `who` may. Denies unless a rule allows.
-pub fn decide(rules: &Rules, who: &Identity, purpose: Purpose) -> Decision {
-    match rules.iter().find(|rule| rule.matches(who)) {
-        Some(rule) => Decision::Allow(Grant { purpose, rule: Arc::clone(&rule.name) }),
-        None => Decision::Deny(Denial::NoRuleMatches),
+/// Decides whether `of` may. Denies unless a rule allows, and asks for evidence only where a rule turns on it and none allows
+/// without.
+pub fn decide(rules: &Rules, of: &Subject<'_>, purpose: Purpose) -> Decision {
+    let mut asked = Facts::NONE;
+    let mut denial = Denial::NoRuleMatches;
+    for rule in &rules.rules {
+        match rule.weigh(of) {
+            Weighed::Yes => return Decision::Allow(Grant { purpose, rule: Arc::clone(&rule.name) }),
+            Weighed::No => {}
+            Weighed::Asks(facts) => asked = asked.union(facts),
+            Weighed::Unproven(why) => denial = Denial::Unproven(why),
+            Weighed::OtherNamespace => denial = Denial::OtherUserNamespace,
+        }
     }
+    if asked.is_empty() { Decision::Deny(denial) } else { Decision::Ask(asked) }
 }
 
 impl Grant {
@@ -114,11 +161,12 @@ impl Grant {
     }
 }
 
-impl Denial {
-    /// For the audit record.
-    pub fn reason(self) -> &'static str {
+impl fmt::Display for Denial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoRuleMatches => "no rule matches",
+            Self::NoRuleMatches => f.write_str("no rule matches"),
+            Self::Unproven(why) => write!(f, "no rule matches: {why}"),
+            Self::OtherUserNamespace => f.write_str("the caller is in another user namespace"),
         }
     }
 }
@@ -126,24 +174,27 @@ impl Denial {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::{Pid, ProcessId, selector};
+    use crate::identity::{Evidence, Fact, Identity, selector, somebody};
 
     fn who(uid: u32, gid: u32, groups: &[u32]) -> Identity {
-        let process = ProcessId { pid: Pid(1), start: 1 };
-        Identity { process, uid, gid, groups: groups.to_vec(), exe: None, unit: None }
+        Identity { uid, gid, groups: groups.to_vec(), ..somebody() }
     }
 
-    fn rule(name: &str, demands: &[(&str, i64)]) -> Rule {
-        let parse = |(key, value): &(&str, i64)| {
-            (selector(key).unwrap().parse)(&toml::Value::Integer(*value)).unwrap()
-        };
-        Rule::new(name, demands.iter().map(parse).collect())
+    fn rule(name: &str, demands: &str) -> Rule {
+        let table: toml::Table = demands.parse().unwrap();
+        let parse = |(key, value): (&String, &toml::Value)| (selector(key).unwrap().parse)(value).unwrap();
+        Rule::new(name, table.iter().map(parse).collect())
+    }
+
+    fn decided(rules: &Rules, who: &Identity, evidence: &Evidence) -> Decision {
+        decide(rules, &Subject { who, evidence }, Purpose::Read)
     }
 
     fn allowed_by(rules: &Rules, who: &Identity) -> Option<String> {
-        match decide(rules, who, Purpose::Read) {
+        match decided(rules, who, &Evidence::default()) {
             Decision::Allow(grant) => Some(grant.rule().to_owned()),
             Decision::Deny(_) => None,
+            Decision::Ask(facts) => panic!("{facts:?}"),
         }
     }
 
@@ -154,7 +205,7 @@ mod tests {
 
     #[test]
     fn deny_when_one_selector_is_missing() {
-        let rules = Rules::new(vec![rule("s.1", &[("uid", 1000), ("gid", 50)])]);
+        let rules = Rules::new(vec![rule("s.1", "uid = 1000\ngid = 50")]);
         assert_eq!(allowed_by(&rules, &who(1000, 1000, &[])), None);
         assert_eq!(allowed_by(&rules, &who(1001, 50, &[])), None);
         assert_eq!(allowed_by(&rules, &who(1000, 1000, &[7, 50])), Some("s.1".into()));
@@ -162,17 +213,40 @@ mod tests {
 
     #[test]
     fn the_first_rule_that_matches_is_named() {
-        let rules = Rules::new(vec![
-            rule("s.1", &[("uid", 1)]),
-            rule("s.2", &[("uid", 2)]),
-            rule("s.3", &[("gid", 2)]),
-        ]);
+        let rules = Rules::new(vec![rule("s.1", "uid = 1"), rule("s.2", "uid = 2"), rule("s.3", "gid = 2")]);
         assert_eq!(allowed_by(&rules, &who(2, 2, &[])), Some("s.2".into()));
     }
 
     #[test]
     fn root_obeys_the_rules() {
-        let rules = Rules::new(vec![rule("s.1", &[("uid", 1000)])]);
+        let rules = Rules::new(vec![rule("s.1", "uid = 1000")]);
         assert_eq!(allowed_by(&rules, &who(0, 0, &[])), None);
+    }
+
+    #[test]
+    fn evidence_is_asked_for_only_where_a_rule_turns_on_it() {
+        let rules = Rules::new(vec![rule("s.1", "uid = 1\nwithin = \"5s\""), rule("s.2", "uid = 2")]);
+        assert_eq!(allowed_by(&rules, &who(3, 3, &[])), None, "a stranger costs nothing");
+        assert_eq!(allowed_by(&rules, &who(2, 2, &[])), Some("s.2".into()));
+        let Decision::Ask(facts) = decided(&rules, &who(1, 1, &[]), &Evidence::default()) else {
+            panic!("it turns on the age")
+        };
+        assert!(facts.contains(Fact::Age) && facts.without(Fact::Age).is_empty());
+    }
+
+    #[test]
+    fn a_fact_that_cannot_be_established_denies_and_says_why() {
+        let rules = Rules::new(vec![rule("s.1", "no_new_privs = true")]);
+        let evidence = Evidence { hardening: Some(Err("nobody knows".into())), ..Evidence::default() };
+        let Decision::Deny(denial) = decided(&rules, &somebody(), &evidence) else { panic!("allowed") };
+        assert_eq!(denial.to_string(), "no rule matches: nobody knows");
+    }
+
+    #[test]
+    fn another_user_namespace_is_denied_whatever_matches() {
+        let rules = Rules::new(vec![rule("s.1", "uid = 1000")]);
+        let who = Identity { user_namespace: UserNamespace::Other, ..somebody() };
+        let Decision::Deny(denial) = decided(&rules, &who, &Evidence::default()) else { panic!("allowed") };
+        assert_eq!(denial, Denial::OtherUserNamespace);
     }
 }

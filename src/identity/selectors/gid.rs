@@ -3,24 +3,31 @@
 //! **Proves** that the gid with which the caller opens files or one of its supplementary groups is this one. **Against** everybody
 //! without the group. **Evaded** by whoever may run a setgid program of that group. Strong.
 
-use super::{Identity, PinnedId, Selector, SelectorError, SelectorKind, Strength, id};
+use super::{PinnedId, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, id};
+use crate::identity::Subject;
 
 pub(super) const KIND: SelectorKind = SelectorKind {
     key: "gid",
     about: "the caller is in the group with this number, supplementary groups included",
     strength: Strength::Strong,
+    says: Says::Who,
     parse: |value| Ok(Box::new(Gid(id(value, "gid")?))),
 };
 
 pub(super) struct Gid(pub(super) u32);
 
 impl Selector for Gid {
-    fn matches(&self, who: &Identity) -> bool {
-        who.gid == self.0 || who.groups.contains(&self.0)
+    fn check(&self, of: &Subject<'_>) -> Verdict {
+        let who = of.who;
+        Verdict::of(who.gid == self.0 || who.groups.contains(&self.0))
     }
 
     fn describe(&self) -> String {
         format!("gid:{}", self.0)
+    }
+
+    fn seen(&self, of: &Subject<'_>) -> String {
+        format!("the caller's gid is {}, its groups are {:?}", of.who.gid, of.who.groups)
     }
 
     fn pins(&self) -> Option<PinnedId> {

@@ -12,7 +12,7 @@ const GIB: u64 = 1 << 30;
 ///
 /// # Errors
 /// What to write instead.
-pub(super) fn size(value: &DeValue<'_>) -> Result<u64, String> {
+pub fn size(value: &DeValue<'_>) -> Result<u64, String> {
     let wrong = || "write bytes as a number, or a text such as \"64KiB\", \"32MiB\" or \"1GiB\"".to_owned();
     if let Some(number) = value.as_integer() {
         return u64::from_str_radix(number.as_str(), number.radix()).map_err(|_| wrong());
@@ -28,13 +28,13 @@ pub(super) fn size(value: &DeValue<'_>) -> Result<u64, String> {
     number.checked_mul(factor).ok_or_else(wrong)
 }
 
-/// A duration: a text such as `10s` or `5min`.
+/// A duration: a text such as `10s` or `5min`; `None` is something that is no text.
 ///
 /// # Errors
 /// What to write instead.
-pub(super) fn duration(value: &DeValue<'_>) -> Result<Duration, String> {
+pub fn duration(text: Option<&str>) -> Result<Duration, String> {
     let wrong = || "write a text such as \"500ms\", \"10s\", \"5min\" or \"1h\"".to_owned();
-    let (number, unit) = value.as_str().and_then(split).ok_or_else(wrong)?;
+    let (number, unit) = text.and_then(split).ok_or_else(wrong)?;
     let milliseconds = match unit {
         "ms" => 1,
         "s" => 1_000,
@@ -82,11 +82,11 @@ mod tests {
 
     #[test]
     fn durations_need_a_unit() {
-        assert_eq!(duration(&text("10s")), Ok(Duration::from_secs(10)));
-        assert_eq!(duration(&text("5min")), Ok(Duration::from_secs(300)));
-        assert_eq!(duration(&text("500 ms")), Ok(Duration::from_millis(500)));
-        assert!(duration(&text("10")).is_err());
-        assert!(duration(&text("5m")).is_err());
-        assert!(duration(&integer("10")).is_err());
+        assert_eq!(duration(Some("10s")), Ok(Duration::from_secs(10)));
+        assert_eq!(duration(Some("5min")), Ok(Duration::from_secs(300)));
+        assert_eq!(duration(Some("500 ms")), Ok(Duration::from_millis(500)));
+        assert!(duration(Some("10")).is_err());
+        assert!(duration(Some("5m")).is_err());
+        assert!(duration(None).is_err());
     }
 }

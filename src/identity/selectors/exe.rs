@@ -19,12 +19,14 @@ use std::time::Instant;
 use parking_lot::RwLock;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
-use super::{Identity, Selector, SelectorError, SelectorKind, Strength};
+use super::{Says, Selector, SelectorError, SelectorKind, Strength, Verdict};
+use crate::identity::{Exe, Subject};
 
 pub(super) const KIND: SelectorKind = SelectorKind {
     key: "exe",
     about: "the caller runs this executable file of the host",
     strength: Strength::Medium,
+    says: Says::Who,
     parse: |value| Ok(Box::new(Reference::open(value)?)),
 };
 
@@ -68,6 +70,10 @@ impl Reference {
         &self.path
     }
 
+    fn is(&self, exe: &Exe) -> bool {
+        self.held.read().iter().any(|held| held.dev == exe.dev && held.ino == exe.ino)
+    }
+
     /// Looks whether the path leads to another file than before, and remembers that one too. Returns whether it does.
     /// Costs one `stat`, at most ten times a second.
     pub fn look_again(&self) -> bool {
@@ -93,13 +99,22 @@ impl Reference {
 }
 
 impl Selector for Reference {
-    fn matches(&self, who: &Identity) -> bool {
-        let Some(exe) = &who.exe else { return false };
-        self.held.read().iter().any(|held| held.dev == exe.dev && held.ino == exe.ino)
+    fn check(&self, of: &Subject<'_>) -> Verdict {
+        Verdict::of(of.who.exe.as_ref().is_some_and(|exe| self.is(exe)))
     }
 
     fn describe(&self) -> String {
         format!("exe:{}", self.path.display())
+    }
+
+    fn seen(&self, of: &Subject<'_>) -> String {
+        match &of.who.exe {
+            None => "the caller's executable cannot be told".into(),
+            Some(exe) if self.path == Path::new(&exe.path) && !self.is(exe) => {
+                format!("the caller runs another file that it sees at {}", exe.path)
+            }
+            Some(exe) => format!("the caller runs {}", exe.path),
+        }
     }
 
     fn executable(&self) -> Option<&Reference> {
@@ -125,9 +140,9 @@ fn hold(path: &Path) -> Result<Held, SelectorError> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Exe;
-    use super::super::process::tests::somebody;
     use super::*;
+    use crate::identity::process::tests::somebody;
+    use crate::identity::{Evidence, Identity};
     use std::os::unix::fs::{MetadataExt, PermissionsExt};
 
     fn reference(path: &Path) -> Reference {
@@ -139,13 +154,17 @@ mod tests {
         Identity { exe: Some(Exe { dev: meta.dev(), ino: meta.ino(), path: String::new() }), ..somebody() }
     }
 
+    fn matches(reference: &Reference, who: &Identity) -> bool {
+        reference.check(&Subject { who, evidence: &Evidence::default() }) == Verdict::Yes
+    }
+
     #[test]
     fn another_file_at_the_same_path_string_does_not_match() {
         let cat = reference(Path::new("/bin/cat"));
-        assert!(cat.matches(&runs(Path::new("/bin/cat"))));
+        assert!(matches(&cat, &runs(Path::new("/bin/cat"))));
         let mut who = runs(Path::new("/bin/ls"));
         who.exe.as_mut().unwrap().path = "/bin/cat".into();
-        assert!(!cat.matches(&who));
+        assert!(!matches(&cat, &who));
     }
 
     #[test]
@@ -162,9 +181,9 @@ mod tests {
         write(&dir.path().join("new"));
         std::fs::rename(dir.path().join("new"), &path).unwrap();
         let after = runs(&path);
-        assert!(!program.matches(&after));
+        assert!(!matches(&program, &after));
         assert!(program.look_again());
-        assert!(program.matches(&after) && program.matches(&before));
+        assert!(matches(&program, &after) && matches(&program, &before));
     }
 
     #[test]

@@ -4,24 +4,31 @@
 //! daemon's own user namespace. **Against** everybody but root. **Evaded** by nobody without that uid or root; programs of
 //! the same uid are not told apart. Strong.
 
-use super::{Identity, PinnedId, Selector, SelectorError, SelectorKind, Strength, id};
+use super::{PinnedId, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, id};
+use crate::identity::Subject;
 
 pub(super) const KIND: SelectorKind = SelectorKind {
     key: "uid",
     about: "all four uids of the caller are this number",
     strength: Strength::Strong,
+    says: Says::Who,
     parse: |value| Ok(Box::new(Uid(id(value, "uid")?))),
 };
 
 pub(super) struct Uid(pub(super) u32);
 
 impl Selector for Uid {
-    fn matches(&self, who: &Identity) -> bool {
-        who.uid == self.0
+    fn check(&self, of: &Subject<'_>) -> Verdict {
+        let who = of.who;
+        Verdict::of(who.uid == self.0)
     }
 
     fn describe(&self) -> String {
         format!("uid:{}", self.0)
+    }
+
+    fn seen(&self, of: &Subject<'_>) -> String {
+        format!("the caller's uid is {}", of.who.uid)
     }
 
     fn pins(&self) -> Option<PinnedId> {
