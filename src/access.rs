@@ -21,10 +21,13 @@ use crate::render::{Content, Renderer};
 use crate::resolve::{Freshness, Resolver, Secret};
 
 mod attempt;
+mod bursts;
+mod misses;
 mod pauses;
 mod waiting;
 
 use attempt::{Attempt, Requests};
+use misses::Misses;
 use pauses::Pauses;
 use waiting::Waiting;
 
@@ -91,6 +94,7 @@ pub struct Access {
     requests: Requests,
     pauses: Pauses,
     waiting: Waiting,
+    misses: Misses,
     closing: watch::Sender<bool>,
 }
 
@@ -220,8 +224,9 @@ impl Access {
         if self.audit.ready().is_err() {
             return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), Failure::NotOnRecord)));
         }
-        let Some(place) = self.waiting.enter(caller.uid) else {
-            return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), Failure::TooManyWaiting)));
+        let place = match self.waiting.enter(&who) {
+            Ok(place) => place,
+            Err(full) => return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), full))),
         };
         let (access, target) = (Arc::clone(self), Arc::clone(target));
         Answer::Later(Box::pin(async move {
@@ -249,7 +254,7 @@ impl Access {
         if let Some(secret) = self.resolver.cached(&grant, &target.whole) {
             return Ok((who, grant, secret));
         }
-        let fetched = self.wait(caller.tid, wait, &grant, &target.whole).await;
+        let fetched = self.wait(caller.tid, &who, wait, &grant, &target.whole).await;
         // The wait may have been long: who asks and what they may are looked at again, last before the reply.
         let (who, grant) = self.settle(caller, target, purpose).await?;
         match fetched {
@@ -269,8 +274,9 @@ impl Access {
             Standing::Admitted(admitted) => Answer::Now(Ok(admitted)),
             Standing::Rejected(rejected) => Answer::Now(Err(rejected)),
             Standing::Unsure(who, _) => {
-                let Some(place) = self.waiting.enter(caller.uid) else {
-                    return Answer::Now(Err((Failure::TooManyWaiting, Some(who))));
+                let place = match self.waiting.enter(&who) {
+                    Ok(place) => place,
+                    Err(full) => return Answer::Now(Err((full, Some(who)))),
                 };
                 let (access, target) = (Arc::clone(self), Arc::clone(target));
                 Answer::Later(Box::pin(async move {
@@ -362,6 +368,7 @@ impl Access {
     async fn wait(
         &self,
         tid: Tid,
+        who: &Identity,
         limit: Duration,
         grant: &Grant,
         whole: &Reference,
@@ -369,7 +376,7 @@ impl Access {
         let mut closing = self.closing.subscribe();
         tokio::select! {
             biased;
-            fetched = self.resolver.fetch(grant, whole) => fetched.map_err(Failure::from),
+            fetched = self.resolver.fetch(grant, whole, || self.misses.count(who)) => fetched,
             () = tokio::time::sleep(limit) => Err(Failure::TimedOut),
             () = self.until_stopped(tid) => Err(Failure::Interrupted),
             _ = closing.wait_for(|closing| *closing) => Err(Failure::Closing),
@@ -421,7 +428,8 @@ impl Access {
             limits,
             requests: Requests::new(),
             pauses: Pauses::default(),
-            waiting: Waiting::default(),
+            waiting: Waiting::new(&limits),
+            misses: Misses::new(&limits),
             closing: watch::Sender::new(false),
         })
     }

@@ -1,5 +1,7 @@
 //! Why an attempt did not succeed, and the errno that says so.
 
+use std::fmt;
+
 use rustix::io::Errno;
 
 use crate::identity::Refusal;
@@ -47,9 +49,17 @@ pub enum Failure {
     /// The caller's uid has as many as it may.
     #[error("the caller's uid has too many files open")]
     TooManyOwnHandles,
-    /// As many of its uid wait for a fetch as may.
-    #[error("too many requests of the caller's uid are waiting")]
-    TooManyWaiting,
+    /// As many wait for a fetch or for evidence as may.
+    #[error("too many requests of {0} are waiting")]
+    TooManyWaiting(Whose),
+    /// As many fetches were started as may be in that time.
+    #[error("{whose} makes providers be asked more often than {per_second} times a second")]
+    TooManyMisses {
+        /// Who started too many.
+        whose: Whose,
+        /// How many it may.
+        per_second: u32,
+    },
     /// Opened for writing.
     #[error("hushfs is read-only")]
     ReadOnly,
@@ -68,6 +78,27 @@ pub enum Failure {
     /// No such extended attribute.
     #[error("no such attribute")]
     NoSuchAttribute,
+}
+
+/// Whose bound is reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// That of the caller's process.
+    Process,
+    /// That of the caller's uid.
+    Uid,
+    /// That of all callers, of which each uid has a share.
+    Everybody,
+}
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Process => "the caller's process",
+            Self::Uid => "the caller's uid",
+            Self::Everybody => "all callers",
+        })
+    }
 }
 
 impl Failure {
@@ -93,7 +124,7 @@ impl Failure {
             | Self::Closing => Errno::IO,
             Self::VersionGone | Self::Unconfigured => Errno::STALE,
             Self::TooManyHandles => Errno::NFILE,
-            Self::TooManyOwnHandles | Self::TooManyWaiting => Errno::AGAIN,
+            Self::TooManyOwnHandles | Self::TooManyWaiting(_) | Self::TooManyMisses { .. } => Errno::AGAIN,
             Self::ReadOnly => Errno::ROFS,
             Self::IsDirectory => Errno::ISDIR,
             Self::NotDirectory => Errno::NOTDIR,
@@ -122,6 +153,11 @@ impl Failure {
             Errno::NODATA => "ENODATA",
             _ => "EIO",
         }
+    }
+
+    /// Whether the caller has as much as it may: it will try again, maybe at once.
+    pub fn is_over_a_bound(&self) -> bool {
+        self.errno() == Errno::AGAIN
     }
 
     /// Whether the caller was turned away, as against let in and not served.

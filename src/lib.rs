@@ -48,5 +48,6 @@ pub mod reference;
 pub mod mount;
 pub mod units;
 pub mod bounded;
+pub mod tally;
 pub mod secret;
 pub mod sys;

@@ -14,8 +14,8 @@ const GIB: u64 = 1 << 30;
 /// What to write instead.
 pub fn size(value: &DeValue<'_>) -> Result<u64, String> {
     let wrong = || "write bytes as a number, or a text such as \"64KiB\", \"32MiB\" or \"1GiB\"".to_owned();
-    if let Some(number) = value.as_integer() {
-        return u64::from_str_radix(number.as_str(), number.radix()).map_err(|_| wrong());
+    if value.as_integer().is_some() {
+        return whole(value).ok_or_else(wrong);
     }
     let (number, unit) = value.as_str().and_then(split).ok_or_else(wrong)?;
     let factor = match unit {
@@ -26,6 +26,12 @@ pub fn size(value: &DeValue<'_>) -> Result<u64, String> {
         _ => return Err(wrong()),
     };
     number.checked_mul(factor).ok_or_else(wrong)
+}
+
+/// A whole number that is not negative.
+pub fn whole(value: &DeValue<'_>) -> Option<u64> {
+    let number = value.as_integer()?;
+    u64::from_str_radix(number.as_str(), number.radix()).ok()
 }
 
 /// A duration: a text such as `10s` or `5min`; `None` is something that is no text.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::bursts::Bursts;
 use super::{Rejected, Target};
 use crate::audit::record::{LAYOUT, Op, Outcome, Record};
 use crate::audit::{Audit, Verdict};
@@ -15,6 +16,7 @@ use crate::policy::Grant;
 pub(super) struct Requests {
     run: String,
     next: AtomicU64,
+    bursts: Arc<Bursts>,
 }
 
 /// An attempt that is not answered yet.
@@ -24,18 +26,20 @@ pub(super) struct Attempt {
     target: Arc<Target>,
     request: String,
     since: Instant,
+    bursts: Arc<Bursts>,
 }
 
 impl Requests {
     pub(super) fn new() -> Self {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { run: format!("{seconds:x}"), next: AtomicU64::new(1) }
+        Self { run: format!("{seconds:x}"), next: AtomicU64::new(1), bursts: Arc::default() }
     }
 
     pub(super) fn begin(&self, op: Op, caller: Caller, target: &Arc<Target>) -> Attempt {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         let request = format!("{}-{number}", self.run);
-        Attempt { op, caller, target: Arc::clone(target), request, since: Instant::now() }
+        let (target, bursts) = (Arc::clone(target), Arc::clone(&self.bursts));
+        Attempt { op, caller, target, request, since: Instant::now(), bursts }
     }
 }
 
@@ -68,13 +72,17 @@ impl Attempt {
     /// changes nothing for it.
     pub(super) fn failed(self, audit: &Audit, who: Option<&Identity>, failure: Failure) -> Failure {
         let outcome = if failure.is_denial() { Outcome::Denied } else { Outcome::Failed };
+        let again = failure.is_over_a_bound() && !self.bursts.begins(self.caller.uid, &failure, self.since);
         let record = Record {
             reason: failure.to_string(),
             errno: failure.errno_name().to_owned(),
             ..self.record(outcome, who)
         };
         match outcome {
-            Outcome::Failed => tracing::warn!(path = record.path, errno = record.errno, "{failure}"),
+            Outcome::Failed if !again => {
+                tracing::warn!(path = record.path, uid = record.uid, errno = record.errno, "{failure}");
+            }
+            Outcome::Failed => tracing::trace!(path = record.path, "{failure}"),
             _ => tracing::debug!(path = record.path, uid = record.uid, pid = record.pid, "denied: {failure}"),
         }
         let _ = audit.record(record);

@@ -123,4 +123,28 @@ pub struct Limits {
     pub stat_wait: Duration,
     /// How long a fetched value is served before it is fetched again (`fresh_for`).
     pub fresh_for: Duration,
+    /// Requests of one uid that may wait at once (`waiting_per_uid`).
+    pub waiting_per_uid: u32,
+    /// Requests of one process that may wait at once (`waiting_per_process`).
+    pub waiting_per_process: u32,
+    /// How often in a second the callers of one uid may make providers be asked (`misses_per_uid`).
+    pub misses_per_uid: u32,
+    /// How often in a second one process may make providers be asked (`misses_per_process`).
+    pub misses_per_process: u32,
+}
+
+impl Limits {
+    /// Those that hold where the configuration says nothing.
+    pub const DEFAULT: Self = Self {
+        cache_max: 32 << 20,
+        size_max: 1 << 20,
+        deadline: Duration::from_secs(10),
+        stat_wait: Duration::from_secs(1),
+        fresh_for: Duration::from_mins(5),
+        // A service that starts all its threads on one secret stays below these.
+        waiting_per_uid: 4096,
+        waiting_per_process: 2048,
+        misses_per_uid: 100,
+        misses_per_process: 50,
+    };
 }

@@ -8,7 +8,17 @@ use super::table::{Entry, entries, unknown};
 
 const TOP: &[&str] = &["mount", "control", "audit", "limits", "provider", "scope"];
 const AUDIT: &[&str] = &["to", "on_failure"];
-const LIMITS: &[&str] = &["cache_max", "size_max", "deadline", "stat_wait", "fresh_for"];
+const LIMITS: &[&str] = &[
+    "cache_max",
+    "size_max",
+    "deadline",
+    "stat_wait",
+    "fresh_for",
+    "waiting_per_uid",
+    "waiting_per_process",
+    "misses_per_uid",
+    "misses_per_process",
+];
 
 /// The tables of all files.
 #[derive(Default)]

@@ -13,13 +13,10 @@ use super::trust::{Trust, Untrusted, Want, quoted};
 use crate::units;
 
 /// Used where the file says nothing.
-const DEFAULT: Limits = Limits {
-    cache_max: 32 << 20,
-    size_max: 1 << 20,
-    deadline: Duration::from_secs(10),
-    stat_wait: Duration::from_secs(1),
-    fresh_for: Duration::from_mins(5),
-};
+const DEFAULT: Limits = Limits::DEFAULT;
+
+/// The largest bound that can be written: whoever wants none writes this.
+const MOST: u32 = 1_000_000;
 
 /// What stands at the top, checked.
 pub(super) struct Settings {
@@ -182,6 +179,10 @@ fn limits(merged: &Merged<'_>, report: &mut Report) -> Limits {
         deadline: read.duration("deadline", DEFAULT.deadline),
         stat_wait: read.duration("stat_wait", DEFAULT.stat_wait),
         fresh_for: read.duration("fresh_for", DEFAULT.fresh_for),
+        waiting_per_uid: read.count("waiting_per_uid", DEFAULT.waiting_per_uid),
+        waiting_per_process: read.count("waiting_per_process", DEFAULT.waiting_per_process),
+        misses_per_uid: read.count("misses_per_uid", DEFAULT.misses_per_uid),
+        misses_per_process: read.count("misses_per_process", DEFAULT.misses_per_process),
     };
     if limits.size_max > limits.cache_max {
         let message = "`size_max` is larger than `cache_max`: such a file could not be held";
@@ -214,6 +215,16 @@ impl Reader<'_, '_> {
                 default
             }
         }
+    }
+
+    fn count(&mut self, key: &str, default: u32) -> u32 {
+        let Some(entry) = self.merged.values.get(&format!("limits.{key}")) else { return default };
+        let written = units::whole(entry.value).and_then(|number| u32::try_from(number).ok());
+        written.filter(|number| (1..=MOST).contains(number)).unwrap_or_else(|| {
+            let message = format!("`{key}` takes a whole number from 1 to {MOST}");
+            self.report.error(Found::at(&entry.at, message).hint(format!("write `{key} = {default}`")));
+            default
+        })
     }
 
     fn duration(&mut self, key: &str, default: Duration) -> Duration {

@@ -2,7 +2,6 @@
 //!
 //! What a successor of this process would need (which version, of which inode) is also written to a table in a memfd.
 
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use crate::failure::Failure;
 use crate::identity::{Identity, ProcessId};
 use crate::render::Content;
 use crate::sys::sharedtable::{RECORD, SharedTable};
+use crate::tally::Tally;
 
 /// What the kernel calls a file handle: a slot of the table in the low 16 bits, a counter above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,7 +51,7 @@ struct Open {
     by_id: HashMap<HandleId, (Ino, Arc<Handle>)>,
     by_ino: HashMap<Ino, Held>,
     /// How many each uid has open.
-    by_uid: HashMap<u32, usize>,
+    by_uid: Tally<u32>,
     free: Vec<u16>,
     next: u64,
 }
@@ -153,7 +153,7 @@ impl Handles {
     /// can get leaves half of them, and two leave a third.
     pub(super) fn room(&self, uid: u32) -> Result<(), Failure> {
         let open = self.open.read();
-        match open.by_uid.get(&uid).copied().unwrap_or(0) {
+        match open.by_uid.of(&uid) {
             _ if open.free.is_empty() => Err(Failure::TooManyHandles),
             own if own >= open.free.len() => Err(Failure::TooManyOwnHandles),
             _ => Ok(()),
@@ -200,18 +200,13 @@ impl Open {
         held.all.insert(id, Arc::clone(&handle));
         held.by_process.entry(opener.process).or_default().insert(id, size);
         *held.sizes.entry(size).or_default() += 1;
-        *self.by_uid.entry(opener.uid).or_default() += 1;
+        self.by_uid.add(opener.uid);
         self.by_id.insert(id, (ino, handle));
     }
 
     fn remove(&mut self, id: HandleId) -> bool {
         let Some((ino, handle)) = self.by_id.remove(&id) else { return false };
-        if let Entry::Occupied(mut count) = self.by_uid.entry(handle.opener.uid) {
-            *count.get_mut() -= 1;
-            if *count.get() == 0 {
-                count.remove();
-            }
-        }
+        self.by_uid.take(handle.opener.uid);
         let Some(held) = self.by_ino.get_mut(&ino) else { return true };
         held.remove(id, &handle);
         if held.all.is_empty() {

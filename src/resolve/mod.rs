@@ -106,27 +106,29 @@ impl Resolver {
         Some((secret, freshness))
     }
 
-    /// The secret, fetched if need be. All who ask for the same wait for one fetch.
+    /// The secret, fetched if need be. All who ask for the same wait for one fetch. `may_ask` is asked before one is started,
+    /// and only then: who is answered from memory or joins a fetch that is under way makes no provider be asked.
     ///
     /// # Errors
-    /// As the provider answers, or [`ResolveError::TimedOut`].
-    pub async fn fetch(
+    /// As the provider or `may_ask` answers, or [`ResolveError::TimedOut`].
+    pub async fn fetch<E: From<ResolveError>>(
         self: &Arc<Self>,
         grant: &Grant,
         reference: &Reference,
-    ) -> Result<Arc<Secret>, ResolveError> {
+        may_ask: impl Fn() -> Result<(), E>,
+    ) -> Result<Arc<Secret>, E> {
         // A flight that started before the value changed brings the old one; the next brings the new one. Whoever asks
         // after the change must not get the old one, so a stale landing is asked for once more.
         for _ in 0..2 {
             if let Some(secret) = self.cached(grant, reference) {
                 return Ok(secret);
             }
-            let secret = self.join_flight(reference).await?;
+            let secret = self.join_flight(reference, &may_ask).await?;
             if secret.is_current() {
                 return Ok(secret);
             }
         }
-        self.join_flight(reference).await
+        self.join_flight(reference, &may_ask).await
     }
 
     /// Forgets everything, wiping it where nobody holds it any more.
@@ -151,13 +153,18 @@ impl Resolver {
         secret.since.elapsed() < self.fresh_for && secret.is_current()
     }
 
-    async fn join_flight(self: &Arc<Self>, reference: &Reference) -> Result<Arc<Secret>, ResolveError> {
+    async fn join_flight<E: From<ResolveError>>(
+        self: &Arc<Self>,
+        reference: &Reference,
+        may_ask: impl Fn() -> Result<(), E>,
+    ) -> Result<Arc<Secret>, E> {
         let mut landing = {
             let mut flights = self.flights.lock();
             match flights.get(reference) {
                 // One that has ended without landing (its task panicked) is none.
                 Some(flight) if flight.has_changed().is_ok() => flight.clone(),
                 _ => {
+                    may_ask()?;
                     let (sender, flight) = watch::channel(None);
                     flights.insert(reference.clone(), flight.clone());
                     // A task of its own: it goes on when the one that asked first gives up.
@@ -167,7 +174,7 @@ impl Resolver {
             }
         };
         let landed = landing.wait_for(Option::is_some).await;
-        landed.ok().and_then(|landed| landed.clone()).unwrap_or(Err(ResolveError::TimedOut))
+        Ok(landed.ok().and_then(|landed| landed.clone()).unwrap_or(Err(ResolveError::TimedOut))?)
     }
 
     async fn fly(self: Arc<Self>, reference: Reference, landing: watch::Sender<Landed>) {
