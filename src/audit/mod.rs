@@ -62,7 +62,7 @@ pub struct Counts {
     pub written: u64,
     /// Never to be written, because the ring was full or the sink failed.
     pub lost: u64,
-    /// Equal denials that stand in another's line; part of `written` once that line is.
+    /// Equal attempts that stand in another's line; part of `written` once that line is.
     pub coalesced: u64,
     /// Entered and not yet handed to the sink.
     pub waiting: u64,

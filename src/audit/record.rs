@@ -49,7 +49,7 @@ pub struct Record {
     pub errno: String,
     /// From the request's arrival to its answer, in microseconds.
     pub micros: u64,
-    /// How many equal denials this line stands for (1 unless coalesced).
+    /// How many equal attempts this line stands for (1 unless coalesced).
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub count: u64,
 }

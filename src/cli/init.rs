@@ -116,6 +116,10 @@ on_failure = "deny"
 # deadline  = "10s"       # how long an open may wait for a provider
 # stat_wait = "1s"        # how long a stat may wait for one
 # fresh_for = "5min"      # how long a value is served before it is fetched again
+# waiting_per_uid = 4096  # requests that may wait at once
+# waiting_per_process = 2048
+# misses_per_uid = 200    # how often in a second a provider may be made to be asked
+# misses_per_process = 100
 "##,
         path = crate::config::quoted(&places.store)
     )

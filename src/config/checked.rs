@@ -144,7 +144,7 @@ impl Limits {
         // A service that starts all its threads on one secret stays below these.
         waiting_per_uid: 4096,
         waiting_per_process: 2048,
-        misses_per_uid: 100,
-        misses_per_process: 50,
+        misses_per_uid: 200,
+        misses_per_process: 100,
     };
 }

@@ -205,12 +205,17 @@ fn names_that_no_directory_can_hold_are_refused() {
 }
 
 #[test]
-fn limits_that_contradict_each_other_are_refused() {
+fn limits_that_cannot_be_or_contradict_each_other_are_refused() {
     for (lines, key) in [
         ("size_max = \"33MiB\"", "`size_max`"),
         ("cache_max = 0", "`cache_max`"),
         ("deadline = \"0s\"", "`deadline`"),
         ("stat_wait = \"11s\"", "`stat_wait`"),
+        ("waiting_per_uid = 0", "`waiting_per_uid` takes a whole number from 1 to 1000000"),
+        ("waiting_per_process = 1.5", "`waiting_per_process`"),
+        ("misses_per_uid = \"50/s\"", "`misses_per_uid`"),
+        ("misses_per_process = 1_000_001", "`misses_per_process`"),
+        ("misses_per_process = -1", "`misses_per_process`"),
     ] {
         let found = problems(&format!("mount = \"/run/hushfs\"\n[limits]\n{lines}"));
         assert!(found.len() == 1 && found[0].0.contains(key), "{found:?}");

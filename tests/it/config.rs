@@ -140,6 +140,7 @@ on_failure = "serve"
 cache_max = "1MiB"
 size_max = 4096
 deadline = "2s"
+misses_per_uid = 7
 [provider.local]
 kind = "store"
 path = "store.age"
@@ -159,6 +160,7 @@ file.".env" = { from = "local:web", format = "dotenv", mode = "0400" }
     assert_eq!((config.limits.cache_max, config.limits.size_max), (1 << 20, 4096));
     assert_eq!(config.limits.deadline.as_secs(), 2);
     assert_eq!(config.limits.fresh_for.as_secs(), 300);
+    assert_eq!((config.limits.misses_per_uid, config.limits.misses_per_process), (7, 100));
     let scope = &config.scopes[0];
     assert_eq!((scope.uid, scope.gid, scope.dir_mode), (1000, 1001, 0o550));
     assert_eq!(scope.rules.iter().count(), 2);

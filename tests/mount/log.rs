@@ -14,7 +14,7 @@ fn mounted(host: &Host, verbose: &str) -> Child {
     host.set("t", b"v");
     host.configure(
         "",
-        "[scope.a]\nmode = \"0444\"\nallow = { uid = 0 }\nfile.token = \"local:t\"\nfile.missing = \"local:nothing\"",
+        "[limits]\nmisses_per_uid = 10_000\nmisses_per_process = 10_000\n[scope.a]\nmode = \"0444\"\nallow = { uid = 0 }\nfile.token = \"local:t\"\nfile.missing = \"local:nothing\"",
     );
     let mut command = Command::new(HUSHFS);
     command.args(["mount", verbose, "--config"]).arg(host.path("hushfs.toml"));

@@ -10,6 +10,7 @@
 
 mod attack;
 mod audit;
+mod bounds;
 mod exe;
 mod fetcher;
 mod hang;
