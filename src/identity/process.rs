@@ -67,9 +67,9 @@ pub enum UserNamespace {
 }
 
 impl Identity {
-    /// The system unit that it runs in.
+    /// The system unit that it runs in, in a group of the unit's own or in one below.
     pub fn unit(&self) -> Option<&str> {
-        self.cgroup.unit.as_deref()
+        self.cgroup.place().map(|place| place.unit)
     }
 }
 
@@ -183,7 +183,7 @@ pub(super) fn open_cgroup(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 /// The place among the control groups now, from a file opened before: that saves finding it. Never blocks.
 pub(super) fn cgroup_again(file: BorrowedFd<'_>) -> io::Result<Cgroup> {
     rustix::fs::seek(file, rustix::fs::SeekFrom::Start(0))?;
-    Ok(Cgroup::parse(&read_all(file)?))
+    Ok(Cgroup::parse(read_all(file)?))
 }
 
 /// Descriptors that are looked at, so that a process with very many cannot keep us busy.
@@ -230,7 +230,7 @@ pub(super) mod tests {
             gid: 1000,
             groups: Vec::new(),
             exe: None,
-            cgroup: Cgroup::parse("0::/"),
+            cgroup: Cgroup::parse("0::/".to_owned()),
             user_namespace: UserNamespace::Ours,
         }
     }
