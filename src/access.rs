@@ -149,6 +149,11 @@ impl Access {
         self.attestor.identify(caller).is_ok_and(|who| knows(&who))
     }
 
+    /// Lets go of what is remembered of callers that have ended. For now and then.
+    pub fn forget_the_ended(&self) {
+        self.attestor.forget_the_ended();
+    }
+
     /// Lets somebody read through a descriptor that another process opened, who inherited it or was passed it: decided, and
     /// put on record.
     pub fn read(self: &Arc<Self>, caller: Caller, target: &Arc<Target>) -> Answer<Arc<Identity>> {

@@ -17,7 +17,7 @@ use crate::control::{Listener, Operator};
 use crate::fetcher::{self, Link, ProviderSettings};
 use crate::fs::Fs;
 use crate::fuse::{Notifications, Session};
-use crate::identity::{Attestor, PinnedId};
+use crate::identity::{Attestor, Misplaced, PinnedId};
 use crate::mount::{Mount, MountError};
 use crate::resolve::Resolver;
 use crate::sys::arena;
@@ -32,9 +32,15 @@ use signals::{Event, Signals};
 /// How long the end may take, all in all.
 const FAREWELL: Duration = Duration::from_millis(800);
 
+/// How often callers that have ended are looked for.
+const SWEEP: Duration = Duration::from_secs(1);
+
 /// Why the daemon did not start, or did not end well.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// It cannot be told from here who asks.
+    #[error("{0}")]
+    Misplaced(#[from] Misplaced),
     /// The mount cannot be made.
     #[error("{0}")]
     Mount(#[from] MountError),
@@ -78,6 +84,7 @@ pub fn fetch<Log>(log: impl FnOnce() -> Log) -> io::Result<()> {
 /// # Errors
 /// When something it needs cannot be had; then nothing stays mounted.
 pub fn mount(config: Config) -> Result<(), RunError> {
+    config.namespaces.check()?;
     harden().map_err(system("cannot make the process undumpable"))?;
     harden::open_many_files();
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
@@ -154,6 +161,7 @@ impl Daemon {
         let listener = Listener::bind(&control).map_err(system("cannot listen on the control socket"))?;
         tracing::info!(mount = %point.display(), control = %control.display(), "mounted");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
+        runtime.spawn(sweep(Arc::clone(&self.access)));
         runtime.block_on(async {
             let operator: Arc<dyn Operator> = Arc::<Self>::clone(self);
             let until = async {
@@ -204,6 +212,14 @@ impl Daemon {
         if lost > 0 {
             tracing::error!(lost, "audit records could not be written");
         }
+    }
+}
+
+/// Lets go of what is held of callers that have ended.
+async fn sweep(access: Arc<Access>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        access.forget_the_ended();
     }
 }
 

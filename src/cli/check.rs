@@ -23,7 +23,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let loaded = config::load(&args.config.path());
+    let mut loaded = config::load(&args.config.path());
+    if let Ok(config) = &mut loaded
+        && let Err(error) = config.namespaces.check()
+    {
+        config
+            .warnings
+            .push(format!("here `hushfs mount` would refuse to start: {error}; hint: {}", error.hint));
+    }
     if args.json {
         term::say(json(&loaded));
     }

@@ -39,6 +39,7 @@ pub(crate) fn run(args: Args) -> Outcome {
         tracing::warn!("{warning}");
     }
     run::mount(config).map(|()| ExitCode::SUCCESS).map_err(|error| match error {
+        RunError::Misplaced(error) => Failure::new(error.to_string()).hint(error.hint),
         RunError::Mount(error) => Failure::new(error.to_string()).hint(error.hint),
         RunError::Audit(error) => Failure::new(error.to_string()).hint(error.hint()),
         error => Failure::new(error.to_string()),

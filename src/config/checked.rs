@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::identity::Namespaces;
 use crate::policy::Rules;
 use crate::providers::Kind;
 use crate::reference::Reference;
@@ -16,6 +17,8 @@ pub struct Config {
     pub mount: PathBuf,
     /// The control socket; default `<mount>.sock`.
     pub control: PathBuf,
+    /// Whose callers are served.
+    pub namespaces: Namespaces,
     /// Providers by name, in the order of their names.
     pub providers: Vec<Provider>,
     /// Scopes, in the order of their names.

@@ -55,6 +55,9 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
             changes.restart.push(format!("`{what}` changes from {before} to {after}, which takes a restart"));
         }
     }
+    if old.namespaces != new.namespaces {
+        changes.restart.push("`namespaces` changes, which takes a restart".to_owned());
+    }
     changes
 }
 

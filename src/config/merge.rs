@@ -6,7 +6,7 @@ use super::report::{Found, Report};
 use super::source::Source;
 use super::table::{Entry, entries, unknown};
 
-const TOP: &[&str] = &["mount", "control", "audit", "limits", "provider", "scope"];
+const TOP: &[&str] = &["mount", "control", "namespaces", "audit", "limits", "provider", "scope"];
 const AUDIT: &[&str] = &["to", "on_failure"];
 const LIMITS: &[&str] = &[
     "cache_max",
@@ -37,7 +37,9 @@ pub(super) fn merge<'s>(sources: &'s [Source<'s>], report: &mut Report) -> Merge
     for source in sources {
         for entry in entries(source.number, &source.table) {
             match entry.key {
-                "mount" | "control" => put(&mut merged.values, entry.key.to_owned(), entry, report),
+                "mount" | "control" | "namespaces" => {
+                    put(&mut merged.values, entry.key.to_owned(), entry, report)
+                }
                 "audit" => values(&mut merged.values, &entry, AUDIT, report),
                 "limits" => values(&mut merged.values, &entry, LIMITS, report),
                 "provider" => tables(&mut merged.providers, &entry, report),

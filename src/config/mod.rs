@@ -64,6 +64,7 @@ fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Prob
         path,
         mount: settings.mount,
         control: settings.control,
+        namespaces: settings.namespaces,
         providers,
         scopes,
         audit: settings.audit,

@@ -10,6 +10,7 @@ use super::report::{Found, Report};
 use super::source::Source;
 use super::table::{Entry, nearest};
 use super::trust::{Trust, Untrusted, Want, quoted};
+use crate::identity::Namespaces;
 use crate::units;
 
 /// Used where the file says nothing.
@@ -22,6 +23,7 @@ const MOST: u32 = 1_000_000;
 pub(super) struct Settings {
     pub(super) mount: PathBuf,
     pub(super) control: PathBuf,
+    pub(super) namespaces: Namespaces,
     pub(super) audit: Audit,
     pub(super) limits: Limits,
     /// Whom files may belong to, and where none may lie.
@@ -53,9 +55,11 @@ pub(super) fn settings(
         trust.to_be_made(&parent.join("lock"), &entry.at, report);
     }
     let control = control(&mount, &trust, merged, sources, report);
+    let namespaces = merged.values.get("namespaces").and_then(|entry| namespaces(entry, report));
+    let namespaces = namespaces.unwrap_or(Namespaces::Host);
     let audit = audit(&trust, merged, sources, report);
     let limits = limits(merged, report);
-    Settings { mount, control, audit, limits, trust }
+    Settings { mount, control, namespaces, audit, limits, trust }
 }
 
 fn mount(path: &Path, merged: &Merged<'_>, sources: &[Source<'_>], report: &mut Report) -> PathBuf {
@@ -160,15 +164,24 @@ fn audit_file(trust: &Trust, path: &Path) -> Result<(), Untrusted> {
 }
 
 fn on_failure(entry: &Entry<'_>, report: &mut Report) -> Option<OnFailure> {
-    match entry.text(report)? {
-        "deny" => Some(OnFailure::Deny),
-        "serve" => Some(OnFailure::Serve),
-        text => {
-            let near = nearest(text, &["deny", "serve"]).map(|near| format!("did you mean \"{near}\"?"));
-            report.error(Found::at(&entry.at, "`on_failure` takes \"deny\" or \"serve\"").maybe_hint(near));
-            None
-        }
+    one_of(entry, [("deny", OnFailure::Deny), ("serve", OnFailure::Serve)], report)
+}
+
+fn namespaces(entry: &Entry<'_>, report: &mut Report) -> Option<Namespaces> {
+    one_of(entry, [("host", Namespaces::Host), ("own", Namespaces::Own)], report)
+}
+
+/// The meaning of a word that is one of two.
+fn one_of<T: Copy>(entry: &Entry<'_>, words: [(&str, T); 2], report: &mut Report) -> Option<T> {
+    let text = entry.text(report)?;
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
+    if found.is_none() {
+        let [first, second] = words.map(|(word, _)| word);
+        let near = nearest(text, &[first, second]).map(|near| format!("did you mean \"{near}\"?"));
+        let message = format!("`{}` takes \"{first}\" or \"{second}\"", entry.key);
+        report.error(Found::at(&entry.at, message).maybe_hint(near));
     }
+    found
 }
 
 fn limits(merged: &Merged<'_>, report: &mut Report) -> Limits {

@@ -5,15 +5,12 @@
 //! remembered with descriptors that can only ever mean that thread, and checked again for each request at a fraction of
 //! the price.
 
-use std::num::NonZeroUsize;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::AsFd;
 use std::sync::Arc;
-
-use lru::LruCache;
-use parking_lot::Mutex;
 
 use super::evidence::{Evidence, Fact, Facts};
 use super::inspections::Inspections;
+use super::pins::{Pin, Pins};
 use super::process::{self, Status};
 use super::{Identity, Pid, ProcessId, Tid, UserNamespace};
 use crate::sys::pidfd;
@@ -51,25 +48,10 @@ pub enum Refusal {
 
 /// Takes identities, and remembers those taken.
 pub struct Attestor {
-    pins: Mutex<LruCache<Tid, Arc<Pin>>>,
+    pins: Pins,
     user_namespace: Vec<u8>,
     inspections: Inspections,
 }
-
-/// A thread that asked before.
-struct Pin {
-    dir: OwnedFd,
-    /// `None` before Linux 6.13.
-    pidfd: Option<(OwnedFd, pidfd::Info)>,
-    status: Status,
-    /// `/proc/<tid>/cgroup`, where the number in `pidfd`'s answer does not stand for all of it.
-    cgroup: Option<OwnedFd>,
-    user_namespace: Vec<u8>,
-    identity: Arc<Identity>,
-}
-
-/// How many threads are remembered. Each costs two descriptors, a third on a host with cgroup v1, and about 1 KiB.
-const PINS: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
 impl Attestor {
     /// One for callers of our own user namespace.
@@ -79,7 +61,7 @@ impl Attestor {
     pub fn new() -> std::io::Result<Self> {
         let dir = process::open_dir(Tid(std::process::id()))?;
         Ok(Self {
-            pins: Mutex::new(LruCache::new(PINS)),
+            pins: Pins::new(),
             user_namespace: process::user_namespace(dir.as_fd())?,
             inspections: Inspections::default(),
         })
@@ -90,8 +72,7 @@ impl Attestor {
     /// # Errors
     /// A [`Refusal`] when nothing can be proven.
     pub fn identify(&self, caller: Caller) -> Result<Arc<Identity>, Refusal> {
-        let known = self.pins.lock().get(&caller.tid).map(Arc::clone);
-        if let Some(pin) = known
+        if let Some(pin) = self.pins.get(caller.tid)
             && self.still_holds(&pin, caller)
         {
             return Ok(Arc::clone(&pin.identity));
@@ -110,7 +91,7 @@ impl Attestor {
         }
         let pin = self.take(caller)?;
         let identity = Arc::clone(&pin.identity);
-        self.pins.lock().put(caller.tid, Arc::new(pin));
+        self.pins.put(caller.tid, Arc::new(pin));
         Ok(identity)
     }
 
@@ -118,8 +99,14 @@ impl Attestor {
     /// became another program since is *not* looked at: that takes most of the time of [`Attestor::identify`]. For what
     /// gives no bytes.
     pub fn recall(&self, caller: Caller) -> Option<Arc<Identity>> {
-        let pin = self.pins.lock().get(&caller.tid).map(Arc::clone)?;
+        let pin = self.pins.get(caller.tid)?;
         self.same_ids(&pin, caller).then(|| Arc::clone(&pin.identity))
+    }
+
+    /// Lets go of what is remembered of threads that have ended. It is bounded without, but keeps descriptors of theirs until
+    /// so many others have asked.
+    pub fn forget_the_ended(&self) {
+        self.pins.forget_the_ended();
     }
 
     /// Adds to `evidence` those of `facts` that can be read at once, and gives those that have to be waited for
@@ -310,6 +297,27 @@ mod tests {
         assert_eq!((after.process, after.uid), (before.process, before.uid));
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    #[test]
+    fn who_has_ended_is_forgotten_and_who_has_not_is_not() {
+        let attestor = Attestor::new().unwrap();
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        for tid in [me().tid, Tid(child.id())] {
+            attestor.identify(Caller { tid, ..me() }).unwrap();
+        }
+        attestor.forget_the_ended();
+        assert_eq!(attestor.pins.len(), 2, "both are alive");
+        child.kill().unwrap();
+        // Nobody waits for it yet: it is a zombie.
+        while process::start_time(process::open_dir(Tid(child.id())).unwrap().as_fd()).is_ok()
+            && attestor.pins.len() == 2
+        {
+            attestor.forget_the_ended();
+        }
+        assert_eq!(attestor.pins.len(), 1);
+        child.wait().unwrap();
+        assert!(attestor.recall(me()).is_some());
     }
 
     #[test]

@@ -13,6 +13,8 @@ mod caller;
 mod cgroup;
 mod evidence;
 mod inspections;
+mod namespaces;
+mod pins;
 mod process;
 mod selectors;
 mod unit_name;
@@ -20,6 +22,7 @@ mod unit_name;
 pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::{Cgroup, Membership, Place};
 pub use evidence::{Evidence, Fact, Facts, Found, Hardening, Subject};
+pub use namespaces::{Misplaced, Namespaces};
 pub use process::{Exe, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{
     PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, exe, selector,

@@ -85,6 +85,8 @@ pub(super) struct Status {
     pub(super) ignored: u64,
     pub(super) caught: u64,
     pub(super) no_new_privs: bool,
+    /// A zombie.
+    pub(super) ended: bool,
 }
 
 impl Status {
@@ -92,6 +94,11 @@ impl Status {
         let ids = |of: &Self| (of.tgid, of.uids, of.gids);
         ids(self) == ids(other) && self.groups == other.groups
     }
+}
+
+/// Whether a thread has ended, be it that nobody has waited for it yet. Never blocks.
+pub(super) fn has_ended(dir: BorrowedFd<'_>) -> bool {
+    status(dir).map_or(true, |status| status.ended)
 }
 
 /// Opens `/proc/<tid>`: the descriptor stays with this very thread, and answers `ESRCH` once it has ended, even if the
@@ -115,6 +122,7 @@ fn parse_status(text: &str) -> Option<Status> {
     for (key, value) in text.lines().filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         match key {
+            "State" => status.ended = value.starts_with(['Z', 'X']),
             "Tgid" => status.tgid = value.parse().ok()?,
             "Uid" => status.uids = four(value)?,
             "Gid" => status.gids = four(value)?,
@@ -248,10 +256,13 @@ pub(super) mod tests {
     fn a_descriptor_of_an_ended_process_answers_nothing() {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let dir = open_dir(Tid(child.id())).unwrap();
-        assert!(status(dir.as_fd()).is_ok());
+        assert!(status(dir.as_fd()).is_ok() && !has_ended(dir.as_fd()));
         child.kill().unwrap();
+        while !has_ended(dir.as_fd()) {
+            assert!(status(dir.as_fd()).is_ok(), "a zombie has a status");
+        }
         child.wait().unwrap();
-        assert!(status(dir.as_fd()).is_err());
+        assert!(status(dir.as_fd()).is_err() && has_ended(dir.as_fd()));
     }
 
     proptest::proptest! {

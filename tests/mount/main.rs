@@ -21,6 +21,7 @@ mod mutate;
 mod open;
 mod passed;
 mod read;
+mod remembered;
 mod readdir;
 mod reload;
 mod stat;

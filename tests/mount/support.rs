@@ -89,8 +89,9 @@ impl Host {
 
     fn configure_whole(&self, top: &str, audit: &str, scopes: &str) {
         let dir = self.dir.path().display();
+        let namespaces = if top.contains("namespaces") { "" } else { namespaces() };
         let text = format!(
-            "mount = \"{dir}/m\"\n{top}\n[audit]\nto = \"{audit}\"\n\
+            "mount = \"{dir}/m\"\n{namespaces}{top}\n[audit]\nto = \"{audit}\"\n\
              [provider.local]\nkind = \"store\"\npath = \"store.age\"\n{scopes}\n"
         );
         self.write("hushfs.toml", text.as_bytes(), 0o600);
@@ -103,6 +104,22 @@ impl Host {
             options.write(true).create(true).truncate(true).mode(mode).open(self.path(name)).unwrap();
         file.write_all(bytes).unwrap();
         file.set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    /// Compiles `tests/mount/c/<name>.c` to a program of that name in the host's directory, which all users may run.
+    pub(crate) fn compile(&self, name: &str) -> PathBuf {
+        self.compile_as(name, name, &[])
+    }
+
+    /// As `compile`, with another name for what comes out and options of gcc.
+    pub(crate) fn compile_as(&self, source: &str, name: &str, options: &[&str]) -> PathBuf {
+        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mount/c");
+        let mut gcc = Command::new("gcc");
+        gcc.args(["-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread"]).args(options);
+        gcc.arg(sources.join(source).with_extension("c")).arg("-o").arg(self.path(name));
+        says(&mut gcc);
+        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
+        self.path(name)
     }
 
     /// Starts the daemon and waits until it is mounted.
@@ -337,6 +354,14 @@ fn null_fuse() -> PathBuf {
         path
     });
     built.clone()
+}
+
+/// What the top of a configuration needs where the tests run in a container.
+pub(crate) fn namespaces() -> &'static str {
+    let host = std::fs::read_link("/proc/self/ns/pid").unwrap() == Path::new("pid:[4026531836]")
+        && std::fs::read_link("/proc/self/ns/cgroup").unwrap() == Path::new("cgroup:[4026531835]")
+        && std::fs::read_link("/proc/self/ns/user").unwrap() == Path::new("user:[4026531837]");
+    if host { "" } else { "namespaces = \"own\"\n" }
 }
 
 /// Waits for a child to end, for `limit` at most.

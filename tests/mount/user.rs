@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 
-use crate::support::{HUSHFS, as_user, ends_within, open_errno, says, signal};
+use crate::support::{HUSHFS, as_user, ends_within, namespaces, open_errno, says, signal};
 
 /// `nobody`: fusermount3 wants a user that the host knows.
 const USER: u32 = 65534;
@@ -34,9 +34,10 @@ impl Home {
         says(home.command("/bin/sh").args(["-c", &script]));
         let at = home.dir.path().display();
         let config = format!(
-            "mount = \"{at}/m\"\n[provider.local]\nkind = \"store\"\npath = \"store.age\"\n[audit]\nto = \"{at}/audit.log\"\n
+            "mount = \"{at}/m\"\n{}[provider.local]\nkind = \"store\"\npath = \"store.age\"\n[audit]\nto = \"{at}/audit.log\"\n
              [scope.a]\nallow = {{ uid = {USER} }}\nfile.token = \"local:t\"\n
-             [scope.others]\nmode = \"0444\"\nallow = {{ uid = 1 }}\nfile.token = \"local:t\"\n"
+             [scope.others]\nmode = \"0444\"\nallow = {{ uid = 1 }}\nfile.token = \"local:t\"\n",
+            namespaces()
         );
         fs::write(home.path("hushfs.toml"), config).unwrap();
         fs::set_permissions(home.path("hushfs.toml"), fs::Permissions::from_mode(0o600)).unwrap();
