@@ -18,6 +18,7 @@ struct Key {
     path: String,
     uid: u32,
     exe: String,
+    container: String,
     reason: String,
 }
 
@@ -45,6 +46,7 @@ impl Coalescer {
             path: record.path.clone(),
             uid: record.uid,
             exe: record.exe.clone(),
+            container: record.container.clone(),
             reason: record.reason.clone(),
         };
         if let Some(watched) = self.watched.get_mut(&key) {

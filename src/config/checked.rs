@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::identity::Runtimes;
 use crate::policy::Rules;
 use crate::providers::Kind;
 use crate::reference::Reference;
@@ -18,6 +19,8 @@ pub struct Config {
     pub control: PathBuf,
     /// Providers by name, in the order of their names.
     pub providers: Vec<Provider>,
+    /// Where the container runtimes listen.
+    pub runtimes: Runtimes,
     /// Scopes, in the order of their names.
     pub scopes: Vec<Arc<Scope>>,
     /// Where audit records go.

@@ -3,6 +3,8 @@
 //! A user who was given a part of the tree may name what lies in it as he likes (`system.slice/real.service`), so a name counts
 //! only where its whole path says that root made it.
 
+use super::ContainerId;
+
 /// The control group of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cgroup {
@@ -10,6 +12,8 @@ pub struct Cgroup {
     pub path: String,
     /// The system unit that it belongs to.
     pub unit: Option<String>,
+    /// The container that it belongs to.
+    pub container: Option<ContainerId>,
     /// Whether all of it was read from the cgroup v2 hierarchy, so that the number of that cgroup stands for all of it.
     unified: bool,
 }
@@ -21,7 +25,12 @@ impl Cgroup {
         // cgroup v2, else systemd's own hierarchy on a host with both.
         let v2 = path("0::").filter(|path| *path != "/");
         let path = v2.or_else(|| path(":name=systemd:")).unwrap_or("/");
-        Self { path: path.to_owned(), unit: unit_of(path), unified: text.lines().count() == 1 }
+        Self {
+            path: path.to_owned(),
+            unit: unit_of(path),
+            container: ContainerId::of_lines(text),
+            unified: text.lines().count() == 1,
+        }
     }
 
     /// Whether the number of the cgroup v2 directory, which the kernel tells with the ids, changes whenever any of this does.

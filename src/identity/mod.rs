@@ -11,6 +11,7 @@
 
 mod caller;
 mod cgroup;
+mod container;
 mod evidence;
 mod inspections;
 mod process;
@@ -18,6 +19,7 @@ mod selectors;
 
 pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::Cgroup;
+pub use container::{Container, ContainerId, Engine, Runtimes};
 pub use evidence::{Evidence, Fact, Facts, Found, Hardening, Subject};
 pub use process::{Exe, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{

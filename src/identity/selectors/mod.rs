@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::evidence::{Fact, Subject};
 
+mod container;
 pub mod exe;
 mod gid;
 mod group;
@@ -17,8 +18,16 @@ mod user;
 mod within;
 
 /// Every selector that a rule can use, in the order in which they are shown.
-pub const SELECTORS: &[SelectorKind] =
-    &[uid::KIND, user::KIND, gid::KIND, group::KIND, exe::KIND, no_new_privs::KIND, within::KIND];
+pub const SELECTORS: &[SelectorKind] = &[
+    uid::KIND,
+    user::KIND,
+    gid::KIND,
+    group::KIND,
+    container::KIND,
+    exe::KIND,
+    no_new_privs::KIND,
+    within::KIND,
+];
 
 /// One kind of selector: a key of a rule.
 pub struct SelectorKind {
