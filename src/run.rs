@@ -133,6 +133,7 @@ impl Daemon {
             Link::start(fetcher_command, &providers(&config)).map_err(system("cannot start the fetcher"))?;
         let resolver = Resolver::new(link, limits.cache_max / 2, limits.fresh_for, limits.deadline);
         let attestor = Attestor::new().map_err(system("cannot read /proc"))?;
+        attestor.ask_runtimes_at(&config.runtimes);
         let access = Access::new(attestor, Arc::clone(&resolver), audit.clone(), limits);
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
         let state = Mutex::new(State { config, notifications: None });

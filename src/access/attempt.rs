@@ -103,6 +103,10 @@ impl Attempt {
             pid: who.map_or(self.caller.tid.0, |who| who.process.pid.0),
             exe: who.and_then(|who| who.exe.as_ref()).map(|exe| exe.path.clone()).unwrap_or_default(),
             unit: who.and_then(Identity::unit).unwrap_or_default().to_owned(),
+            container: who
+                .and_then(Identity::container)
+                .map(|container| container.id.clone())
+                .unwrap_or_default(),
             rule: String::new(),
             version: String::new(),
             reason: String::new(),

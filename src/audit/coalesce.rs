@@ -28,6 +28,7 @@ struct Alike {
     path: Option<String>,
     uid: u32,
     exe: String,
+    container: String,
     reason: String,
 }
 
@@ -125,6 +126,7 @@ impl Alike {
             path: (!is_over_a_bound(record)).then(|| record.path.clone()),
             uid: record.uid,
             exe: record.exe.clone(),
+            container: record.container.clone(),
             reason: record.reason.clone(),
         }
     }

@@ -117,8 +117,8 @@ impl Line {
 
 /// Cuts each text of `record` that is longer than `max` bytes, at a character.
 pub(super) fn shorten(record: &mut Record, max: usize) {
-    let Record { request, path, scope, exe, unit, rule, version, reason, errno, .. } = record;
-    for text in [request, path, scope, exe, unit, rule, version, reason, errno] {
+    let Record { request, path, scope, exe, unit, container, rule, version, reason, errno, .. } = record;
+    for text in [request, path, scope, exe, unit, container, rule, version, reason, errno] {
         if text.len() > max {
             text.truncate(text.floor_char_boundary(max.saturating_sub('…'.len_utf8())));
             text.push('…');
@@ -173,10 +173,10 @@ mod tests {
         let op = prop_oneof![Just(Op::Open), Just(Op::Read), Just(Op::Stat), Just(Op::Operator)];
         let outcome = prop_oneof![Just(Outcome::Allowed), Just(Outcome::Denied), Just(Outcome::Failed)];
         let ids = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u64>(), any::<u64>());
-        let texts = proptest::array::uniform9(any::<String>());
+        let texts = proptest::array::uniform10(any::<String>());
         (0..4_102_444_800_000_000_i64, op, outcome, ids, texts).prop_map(
             |(micros_since, op, outcome, (uid, gid, pid, micros, count), texts)| {
-                let [request, path, scope, exe, unit, rule, version, reason, errno] = texts;
+                let [request, path, scope, exe, unit, container, rule, version, reason, errno] = texts;
                 let time = jiff::Timestamp::from_microsecond(micros_since).unwrap();
                 Record {
                     v: LAYOUT,
@@ -191,6 +191,7 @@ mod tests {
                     pid,
                     exe,
                     unit,
+                    container,
                     rule,
                     version,
                     reason,

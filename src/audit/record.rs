@@ -35,6 +35,9 @@ pub struct Record {
     /// The system unit the caller runs in; empty where none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub unit: String,
+    /// The whole id of the container the caller runs in; empty where none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub container: String,
     /// The rule that allowed it: `scope.rule-number` from 1; empty where none did.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rule: String,

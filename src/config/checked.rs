@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::identity::Namespaces;
+use crate::identity::{Namespaces, Runtimes};
 use crate::policy::Rules;
 use crate::providers::Kind;
 use crate::reference::Reference;
@@ -21,6 +21,8 @@ pub struct Config {
     pub namespaces: Namespaces,
     /// Providers by name, in the order of their names.
     pub providers: Vec<Provider>,
+    /// Where the container runtimes listen.
+    pub runtimes: Runtimes,
     /// Scopes, in the order of their names.
     pub scopes: Vec<Arc<Scope>>,
     /// Where audit records go.

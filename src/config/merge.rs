@@ -6,8 +6,10 @@ use super::report::{Found, Report};
 use super::source::Source;
 use super::table::{Entry, entries, unknown};
 
-const TOP: &[&str] = &["mount", "control", "namespaces", "audit", "limits", "provider", "scope"];
+const TOP: &[&str] = &["mount", "control", "namespaces", "audit", "limits", "runtime", "provider", "scope"];
 const AUDIT: &[&str] = &["to", "on_failure"];
+const RUNTIMES: &[&str] = &["docker", "podman"];
+const RUNTIME: &[&str] = &["socket"];
 const LIMITS: &[&str] = &[
     "cache_max",
     "size_max",
@@ -23,7 +25,7 @@ const LIMITS: &[&str] = &[
 /// The tables of all files.
 #[derive(Default)]
 pub(super) struct Merged<'s> {
-    /// Single values: `mount`, `audit.to`, `limits.deadline` and so on.
+    /// Single values: `mount`, `audit.to`, `limits.deadline`, `runtime.docker.socket` and so on.
     pub(super) values: BTreeMap<String, Entry<'s>>,
     /// `[provider.NAME]`.
     pub(super) providers: BTreeMap<String, Entry<'s>>,
@@ -40,8 +42,9 @@ pub(super) fn merge<'s>(sources: &'s [Source<'s>], report: &mut Report) -> Merge
                 "mount" | "control" | "namespaces" => {
                     put(&mut merged.values, entry.key.to_owned(), entry, report)
                 }
-                "audit" => values(&mut merged.values, &entry, AUDIT, report),
-                "limits" => values(&mut merged.values, &entry, LIMITS, report),
+                "audit" => values(&mut merged.values, "audit", &entry, AUDIT, report),
+                "limits" => values(&mut merged.values, "limits", &entry, LIMITS, report),
+                "runtime" => runtimes(&mut merged.values, &entry, report),
                 "provider" => tables(&mut merged.providers, &entry, report),
                 "scope" => tables(&mut merged.scopes, &entry, report),
                 _ => unknown(report, &entry, TOP, "a configuration", place_of(entry.key)),
@@ -57,22 +60,36 @@ fn place_of(key: &str) -> Option<String> {
     let plural = match key {
         "providers" => Some("write `[provider.NAME]`".to_owned()),
         "scopes" => Some("write `[scope.NAME]`".to_owned()),
+        "docker" | "podman" => Some(format!("write `[runtime.{key}]`")),
         _ => None,
     };
     table.map(|(table, _)| format!("it belongs below `[{table}]`")).or(plural)
 }
 
+/// `[runtime.docker]` and `[runtime.podman]`.
+fn runtimes<'s>(into: &mut BTreeMap<String, Entry<'s>>, table: &Entry<'s>, report: &mut Report) {
+    for entry in table.table(report).unwrap_or_default() {
+        if RUNTIMES.contains(&entry.key) {
+            values(into, &format!("runtime.{}", entry.key), &entry, RUNTIME, report);
+        } else {
+            unknown(report, &entry, RUNTIMES, "`[runtime]`", None);
+        }
+    }
+}
+
+/// The values of the table that is called `name`.
 fn values<'s>(
     into: &mut BTreeMap<String, Entry<'s>>,
+    name: &str,
     table: &Entry<'s>,
     known: &[&str],
     report: &mut Report,
 ) {
     for entry in table.table(report).unwrap_or_default() {
         if known.contains(&entry.key) {
-            put(into, format!("{}.{}", table.key, entry.key), entry, report);
+            put(into, format!("{name}.{}", entry.key), entry, report);
         } else {
-            unknown(report, &entry, known, &format!("`[{}]`", table.key), None);
+            unknown(report, &entry, known, &format!("`[{name}]`"), None);
         }
     }
 }

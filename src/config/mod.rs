@@ -19,6 +19,7 @@ mod providers;
 mod reach;
 mod report;
 mod rules;
+mod runtimes;
 mod scope_files;
 mod scopes;
 mod settings;
@@ -56,6 +57,7 @@ fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Prob
     let merged = merge::merge(sources, &mut report);
     let settings = settings::settings(&path, &merged, sources, &mut report);
     let providers = providers::providers(&merged, sources, &settings.trust, &mut report);
+    let runtimes = runtimes::runtimes(&merged, &settings.trust, sources, &mut report);
     let scopes = scopes::scopes(&merged, &settings.trust, &mut report);
     if report.has_errors() {
         return Err(report.into_problems());
@@ -66,6 +68,7 @@ fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Prob
         control: settings.control,
         namespaces: settings.namespaces,
         providers,
+        runtimes,
         scopes,
         audit: settings.audit,
         limits: settings.limits,

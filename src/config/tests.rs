@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
+use crate::identity::Runtimes;
 
 /// Four lines: what a test adds to a scope begins at line 6.
 const BEGIN: &str = "mount = \"/run/hushfs\"\n[provider.local]\nkind = \"store\"\npath = \"STORE\"\n";
@@ -73,7 +74,6 @@ fn what_is_not_offered_yet_is_not_known() {
             format!("{rule}file.x = {{ from = \"local:x\", template = \"t\" }}"),
             "`template` is not known in a file",
         ),
-        ("allow = { container = {} }".to_owned(), "`container` is not a known selector"),
     ] {
         assert!(of_scope(&lines).0.contains(said), "{lines}");
     }
@@ -227,6 +227,41 @@ fn names_that_no_directory_can_hold_are_refused() {
     for name in ["a/b", "..", ""] {
         let (message, _) = of_scope(&format!("allow = {{ uid = 1 }}\nfile.\"{name}\" = \"local:x\""));
         assert!(message.starts_with("7:6: file: "), "{message}");
+    }
+}
+
+#[test]
+fn a_container_is_demanded_by_a_table_of_known_keys() {
+    let (message, hint) = of_scope("allow = { container = \"web\" }");
+    assert!(message.starts_with("6:23: `container` takes a table"), "{message}");
+    assert!(hint.contains("{ name = \"web\" }"), "{hint}");
+    assert!(
+        of_scope("allow = { container = { nme = \"web\" } }").0.contains("`nme` is not known in `container`")
+    );
+    let named =
+        "allow = { container = { compose = \"shop/web\", label.\"a.b\" = \"c\" } }\nfile.x = \"local:x\"";
+    assert_eq!(warnings(named), [""; 0], "a container is somebody");
+}
+
+#[test]
+fn the_sockets_of_runtimes_have_a_place_of_their_own() {
+    let runtimes = |text: &str| check_text(&format!("mount = \"/run/hushfs\"\n{text}")).unwrap().runtimes;
+    assert_eq!(runtimes(""), Runtimes::default());
+    let set =
+        runtimes("[runtime.docker]\nsocket = \"/var/run/d.sock\"\n[runtime.podman]\nsocket = \"p.sock\"");
+    assert_eq!(set.docker, PathBuf::from("/var/run/d.sock"));
+    assert_eq!(set.podman, PathBuf::from("/etc/hushfs/p.sock"));
+    for (lines, said) in [
+        ("[runtime.dokcer]\nsocket = \"/x\"", "`dokcer` is not known in `[runtime]`"),
+        ("[runtime.docker]\nsock = \"/x\"", "`sock` is not known in `[runtime.docker]`"),
+        ("[docker]\nsocket = \"/x\"", "`docker` is not known in a configuration"),
+        ("[runtime]\ndocker = \"/x\"", "`docker` takes a table"),
+        ("[runtime.docker]\nsocket = \"unix:///x\"", "`socket` takes the path of a socket"),
+        ("[runtime.docker]\nsocket = \"\"", "`socket` takes the path of a socket"),
+        ("[runtime.docker]\nsocket = \"/run/hushfs/a/x\"", "`socket` lies below the mount"),
+    ] {
+        let found = problems(&format!("mount = \"/run/hushfs\"\n{lines}"));
+        assert!(found.len() == 1 && found[0].0.contains(said), "{lines}: {found:?}");
     }
 }
 

@@ -8,11 +8,14 @@
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
+
+use super::container::Containers;
 use super::evidence::{Evidence, Fact, Facts};
 use super::inspections::Inspections;
 use super::pins::{Pin, Pins};
 use super::process::{self, Status};
-use super::{Identity, Pid, ProcessId, Tid, UserNamespace};
+use super::{Identity, Pid, ProcessId, Runtimes, Tid, UserNamespace};
 use crate::sys::pidfd;
 
 /// Who the kernel says is asking: the ids of a FUSE request's header.
@@ -51,6 +54,7 @@ pub struct Attestor {
     pins: Pins,
     user_namespace: Vec<u8>,
     inspections: Inspections,
+    containers: ArcSwap<Containers>,
 }
 
 impl Attestor {
@@ -64,7 +68,15 @@ impl Attestor {
             pins: Pins::new(),
             user_namespace: process::user_namespace(dir.as_fd())?,
             inspections: Inspections::default(),
+            containers: ArcSwap::default(),
         })
+    }
+
+    /// Asks the container runtimes at these sockets from now on. What others said is forgotten.
+    pub fn ask_runtimes_at(&self, runtimes: &Runtimes) {
+        if self.containers.load().runtimes() != runtimes {
+            self.containers.store(Arc::new(Containers::of(runtimes.clone())));
+        }
     }
 
     /// Identifies the caller of a request that is not answered yet.
@@ -121,7 +133,7 @@ impl Attestor {
             evidence.hardening = Some(process::hardening(caller.tid));
             left = left.without(Fact::Hardening);
         }
-        left
+        self.containers.load().gather(who, left, evidence)
     }
 
     /// Adds the rest of `facts` to `evidence`: what may take a while, bounded in time. Every one of them is there afterwards,
@@ -131,6 +143,7 @@ impl Attestor {
             let look = move || Err("its mappings are not looked at yet".into());
             evidence.mappings = Some(self.inspections.run(who.uid, look).await);
         }
+        self.containers.load_full().look_into(who, facts, evidence).await;
         let _ = caller;
     }
 

@@ -4,7 +4,7 @@
 //! only where its whole path says that root made it: with nothing but slices above, which systemd hands to nobody. What lies
 //! below a unit is the unit's own to name.
 
-use super::unit_name;
+use super::{ContainerId, unit_name};
 
 /// The control groups of a process, one in each hierarchy of the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct Cgroup {
     text: String,
     /// The path in the hierarchy that systemd manages.
     path: String,
+    /// The container that it belongs to.
+    container: Option<ContainerId>,
 }
 
 /// A place in one hierarchy.
@@ -47,7 +49,8 @@ impl Cgroup {
         // Where systemd manages cgroup v1 the other tree may be there all the same, with everybody at its root.
         let path =
             of("").filter(|path| *path != "/").or_else(|| of("name=systemd")).unwrap_or("/").to_owned();
-        Self { text, path }
+        let container = ContainerId::of_lines(&text);
+        Self { text, path, container }
     }
 
     /// The place in every hierarchy.
@@ -59,6 +62,11 @@ impl Cgroup {
     /// `name=systemd`.
     pub fn path(&self) -> &str {
         &self.path
+    }
+
+    /// The container that it belongs to.
+    pub fn container(&self) -> Option<&ContainerId> {
+        self.container.as_ref()
     }
 
     /// The place among the units of the system.

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Identity;
+use super::{Container, Identity};
 
 /// Something that can be found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -19,6 +19,8 @@ pub enum Fact {
     Digest,
     /// What the container runtime says of its container.
     Container,
+    /// What the container runtime says of the image of that container; asked for after [`Fact::Container`].
+    Image,
     /// How many times this process instance was given the file.
     Reads,
 }
@@ -39,6 +41,10 @@ pub struct Evidence {
     pub hardening: Option<Found<Hardening>>,
     /// [`Fact::Mappings`]: the first file of executable code that somebody other than root could have written, if there is one.
     pub mappings: Option<Found<Option<Arc<str>>>>,
+    /// [`Fact::Container`].
+    pub container: Option<Found<Arc<Container>>>,
+    /// [`Fact::Image`]: the digests under which repositories hold it.
+    pub repo_digests: Option<Found<Arc<[String]>>>,
     /// [`Fact::Reads`].
     pub reads: Option<u32>,
 }
@@ -104,6 +110,7 @@ impl fmt::Display for Fact {
             Self::Mappings => "what code the process has mapped",
             Self::Digest => "the digest of the executable",
             Self::Container => "the container of the process",
+            Self::Image => "the image of its container",
             Self::Reads => "how often the process read it",
         })
     }

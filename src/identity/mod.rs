@@ -11,6 +11,7 @@
 
 mod caller;
 mod cgroup;
+mod container;
 mod evidence;
 mod inspections;
 mod namespaces;
@@ -21,6 +22,7 @@ mod unit_name;
 
 pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::{Cgroup, Membership, Place};
+pub use container::{Container, ContainerId, Engine, Runtimes};
 pub use evidence::{Evidence, Fact, Facts, Found, Hardening, Subject};
 pub use namespaces::{Misplaced, Namespaces};
 pub use process::{Exe, Identity, Pid, ProcessId, Tid, UserNamespace};

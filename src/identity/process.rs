@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
-use super::Cgroup;
 use super::evidence::{Found, Hardening};
+use super::{Cgroup, ContainerId};
 
 /// A thread's id: what the header of a FUSE request carries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,6 +70,11 @@ impl Identity {
     /// The system unit that it runs in, in a group of the unit's own or in one below.
     pub fn unit(&self) -> Option<&str> {
         self.cgroup.place().map(|place| place.unit)
+    }
+
+    /// The container that it runs in.
+    pub fn container(&self) -> Option<&ContainerId> {
+        self.cgroup.container()
     }
 }
 

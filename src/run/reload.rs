@@ -74,6 +74,7 @@ impl Daemon {
         for warning in &new.warnings {
             tracing::warn!("{warning}");
         }
+        self.access.attestor().ask_runtimes_at(&new.runtimes);
         let mut state = self.state.lock();
         let changes = config::diff(&state.config, &new);
         let forget = self.fs.replace(&new);

@@ -28,6 +28,7 @@ fn at(time: &str, pid: u32) -> Record {
         pid,
         exe: "/usr/bin/cat".to_owned(),
         unit: "web.service".to_owned(),
+        container: String::new(),
         rule: "web.1".to_owned(),
         version: "3".to_owned(),
         reason: String::new(),

@@ -72,19 +72,3 @@ sys.stdin.readline()";
     assert!(holder.wait().unwrap().success());
     assert_eq!(open_errno(&host.file("a/token")), None);
 }
-
-#[test]
-fn short_lived_readers_leave_the_daemon_as_it_was() {
-    let host = Host::mounted(&[("t", b"v")], "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"");
-    let descriptors = || fs::read_dir(format!("/proc/{}/fd", host.daemon_pid())).unwrap().count();
-    let run = |times: usize| {
-        let script = format!("for i in $(seq {times}); do /usr/bin/cat \"$0\"; done > /dev/null");
-        says(std::process::Command::new("/bin/bash").args(["-c", &script]).arg(host.file("a/token")));
-    };
-    // A thread that asked is remembered with three descriptors at most, and 512 threads.
-    run(600);
-    let before = descriptors();
-    run(600);
-    let after = descriptors();
-    assert!(after <= before + 20 && after < 1700, "{before} descriptors, then {after}");
-}

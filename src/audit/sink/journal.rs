@@ -82,6 +82,7 @@ fn datagram(line: &Line) -> Vec<u8> {
             ("HUSHFS_SCOPE", &record.scope),
             ("HUSHFS_EXE", &record.exe),
             ("HUSHFS_UNIT", &record.unit),
+            ("HUSHFS_CONTAINER", &record.container),
             ("HUSHFS_RULE", &record.rule),
             ("HUSHFS_REASON", &record.reason),
         ];

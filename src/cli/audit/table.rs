@@ -75,8 +75,15 @@ impl Table {
         if record.count != 1 {
             detail.push(format!("{} times", record.count));
         }
-        let labelled =
-            [("", &record.errno), ("", &record.reason), ("rule ", &record.rule), ("unit ", &record.unit)];
+        // As engines show ids.
+        let container = record.container.chars().take(12).collect();
+        let labelled = [
+            ("", &record.errno),
+            ("", &record.reason),
+            ("rule ", &record.rule),
+            ("unit ", &record.unit),
+            ("container ", &container),
+        ];
         for (label, text) in labelled {
             if !text.is_empty() {
                 detail.push(format!("{label}{}", printable(text)));

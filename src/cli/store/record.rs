@@ -78,6 +78,7 @@ fn to_record(attempt: &Attempt<'_>) -> Record {
         pid,
         exe: std::env::current_exe().map(|exe| exe.display().to_string()).unwrap_or_default(),
         unit: String::new(),
+        container: String::new(),
         rule: String::new(),
         version: attempt.version.to_owned(),
         reason: reason.join("; "),

@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::evidence::{Fact, Subject};
 
+mod container;
 pub mod exe;
 mod gid;
 mod group;
@@ -25,10 +26,11 @@ pub const SELECTORS: &[SelectorKind] = &[
     user::KIND,
     gid::KIND,
     group::KIND,
-    exe::KIND,
     unit::KIND,
     slice::KIND,
     user_unit::KIND,
+    container::KIND,
+    exe::KIND,
     no_new_privs::KIND,
     within::KIND,
 ];
