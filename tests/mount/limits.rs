@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::{Host, best_of_five, open_errno, python, says};
+use crate::support::{Host, best_of_five, open_errno, python};
 
 #[test]
 fn a_value_that_the_cache_has_no_room_for_is_read_whole_all_the_same() {
