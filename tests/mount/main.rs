@@ -19,6 +19,7 @@ mod log;
 mod mutate;
 mod open;
 mod passed;
+mod place;
 mod read;
 mod remembered;
 mod readdir;
