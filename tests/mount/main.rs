@@ -24,6 +24,7 @@ mod read;
 mod remembered;
 mod readdir;
 mod reload;
+mod spoof;
 mod stat;
 mod support;
 mod user;
