@@ -5,7 +5,7 @@ use std::path::Path;
 use super::report::{At, Found, Report};
 use super::table::{Entry, entries, listed, nearest};
 use super::trust::{Trust, Want};
-use crate::identity::{PinnedId, SELECTORS, Says, Selector, selector};
+use crate::identity::{PinnedId, SELECTORS, Says, Selector, exe, selector};
 use crate::policy::Rule;
 
 /// What a rule looks like, for whoever has none yet.
@@ -95,10 +95,8 @@ fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> 
     }
     let read: Vec<_> = written.iter().map(|part| Some((part, one(part, trust, report)?))).collect();
     let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
-    if !read.iter().any(|(part, _)| selector(part.key).is_some_and(|kind| kind.says == Says::Who)) {
-        let found =
-            Found::at(&entry.at, "this rule says in what state the caller must be, and not who it is");
-        report.error(found.hint("add a selector that names somebody, such as `user`"));
+    if let Some(found) = nobody_in_particular(entry, &read) {
+        report.error(found);
         return None;
     }
     let uid = one_uid(&read, report)?;
@@ -112,6 +110,33 @@ fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> 
     let gids = gids.collect();
     let selectors = read.into_iter().map(|(_, selector)| selector).collect();
     Some(Checked { rule: Rule::new(name, selectors), at: entry.at.clone(), uid: uid.value, gids })
+}
+
+/// What is wrong with a rule that does not say who the caller must be.
+fn nobody_in_particular(rule: &Entry<'_>, read: &[(&Entry<'_>, Box<dyn Selector>)]) -> Option<Found> {
+    let of_a_user = read.iter().find(|(part, _)| says(part) == Some(Says::WhichOfAUser));
+    if let Some((part, _)) = of_a_user
+        && !pins_uid(read)
+    {
+        let message = format!(
+            "`{}` is what any user may call his own, and this rule does not say whose it is",
+            part.key
+        );
+        return Some(Found::at(&part.at, message).hint("add the user: `uid` or `user`"));
+    }
+    if !read.iter().any(|(part, _)| says(part) == Some(Says::Who)) {
+        let message = "this rule says in what state the caller must be, and not who it is";
+        return Some(Found::at(&rule.at, message).hint("add a selector that names somebody, such as `user`"));
+    }
+    None
+}
+
+fn says(part: &Entry<'_>) -> Option<Says> {
+    selector(part.key).map(|kind| kind.says)
+}
+
+fn pins_uid(read: &[(&Entry<'_>, Box<dyn Selector>)]) -> bool {
+    read.iter().any(|(_, selector)| matches!(selector.pins(), Some(PinnedId::Uid(_))))
 }
 
 /// Reads one selector.
@@ -172,23 +197,30 @@ fn one_uid(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Report) -> Opt
     Some(Demanded { value: first.map(|(uid, _)| uid) })
 }
 
-/// A rule of nothing but an interpreter and a uid lets every script of that uid in.
+/// A rule that says nothing of who the caller is but an interpreter and a uid lets every script of that uid in.
 fn warn_of_interpreter(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Report) {
-    if !read.iter().all(|(entry, _)| matches!(entry.key, "exe" | "uid" | "user")) {
+    let runs = |selector: &dyn Selector| {
+        selector
+            .executable()
+            .map(exe::Reference::path)
+            .filter(|path| is_interpreter(path))
+            .map(Path::to_owned)
+    };
+    let Some((entry, path)) = read.iter().find_map(|(entry, one)| Some((entry, runs(one.as_ref())?))) else {
+        return;
+    };
+    let narrows = |(part, selector): &(&Entry<'_>, Box<dyn Selector>)| {
+        let ids_or_exe = matches!(selector.pins(), Some(PinnedId::Uid(_))) || selector.executable().is_some();
+        !ids_or_exe && says(part) != Some(Says::How)
+    };
+    if read.iter().any(narrows) {
         return;
     }
-    let named = |entry: &Entry<'_>| {
-        entry.value.as_str().filter(|path| is_interpreter(Path::new(path))).map(str::to_owned)
-    };
-    let Some((entry, path)) = read.iter().find_map(|(entry, _)| Some((entry, named(entry)?))) else { return };
-    let pins_uid = read.iter().any(|(_, selector)| matches!(selector.pins(), Some(PinnedId::Uid(_))));
-    let (who, better) = match pins_uid {
-        true => ("that user", "run nothing else as that user, or name a program that runs only its own code"),
-        false => {
-            ("anybody", "give the program a user of its own and add it: `{ user = \"…\", exe = \"…\" }`")
-        }
-    };
-    let message = format!("`{path}` runs any script: whatever {who} runs with it matches this rule");
+    let who = if pins_uid(read) { "that user" } else { "anybody" };
+    let message =
+        format!("`{}` runs any script: whatever {who} runs with it matches this rule", path.display());
+    let better =
+        "name what it runs in as well: its systemd unit (`unit = \"app.service\"`) or its `container`";
     report.warn(Found::at(&entry.at, message).hint(better));
 }
 

@@ -73,7 +73,6 @@ fn what_is_not_offered_yet_is_not_known() {
             format!("{rule}file.x = {{ from = \"local:x\", template = \"t\" }}"),
             "`template` is not known in a file",
         ),
-        ("allow = { unit = \"x.service\" }".to_owned(), "`unit` is not a known selector"),
         ("allow = { container = {} }".to_owned(), "`container` is not a known selector"),
     ] {
         assert!(of_scope(&lines).0.contains(said), "{lines}");
@@ -179,8 +178,35 @@ fn an_interpreter_with_nothing_but_a_uid_is_warned_of() {
     let lines = |rule: &str| format!("allow = {rule}\nfile.x = \"local:x\"");
     assert_eq!(warnings(&lines("{ exe = \"/bin/sh\" }")).len(), 1);
     assert_eq!(warnings(&lines("{ exe = \"/bin/sh\", uid = 5 }")).len(), 1);
+    let found = warnings(&lines("{ exe = \"/bin/sh\", uid = 5, within = \"5s\" }"));
+    assert_eq!(found.len(), 1, "a state does not say whose script it is");
+    assert!(found[0].contains("`unit = \"app.service\"`"), "{found:?}");
     assert_eq!(warnings(&lines("{ exe = \"/bin/sh\", uid = 5, gid = 5 }")), [""; 0]);
+    assert_eq!(warnings(&lines("{ exe = \"/bin/sh\", uid = 5, unit = \"a.service\" }")), [""; 0]);
+    assert_eq!(warnings(&lines("{ unit = \"a.service\" }")), [""; 0], "a unit is enough");
     assert_eq!(warnings(&lines("{ exe = \"/bin/cat\", uid = 5 }")), [""; 0]);
+}
+
+#[test]
+fn a_users_own_unit_is_named_only_beside_the_user() {
+    for rule in ["{ user_unit = \"a.service\" }", "{ gid = 5, user_unit = \"a.service\" }"] {
+        let (message, hint) = of_scope(&format!("allow = {rule}"));
+        assert!(message.contains("`user_unit` is what any user may call his own"), "{message}");
+        assert_eq!(hint, "add the user: `uid` or `user`");
+    }
+    for rule in ["{ uid = 5, user_unit = \"a.service\" }", "{ user = \"root\", user_unit = \"a.service\" }"] {
+        assert_eq!(warnings(&format!("allow = {rule}\nfile.a = \"local:a\"")), [""; 0]);
+    }
+}
+
+#[test]
+fn a_unit_that_is_none_is_refused_with_what_to_write() {
+    let (message, hint) = of_scope("allow = { unit = \"nginx\" }");
+    assert_eq!(
+        (message.as_str(), hint.as_str()),
+        ("6:18: `unit`: `nginx` has no kind", "write \"nginx.service\"")
+    );
+    assert!(of_scope("allow = { slice = \"a.service\" }").0.contains("`slice` takes the name of a slice"));
 }
 
 #[test]

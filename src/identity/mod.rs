@@ -15,9 +15,10 @@ mod evidence;
 mod inspections;
 mod process;
 mod selectors;
+mod unit_name;
 
 pub use caller::{Attestor, Caller, Refusal};
-pub use cgroup::Cgroup;
+pub use cgroup::{Cgroup, Membership, Place};
 pub use evidence::{Evidence, Fact, Facts, Found, Hardening, Subject};
 pub use process::{Exe, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{

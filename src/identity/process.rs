@@ -67,9 +67,9 @@ pub enum UserNamespace {
 }
 
 impl Identity {
-    /// The system unit that it runs in.
+    /// The system unit that it runs in, in a group of the unit's own or in one below.
     pub fn unit(&self) -> Option<&str> {
-        self.cgroup.unit.as_deref()
+        self.cgroup.place().map(|place| place.unit)
     }
 }
 
@@ -192,7 +192,7 @@ pub(super) fn open_cgroup(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 /// The place among the control groups now, from a file opened before: that saves finding it. Never blocks.
 pub(super) fn cgroup_again(file: BorrowedFd<'_>) -> io::Result<Cgroup> {
-    Ok(Cgroup::parse(&read_again(file)?))
+    Ok(Cgroup::parse(read_again(file)?))
 }
 
 /// Descriptors that are looked at, so that a process with very many cannot keep us busy.
@@ -245,7 +245,7 @@ pub(super) mod tests {
             gid: 1000,
             groups: Vec::new(),
             exe: None,
-            cgroup: Cgroup::parse("0::/"),
+            cgroup: Cgroup::parse("0::/".to_owned()),
             user_namespace: UserNamespace::Ours,
         }
     }

@@ -12,13 +12,26 @@ pub mod exe;
 mod gid;
 mod group;
 mod no_new_privs;
+mod slice;
 mod uid;
+mod unit;
 mod user;
+mod user_unit;
 mod within;
 
 /// Every selector that a rule can use, in the order in which they are shown.
-pub const SELECTORS: &[SelectorKind] =
-    &[uid::KIND, user::KIND, gid::KIND, group::KIND, exe::KIND, no_new_privs::KIND, within::KIND];
+pub const SELECTORS: &[SelectorKind] = &[
+    uid::KIND,
+    user::KIND,
+    gid::KIND,
+    group::KIND,
+    exe::KIND,
+    unit::KIND,
+    slice::KIND,
+    user_unit::KIND,
+    no_new_privs::KIND,
+    within::KIND,
+];
 
 /// One kind of selector: a key of a rule.
 pub struct SelectorKind {
@@ -39,6 +52,8 @@ pub struct SelectorKind {
 pub enum Says {
     /// Who the caller is: enough for a rule.
     Who,
+    /// Which of a user's processes it is, by what the user himself decides: only beside one that says whose.
+    WhichOfAUser,
     /// In what state it is: only beside one that says who.
     How,
 }

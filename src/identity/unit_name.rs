@@ -1,0 +1,75 @@
+//! Names of systemd units, and of the control groups that systemd makes for them.
+
+/// The kinds of unit that processes run in.
+pub(super) const KINDS: [&str; 5] = [".service", ".scope", ".socket", ".mount", ".swap"];
+
+/// The longest name that systemd gives a unit.
+const LONGEST: usize = 255;
+
+/// Whether it is the name of one unit that processes run in. A template (`a@.service`) is none, its instances are.
+pub(super) fn is_unit(name: &str) -> bool {
+    let kind = KINDS.iter().find_map(|kind| name.strip_suffix(kind));
+    name.len() <= LONGEST
+        && kind.is_some_and(|stem| is_plain(stem) && !stem.starts_with('@') && !is_template(stem))
+}
+
+/// Whether it is the name of a slice.
+pub(super) fn is_slice(name: &str) -> bool {
+    let stem = name.strip_suffix(".slice");
+    name.len() <= LONGEST && stem.is_some_and(|stem| is_plain(stem) && !stem.contains('@'))
+}
+
+/// The name behind that of a control group: systemd writes a `_` before those that the kernel has a use for
+/// (`_cpu.service`, beside the kernel's `cpu.stat`) and those that begin with `_` or a dot themselves.
+pub(super) fn of_group(group: &str) -> &str {
+    group.strip_prefix('_').unwrap_or(group)
+}
+
+/// Whether an instance is missing. It begins at the first `@`.
+fn is_template(stem: &str) -> bool {
+    stem.split_once('@').is_some_and(|(_, instance)| instance.is_empty())
+}
+
+fn is_plain(stem: &str) -> bool {
+    !stem.is_empty() && stem.bytes().all(|c| c.is_ascii_alphanumeric() || b":-_.\\@".contains(&c))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_processes_run_in_is_told_from_what_they_do_not() {
+        for name in
+            ["a.service", "a@b@c.service", "session-1.scope", "-.mount", r"dev-disk\x2d1.swap", "_a.service"]
+        {
+            assert!(is_unit(name) && !is_slice(name), "{name}");
+        }
+        for name in [
+            "",
+            ".service",
+            "a",
+            "a.timer",
+            "a.slice",
+            "a@.service",
+            "@b.service",
+            "a b.service",
+            "a.service (deleted)",
+        ] {
+            assert!(!is_unit(name), "{name}");
+        }
+        assert!(is_slice("user-1000.slice") && is_slice(r"system-a\x2db.slice"));
+        assert!(!is_slice(".slice") && !is_slice("a@b.slice") && !is_slice("a.slice (deleted)"));
+        assert!(
+            is_unit(&format!("{}.service", "a".repeat(247)))
+                && !is_unit(&format!("{}.service", "a".repeat(248)))
+        );
+    }
+
+    #[test]
+    fn one_underscore_is_systemds_own() {
+        assert_eq!(of_group("_cpu.service"), "cpu.service");
+        assert_eq!(of_group("__a.service"), "_a.service");
+        assert_eq!(of_group("a_.service"), "a_.service");
+    }
+}
