@@ -120,7 +120,8 @@ impl Access {
             Some(Answer::Now(Ok(self.renderer.render(&target.file, secret).ok())))
         };
         // The kernel asks this before each open. Only a size is told, so a caller that was let in before is not proven again.
-        if let Some(who) = self.attestor.recall(caller)
+        if !target.scope.rules.ask_for_groups()
+            && let Some(who) = self.attestor.recall(caller)
             && let Decision::Allow(grant) =
                 self.weigh(caller, target, &who, Purpose::Stat, &mut Evidence::default())
             && let Some(answer) = known(&grant)
@@ -144,9 +145,9 @@ impl Access {
         })
     }
 
-    /// Whether a descriptor `knows` the caller: it opened it, or was let in before, and is the same program still.
-    pub fn is_known(&self, caller: Caller, knows: impl Fn(&Arc<Identity>) -> bool) -> bool {
-        self.attestor.identify(caller).is_ok_and(|who| knows(&who))
+    /// Whether a descriptor of `target` `knows` the caller: it opened it, or was let in before, and is the same program still.
+    pub fn is_known(&self, caller: Caller, target: &Target, knows: impl Fn(&Arc<Identity>) -> bool) -> bool {
+        self.identify(caller, target).is_ok_and(|who| knows(&who))
     }
 
     /// Lets go of what is remembered of callers that have ended. For now and then.
@@ -325,7 +326,7 @@ impl Access {
         evidence: &mut Evidence,
     ) -> Standing {
         let unidentified = |refusal: Refusal| Standing::Rejected((refusal.into(), None));
-        let who = match self.attestor.identify(caller) {
+        let who = match self.identify(caller, target) {
             Ok(who) => who,
             Err(refusal) => return unidentified(refusal),
         };
@@ -347,6 +348,14 @@ impl Access {
             Decision::Allow(grant) => Standing::Admitted((who, grant)),
             Decision::Ask(facts) => Standing::Unsure(who, facts),
             Decision::Deny(denial) => Standing::Rejected((Failure::Denied(denial), Some(who))),
+        }
+    }
+
+    /// Who is asking, as far as the rules of `target` turn on it.
+    fn identify(&self, caller: Caller, target: &Target) -> Result<Arc<Identity>, Refusal> {
+        match target.scope.rules.ask_for_groups() {
+            true => self.attestor.identify(caller),
+            false => self.attestor.identify_but_for_groups(caller),
         }
     }
 

@@ -131,7 +131,7 @@ impl Fs {
         if offset >= handle.content.size() && !handle.content.bytes().is_empty() {
             return Answer::Now(Ok(Arc::clone(&handle.content)));
         }
-        if self.access.is_known(caller, |who| handle.knows(who)) {
+        if self.access.is_known(caller, &handle.target, |who| handle.knows(who)) {
             return Answer::Now(Ok(Arc::clone(&handle.content)));
         }
         // By the rules that are in force now, not by those of when it was opened.

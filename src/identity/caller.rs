@@ -84,12 +84,22 @@ impl Attestor {
     /// # Errors
     /// A [`Refusal`] when nothing can be proven.
     pub fn identify(&self, caller: Caller) -> Result<Arc<Identity>, Refusal> {
-        if let Some(pin) = self.pins.get(caller.tid)
-            && self.still_holds(&pin, caller)
-        {
-            return Ok(Arc::clone(&pin.identity));
+        match self.known(caller, |pin| still_holds(pin, caller) && same_groups(pin)) {
+            Some(who) => Ok(who),
+            None => self.identify_anew(caller),
         }
-        self.identify_anew(caller)
+    }
+
+    /// As [`Attestor::identify`], for rules that turn on no group: the groups of a caller that is known may be what they were.
+    /// To look at them again takes longer than all the rest.
+    ///
+    /// # Errors
+    /// A [`Refusal`] when nothing can be proven.
+    pub fn identify_but_for_groups(&self, caller: Caller) -> Result<Arc<Identity>, Refusal> {
+        match self.known(caller, |pin| still_holds(pin, caller)) {
+            Some(who) => Ok(who),
+            None => self.identify_anew(caller),
+        }
     }
 
     /// As [`Attestor::identify`], taking nothing for granted: groups too may have changed, which the quick look does not
@@ -108,11 +118,15 @@ impl Attestor {
     }
 
     /// What was proven of a caller that asked before, if it is the same thread with the same ids and cgroup still. Whether it
-    /// became another program since is *not* looked at: that takes most of the time of [`Attestor::identify`]. For what
-    /// gives no bytes.
+    /// became another program since or has other groups is *not* looked at: that takes most of the time of
+    /// [`Attestor::identify`]. For what gives no bytes.
     pub fn recall(&self, caller: Caller) -> Option<Arc<Identity>> {
+        self.known(caller, |pin| same_ids(pin, caller))
+    }
+
+    fn known(&self, caller: Caller, holds: impl FnOnce(&Pin) -> bool) -> Option<Arc<Identity>> {
         let pin = self.pins.get(caller.tid)?;
-        self.same_ids(&pin, caller).then(|| Arc::clone(&pin.identity))
+        holds(&pin).then(|| Arc::clone(&pin.identity))
     }
 
     /// Lets go of what is remembered of threads that have ended. It is bounded without, but keeps descriptors of theirs until
@@ -162,33 +176,6 @@ impl Attestor {
         process::status(dir.as_fd()).is_ok_and(|status| wants_to_stop(&status))
     }
 
-    /// Whether what was proven of `pin` is still so: the same thread, the same ids and cgroup, the same executable, our
-    /// user namespace.
-    fn still_holds(&self, pin: &Pin, caller: Caller) -> bool {
-        let exe = pin.identity.exe.as_ref().map(|exe| (exe.dev, exe.ino));
-        self.same_ids(pin, caller)
-            && process::exe_id(pin.dir.as_fd()).ok() == exe
-            && process::user_namespace(pin.dir.as_fd()).is_ok_and(|ns| ns == pin.user_namespace)
-    }
-
-    /// Whether it is the same thread with the same ids and cgroup.
-    fn same_ids(&self, pin: &Pin, caller: Caller) -> bool {
-        let same_status = || process::status(pin.dir.as_fd()).is_ok_and(|now| now.same_ids(&pin.status));
-        let same_cgroup = || match &pin.cgroup {
-            Some(file) => process::cgroup_again(file.as_fd()).is_ok_and(|now| now == pin.identity.cgroup),
-            None => true,
-        };
-        let told = match &pin.pidfd {
-            // Groups are not in this answer, so a caller that has some is read the long way.
-            Some((fd, then)) => {
-                pidfd::info(fd.as_fd()).is_ok_and(|now| now == *then)
-                    && (pin.status.groups.is_empty() || same_status())
-            }
-            None => same_status(),
-        };
-        told && same_cgroup() && (caller.uid, caller.gid) == (pin.identity.uid, pin.identity.gid)
-    }
-
     fn take(&self, caller: Caller) -> Result<Pin, Refusal> {
         let gone = |_: std::io::Error| Refusal::Gone;
         let dir = process::open_dir(caller.tid).map_err(gone)?;
@@ -208,6 +195,10 @@ impl Attestor {
         let cgroup_file = process::open_cgroup(dir.as_fd()).map_err(gone)?;
         let cgroup = process::cgroup_again(cgroup_file.as_fd()).map_err(gone)?;
         let by_number = pidfd.is_some() && cgroup.is_told_by_number();
+        let status_file = match pidfd.is_none() || !status.groups.is_empty() {
+            true => Some(process::open_status(dir.as_fd()).map_err(gone)?),
+            false => None,
+        };
         let leader = process::open_dir(Tid(status.tgid)).map_err(gone)?;
         let start = process::start_time(leader.as_fd()).map_err(gone)?;
         let identity = Arc::new(Identity {
@@ -225,8 +216,40 @@ impl Attestor {
         // Last: all of it was read from one thread that is still there.
         process::start_time(dir.as_fd()).map_err(gone)?;
         let cgroup = (!by_number).then_some(cgroup_file);
-        Ok(Pin { dir, pidfd, status, cgroup, user_namespace, identity })
+        Ok(Pin { dir, pidfd, status, status_file, cgroup, user_namespace, identity })
     }
+}
+
+/// Whether what was proven of `pin` is still so, apart from groups: the same thread, the same ids and cgroup, the same
+/// executable, the same user namespace.
+fn still_holds(pin: &Pin, caller: Caller) -> bool {
+    let exe = pin.identity.exe.as_ref().map(|exe| (exe.dev, exe.ino));
+    same_ids(pin, caller)
+        && process::exe_id(pin.dir.as_fd()).ok() == exe
+        && process::user_namespace(pin.dir.as_fd()).is_ok_and(|ns| ns == pin.user_namespace)
+}
+
+/// Whether it is the same thread with the same ids and cgroup.
+fn same_ids(pin: &Pin, caller: Caller) -> bool {
+    let told = match &pin.pidfd {
+        Some((fd, then)) => pidfd::info(fd.as_fd()).is_ok_and(|now| now == *then),
+        None => same_status(pin),
+    };
+    let same_cgroup = || match &pin.cgroup {
+        Some(file) => process::cgroup_again(file.as_fd()).is_ok_and(|now| now == pin.identity.cgroup),
+        None => true,
+    };
+    told && same_cgroup() && (caller.uid, caller.gid) == (pin.identity.uid, pin.identity.gid)
+}
+
+/// Whether a thread that has groups has the same. One that had none is not asked whether it has some now: that lets nobody in.
+fn same_groups(pin: &Pin) -> bool {
+    pin.status.groups.is_empty() || same_status(pin)
+}
+
+fn same_status(pin: &Pin) -> bool {
+    let file = pin.status_file.as_ref();
+    file.is_some_and(|file| process::status_again(file.as_fd()).is_ok_and(|now| now.same_ids(&pin.status)))
 }
 
 /// Signals that end a process, or are sent by people who want it to stop waiting: HUP, INT, QUIT, KILL, TERM.

@@ -12,7 +12,8 @@ use super::process::{self, Status};
 use super::{Identity, Tid};
 use crate::sys::pidfd;
 
-/// How many threads are remembered. Each costs two descriptors, a third on a host with cgroup v1, and about 1 KiB.
+/// How many threads are remembered. Each costs two descriptors, one more where it has groups and one on a host with cgroup v1, and
+/// about 1 KiB.
 const MOST: NonZeroUsize = NonZeroUsize::new(512).unwrap();
 
 /// A thread that asked before.
@@ -21,6 +22,8 @@ pub(super) struct Pin {
     /// `None` before Linux 6.13.
     pub(super) pidfd: Option<(OwnedFd, pidfd::Info)>,
     pub(super) status: Status,
+    /// `/proc/<tid>/status`, where `pidfd`'s answer does not tell all of it: for a caller that has groups, and before Linux 6.13.
+    pub(super) status_file: Option<OwnedFd>,
     /// `/proc/<tid>/cgroup`, where the number in `pidfd`'s answer does not stand for all of it.
     pub(super) cgroup: Option<OwnedFd>,
     pub(super) user_namespace: Vec<u8>,

@@ -47,7 +47,7 @@ pub struct Identity {
     pub uid: u32,
     /// The gid for file access.
     pub gid: u32,
-    /// Supplementary groups.
+    /// Supplementary groups. Only for rules that turn on a group are they looked at again.
     pub groups: Vec<u32>,
     /// The executable, where it could be established on the host.
     pub exe: Option<Exe>,
@@ -115,6 +115,16 @@ pub(super) fn open_dir(tid: Tid) -> io::Result<OwnedFd> {
 
 pub(super) fn status(dir: BorrowedFd<'_>) -> io::Result<Status> {
     parse_status(&read(dir, c"status")?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Opens `/proc/<tid>/status` for [`status_again`].
+pub(super) fn open_status(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::openat(dir, c"status", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// The status now, from a file opened before: that saves finding it.
+pub(super) fn status_again(file: BorrowedFd<'_>) -> io::Result<Status> {
+    parse_status(&read_again(file)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 fn parse_status(text: &str) -> Option<Status> {
@@ -195,8 +205,7 @@ pub(super) fn open_cgroup(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 /// The place among the control groups now, from a file opened before: that saves finding it. Never blocks.
 pub(super) fn cgroup_again(file: BorrowedFd<'_>) -> io::Result<Cgroup> {
-    rustix::fs::seek(file, rustix::fs::SeekFrom::Start(0))?;
-    Ok(Cgroup::parse(read_all(file)?))
+    Ok(Cgroup::parse(read_again(file)?))
 }
 
 /// Descriptors that are looked at, so that a process with very many cannot keep us busy.
@@ -221,6 +230,12 @@ pub(super) fn holds_inode(dir: BorrowedFd<'_>, ino: u64) -> io::Result<bool> {
 
 fn read(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<String> {
     read_all(rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.as_fd())
+}
+
+/// All of a file that was read before.
+fn read_again(file: BorrowedFd<'_>) -> io::Result<String> {
+    rustix::fs::seek(file, rustix::fs::SeekFrom::Start(0))?;
+    read_all(file)
 }
 
 fn read_all(file: BorrowedFd<'_>) -> io::Result<String> {

@@ -11,6 +11,7 @@ use crate::identity::{Facts, PinnedId, Selector, Subject, UserNamespace, Verdict
 #[derive(Default)]
 pub struct Rules {
     rules: Vec<Rule>,
+    ask_for_groups: bool,
 }
 
 /// One rule.
@@ -109,7 +110,9 @@ enum Weighed {
 impl Rules {
     /// These rules, in the order in which they are tried.
     pub fn new(rules: Vec<Rule>) -> Self {
-        Self { rules }
+        let mut selectors = rules.iter().flat_map(|rule| &rule.selectors);
+        let ask_for_groups = selectors.any(|selector| matches!(selector.pins(), Some(PinnedId::Gid(_))));
+        Self { rules, ask_for_groups }
     }
 
     /// Looks whether an executable that a rule names was replaced since, and learns the new one. Returns whether one was.
@@ -120,10 +123,9 @@ impl Rules {
         named.fold(false, |any, reference| reference.look_again() | any)
     }
 
-    /// Whether a rule demands a group.
+    /// Whether a rule demands a group, and so turns on which groups a caller has.
     pub fn ask_for_groups(&self) -> bool {
-        let mut selectors = self.rules.iter().flat_map(|rule| &rule.selectors);
-        selectors.any(|selector| matches!(selector.pins(), Some(PinnedId::Gid(_))))
+        self.ask_for_groups
     }
 
     /// The rules, in order.

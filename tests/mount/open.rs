@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::support::{Host, as_user, open_errno};
+use crate::support::{Host, as_user, open_errno, python, says};
 
 const CAT: &str = "/usr/bin/cat";
 
@@ -195,4 +195,29 @@ for groups in [], [2000], [], [2000, 2001], [2001]:
     let output =
         Command::new("/usr/bin/python3").args(["-c", program]).arg(host.file("a/token")).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stdout), "no yes no yes no ", "{output:?}");
+}
+
+#[test]
+fn a_group_that_is_lost_counts_at_once_for_a_descriptor_too_whatever_was_read_in_between() {
+    // Where no rule is for a group, groups are not looked at: that must not let anybody in where one is.
+    let host = Host::mounted(
+        &[("t", b"v")],
+        "[scope.group]\nmode = \"0444\"\nallow = { gid = 2000 }\nfile.token = \"local:t\"
+        [scope.user]\nmode = \"0444\"\nallow = { uid = 0 }\nfile.token = \"local:t\"",
+    );
+    let program = "import os, sys
+def may(name):
+    try: return open(f'{sys.argv[1]}/{name}/token').read()
+    except PermissionError: return 'no'
+def read():
+    try: return os.pread(fd, 10, 0).decode()
+    except PermissionError: return 'no'
+os.setgroups([2000, 2001])
+fd = os.open(f'{sys.argv[1]}/group/token', os.O_RDONLY)
+print(read(), may('user'), may('group'), end=' ')
+os.setgroups([2001])
+print(may('user'), os.fstat(fd).st_size, read(), may('group'), may('user'), end=' ')
+os.setgroups([2000])
+print(may('user'), read(), may('group'))";
+    assert_eq!(says(python(program).arg(host.file(""))), "v v v v 1 no no v v v v\n");
 }

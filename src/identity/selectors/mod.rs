@@ -72,7 +72,8 @@ pub trait Selector: Send + Sync {
     /// `the caller's uid is 1001`.
     fn seen(&self, of: &Subject<'_>) -> String;
 
-    /// What it pins of the caller's ids, so that the configuration can be checked against owner and mode.
+    /// What it pins of the caller's ids, so that the configuration can be checked against owner and mode. One that turns on groups
+    /// must say so here: else those of a caller that is known are not looked at again.
     fn pins(&self) -> Option<PinnedId> {
         None
     }

@@ -1,0 +1,60 @@
+//! hushfs without rules: what `scripts/bench` compares rules with.
+//!
+//! It serves a configuration as `hushfs mount` does, but that every scope has one rule that demands nothing, which the configuration
+//! language rightly refuses. Whoever is let through by owner, group and mode may read. Callers are identified all the same, for the
+//! record: what is left out is the rules, not the knowledge of who reads.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use hushfs::config::Config;
+use hushfs::config::checked::Scope;
+use hushfs::policy::{Rule, Rules};
+use hushfs::run;
+
+/// As `hushfs` has it.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
+/// hushfs without rules.
+#[derive(Parser)]
+enum Verb {
+    /// Mount a configuration as if its rules demanded nothing
+    Mount {
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// What talks to providers: started by `mount`
+    Fetcher,
+}
+
+fn open_to_all(scope: &Scope) -> Arc<Scope> {
+    let rule = Rule::new(format!("{}.0", scope.name), Vec::new());
+    let Scope { name, uid, gid, dir_mode, files, .. } = scope;
+    let (name, rules, files) = (name.clone(), Rules::new(vec![rule]), files.clone());
+    Arc::new(Scope { name, uid: *uid, gid: *gid, dir_mode: *dir_mode, rules, files })
+}
+
+fn mount(config: &Path) -> Result<(), String> {
+    let config = hushfs::config::load(config).map_err(|problems| problems.to_string())?;
+    let scopes = config.scopes.iter().map(|scope| open_to_all(scope)).collect();
+    run::mount(Config { scopes, ..config }).map_err(|error| error.to_string())
+}
+
+fn main() -> ExitCode {
+    let done = match Verb::parse() {
+        Verb::Mount { config } => mount(&config),
+        Verb::Fetcher => run::fetch(|| ()).map_err(|error| error.to_string()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "open_to_all: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
