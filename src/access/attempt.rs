@@ -8,7 +8,7 @@ use super::{Rejected, Target};
 use crate::audit::record::{LAYOUT, Op, Outcome, Record};
 use crate::audit::{Audit, Verdict};
 use crate::failure::Failure;
-use crate::identity::{Caller, Identity};
+use crate::identity::{Caller, Identity, UserNamespace};
 use crate::policy::Grant;
 
 /// Numbers attempts.
@@ -50,6 +50,8 @@ impl Attempt {
     ) -> Result<(), Failure> {
         let record = Record {
             rule: grant.rule().to_owned(),
+            reason: grant.learned().unwrap_or_default().to_owned(),
+            learned: grant.learned().is_some(),
             version: version.to_owned(),
             ..self.record(Outcome::Allowed, Some(who))
         };
@@ -95,7 +97,10 @@ impl Attempt {
             pid: who.map_or(self.caller.tid.0, |who| who.process.pid.0),
             exe: who.and_then(|who| who.exe.as_ref()).map(|exe| exe.path.clone()).unwrap_or_default(),
             unit: who.and_then(Identity::unit).unwrap_or_default().to_owned(),
+            container: String::new(),
+            other_user_namespace: who.is_some_and(|who| who.user_namespace == UserNamespace::Other),
             rule: String::new(),
+            learned: false,
             version: String::new(),
             reason: String::new(),
             errno: String::new(),

@@ -11,6 +11,7 @@ pub mod checked;
 mod diff;
 mod draw;
 mod files;
+mod learning;
 mod merge;
 mod names;
 mod owners;

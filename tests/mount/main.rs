@@ -13,6 +13,7 @@ mod audit;
 mod exe;
 mod fetcher;
 mod hang;
+mod learn;
 mod life;
 mod limits;
 mod log;

@@ -25,6 +25,9 @@ pub(super) struct FilterArgs {
     /// Only attempts that ended so
     #[arg(long)]
     outcome: Option<OutcomeArg>,
+    /// Only attempts that learning alone allowed
+    #[arg(long)]
+    learned: bool,
     /// Only attempts of this kind
     #[arg(long)]
     op: Option<OpArg>,
@@ -59,6 +62,7 @@ pub(super) struct Filter {
     uid: Option<u32>,
     unit: Option<String>,
     outcome: Option<Outcome>,
+    learned: bool,
     op: Option<Op>,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
@@ -84,6 +88,7 @@ impl FilterArgs {
                 OutcomeArg::Denied => Outcome::Denied,
                 OutcomeArg::Failed => Outcome::Failed,
             }),
+            learned: self.learned,
             op: self.op.map(|op| match op {
                 OpArg::Open => Op::Open,
                 OpArg::Read => Op::Read,
@@ -120,6 +125,7 @@ impl Filter {
             && self.uid.is_none_or(|uid| uid == record.uid)
             && self.unit.as_ref().is_none_or(|unit| names_unit(unit, &record.unit))
             && self.outcome.is_none_or(|outcome| outcome == record.outcome)
+            && (record.learned || !self.learned)
             && self.op.is_none_or(|op| op == record.op)
     }
 }

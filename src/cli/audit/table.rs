@@ -75,8 +75,13 @@ impl Table {
         if record.count != 1 {
             detail.push(format!("{} times", record.count));
         }
-        let labelled =
-            [("", &record.errno), ("", &record.reason), ("rule ", &record.rule), ("unit ", &record.unit)];
+        let labelled = [
+            ("", &record.errno),
+            ("", &record.reason),
+            ("rule ", &record.rule),
+            ("unit ", &record.unit),
+            ("container ", &record.container),
+        ];
         for (label, text) in labelled {
             if !text.is_empty() {
                 detail.push(format!("{label}{}", printable(text)));
@@ -84,7 +89,7 @@ impl Table {
         }
         [
             time,
-            word(record.outcome),
+            if record.learned { "learned".to_owned() } else { word(record.outcome) },
             word(record.op),
             printable(&record.path),
             printable(self.names.shown(record.uid)),
