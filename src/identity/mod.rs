@@ -13,12 +13,14 @@ mod caller;
 mod cgroup;
 mod evidence;
 mod inspections;
+mod interpreters;
 mod process;
 mod selectors;
 
 pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::Cgroup;
 pub use evidence::{Evidence, Fact, Facts, Found, Hardening, Subject};
+pub use interpreters::is_interpreter;
 pub use process::{Exe, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{
     PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, exe, selector,

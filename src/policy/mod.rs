@@ -70,6 +70,11 @@ impl Rule {
         Self { name: name.into(), selectors }
     }
 
+    /// `scope.number`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What the rule demands.
     pub fn selectors(&self) -> &[Box<dyn Selector>] {
         &self.selectors

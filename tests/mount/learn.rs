@@ -70,3 +70,29 @@ fn once_the_time_is_over_only_the_rules_decide() {
     reload(&host);
     assert!(reads(&host, 1000, "/usr/bin/cat"), "a reload may have it learn for longer");
 }
+
+#[test]
+fn what_was_learned_becomes_a_rule_for_that_caller_and_nobody_else() {
+    let mut host = host(WRONG);
+    assert!(reads(&host, 1000, "/usr/bin/cat"));
+    host.recorded("what was learned", |record| record["learned"] == true);
+    let printed = String::from_utf8(host.run_ok(&["suggest", "--scope", "a"], b"").stdout).unwrap();
+    let whole: toml::Table = printed.parse().unwrap_or_else(|error| panic!("{error}\n{printed}"));
+    assert_eq!(whole["scope"]["a"]["allow"].as_array().unwrap().len(), 1, "{printed}");
+    assert!(printed.contains("Rule a.1 is for them but for its `exe:/usr/bin/head`"), "{printed}");
+    assert!(printed.contains("allowed by learning"), "{printed}");
+    // As it was printed, with what else the scope has.
+    host.configure("", &format!("{printed}\nmode = \"0444\"\nfile.token = \"local:t\""));
+    host.run_ok(&["check"], b"");
+    reload(&host);
+    assert!(reads(&host, 1000, "/usr/bin/cat"));
+    for (uid, program) in
+        [(1001, "/usr/bin/cat"), (0, "/usr/bin/cat"), (1000, "/usr/bin/head"), (1000, "/usr/bin/tail")]
+    {
+        assert!(!reads(&host, uid, program), "{program} of uid {uid}");
+    }
+    let (_, code) = host.stop();
+    assert_eq!(code, Some(0));
+    let again = String::from_utf8(host.run_ok(&["suggest", "--scope", "a"], b"").stdout).unwrap();
+    assert!(again.contains("Rule a.1 is for them as it stands now"), "{again}");
+}

@@ -2,7 +2,6 @@
 
 use clap::ValueEnum;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::{names, when};
 use crate::audit::{Line, Op, Outcome, Record};
@@ -71,12 +70,8 @@ pub(super) struct Filter {
 impl FilterArgs {
     /// Turns text into what records hold.
     pub(super) fn checked(&self, now: Timestamp) -> Result<Filter, Failure> {
-        let zone = TimeZone::system();
-        let time = |flag: &str, text: &Option<String>| match text {
-            None => Ok(None),
-            Some(text) => when::parse(text, now, &zone)
-                .map(Some)
-                .map_err(|message| Failure::new(format!("{flag}: {message}"))),
+        let time = |flag: &str, text: &Option<String>| {
+            text.as_deref().map(|text| when::argument(flag, text, now)).transpose()
         };
         Ok(Filter {
             path: self.path.clone(),
