@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::support::{Host, Record, as_user};
+use crate::support::{Host, Record, as_user, says};
 
 /// A rule for uid 1000 that names another program than the one that reads.
 const WRONG: &str = "{ uid = 1000, exe = \"/usr/bin/head\" }";
@@ -37,6 +37,12 @@ fn learning_lets_the_user_of_a_rule_in_with_another_program_and_says_so() {
     let learned = host.recorded("what was learned", |record| record["learned"] == true);
     assert_eq!((&learned["outcome"], &learned["rule"]), (&"allowed".into(), &"a.1".into()), "{learned}");
     assert_eq!(learned["reason"], "no rule matches: the caller runs /usr/bin/cat");
+    let size = |uid| says(as_user(uid, "/usr/bin/stat").args(["-c", "%s"]).arg(host.file("a/other")));
+    assert_eq!(
+        (size(1001).as_str(), size(1000).as_str()),
+        ("1\n", "9\n"),
+        "a stat is decided in the same way"
+    );
     assert!(!reads(&host, 1001, "/usr/bin/cat"), "another user");
     assert!(!reads(&host, 1001, "/usr/bin/head"), "another user, with the program of the rule");
     assert!(!reads(&host, 0, "/usr/bin/cat"), "root");

@@ -44,6 +44,7 @@ pub(super) enum Until {
 }
 
 /// What a reader is told.
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are lines")]
 pub(super) enum Told {
     /// A line of the log.
     Line(Line),
