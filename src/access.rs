@@ -15,7 +15,7 @@ use crate::audit::record::Op;
 use crate::config::checked::{File, Limits, Scope};
 use crate::failure::Failure;
 use crate::identity::{Attestor, Caller, Evidence, Facts, Identity, Refusal, Subject, Tid};
-use crate::policy::{self, Decision, Grant, Purpose};
+use crate::policy::{self, Decision, Denial, Grant, Purpose};
 use crate::reference::Reference;
 use crate::render::{Content, Renderer};
 use crate::resolve::{Freshness, Resolver, Secret};
@@ -347,7 +347,11 @@ impl Access {
         match self.weigh(caller, target, &who, purpose, evidence) {
             Decision::Allow(grant) => Standing::Admitted((who, grant)),
             Decision::Ask(facts) => Standing::Unsure(who, facts),
-            Decision::Deny(denial) => Standing::Rejected((Failure::Denied(denial), Some(who))),
+            Decision::Deny(denial) => match learn(target, &Subject { who: &who, evidence }, purpose, &denial)
+            {
+                Some(grant) => Standing::Admitted((who, grant)),
+                None => Standing::Rejected((Failure::Denied(denial), Some(who))),
+            },
         }
     }
 
@@ -425,6 +429,12 @@ impl Access {
             Err(error) => Err(attempt.failed(&self.audit, Some(&who), error.into())),
         }
     }
+}
+
+/// What learning allows to somebody who is denied, while it lasts. The clock is looked at for nobody else.
+fn learn(target: &Target, of: &Subject<'_>, purpose: Purpose, denial: &Denial) -> Option<Grant> {
+    let lasts = target.scope.learn_until.is_some_and(|until| jiff::Timestamp::now() < until);
+    if lasts { policy::learn(&target.scope.rules, of, purpose, denial) } else { None }
 }
 
 fn gone(failure: Failure) -> Failure {

@@ -23,6 +23,7 @@ use crate::resolve::Resolver;
 use crate::sys::arena;
 
 mod harden;
+mod learning;
 mod reload;
 mod signals;
 
@@ -118,6 +119,8 @@ struct Daemon {
     state: Mutex<State>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
+    /// Another configuration is in force.
+    reloaded: tokio::sync::Notify,
 }
 
 struct State {
@@ -137,7 +140,8 @@ impl Daemon {
         let access = Access::new(attestor, Arc::clone(&resolver), audit.clone(), limits);
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
         let state = Mutex::new(State { config, notifications: None });
-        Ok(Arc::new(Self { access, resolver, audit, fs, state, reloading: tokio::sync::Mutex::new(()) }))
+        let (reloading, reloaded) = (tokio::sync::Mutex::new(()), tokio::sync::Notify::new());
+        Ok(Arc::new(Self { access, resolver, audit, fs, state, reloading, reloaded }))
     }
 
     /// Answers on `fuse` until a signal ends it.
@@ -192,6 +196,7 @@ impl Daemon {
             let why = tokio::select! {
                 why = until => why,
                 () = unmounted => "unmounted by somebody else",
+                never = self.tell_when_learned() => match never {},
                 () = disconnected => "the connection to the kernel ended",
                 () = listener.serve(Arc::clone(&operator)) => "the control socket closed",
             };

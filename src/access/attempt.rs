@@ -9,7 +9,7 @@ use super::{Rejected, Target};
 use crate::audit::record::{LAYOUT, Op, Outcome, Record};
 use crate::audit::{Audit, Verdict};
 use crate::failure::Failure;
-use crate::identity::{Caller, Identity};
+use crate::identity::{Caller, Identity, UserNamespace};
 use crate::policy::Grant;
 
 /// Numbers attempts.
@@ -54,6 +54,8 @@ impl Attempt {
     ) -> Result<(), Failure> {
         let record = Record {
             rule: grant.rule().to_owned(),
+            reason: grant.learned().unwrap_or_default().to_owned(),
+            learned: grant.learned().is_some(),
             version: version.to_owned(),
             ..self.record(Outcome::Allowed, Some(who))
         };
@@ -107,7 +109,9 @@ impl Attempt {
                 .and_then(Identity::container)
                 .map(|container| container.id.clone())
                 .unwrap_or_default(),
+            other_user_namespace: who.is_some_and(|who| who.user_namespace == UserNamespace::Other),
             rule: String::new(),
+            learned: false,
             version: String::new(),
             reason: String::new(),
             errno: String::new(),

@@ -28,7 +28,9 @@ struct Alike {
     path: Option<String>,
     uid: u32,
     exe: String,
+    unit: String,
     container: String,
+    other_user_namespace: bool,
     reason: String,
 }
 
@@ -126,7 +128,9 @@ impl Alike {
             path: (!is_over_a_bound(record)).then(|| record.path.clone()),
             uid: record.uid,
             exe: record.exe.clone(),
+            unit: record.unit.clone(),
             container: record.container.clone(),
+            other_user_namespace: record.other_user_namespace,
             reason: record.reason.clone(),
         }
     }
@@ -209,6 +213,9 @@ mod tests {
         assert!(coalescer.admit(other(|r| r.path.push('x')), now).is_some());
         assert!(coalescer.admit(other(|r| r.exe.push('x')), now).is_some());
         assert!(coalescer.admit(other(|r| r.reason.push('x')), now).is_some());
+        assert!(coalescer.admit(other(|r| r.unit.push('x')), now).is_some());
+        assert!(coalescer.admit(other(|r| r.container.push('x')), now).is_some());
+        assert!(coalescer.admit(other(|r| r.other_user_namespace = true), now).is_some());
         assert!(coalescer.admit(other(|r| r.op = Op::Read), now).is_some());
         assert!(coalescer.admit(other(|r| r.outcome = Outcome::Allowed), now).is_some());
         assert!(coalescer.admit(other(|r| r.outcome = Outcome::Allowed), now).is_some());

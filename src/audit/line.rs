@@ -85,7 +85,9 @@ impl Line {
             Self::Lost(lost) => return format!("lost: {} attempts are not on record", lost.lost),
             Self::Record(record) => record,
         };
-        let mut text = format!("{} {}: {}", word(record.outcome), word(record.op), printable(&record.path));
+        let how = if record.learned { " by learning" } else { "" };
+        let (outcome, op) = (word(record.outcome), word(record.op));
+        let mut text = format!("{outcome}{how} {op}: {}", printable(&record.path));
         // Writing to a String cannot fail.
         let _ = write!(text, " by uid {} pid {}", record.uid, record.pid);
         if !record.exe.is_empty() {
@@ -148,11 +150,12 @@ pub fn word(value: impl Serialize) -> String {
     }
 }
 
-/// The syslog level of a line: 6 (informational) allowed, 5 (notice) denied, 4 (warning) failed or lost.
+/// The syslog level of a line: 6 (informational) allowed, 5 (notice) denied or allowed by learning, 4 (warning) failed or
+/// lost.
 pub(super) fn level(line: &Line) -> u8 {
     match line {
+        Line::Record(Record { outcome: Outcome::Denied, .. } | Record { learned: true, .. }) => 5,
         Line::Record(Record { outcome: Outcome::Allowed, .. }) => 6,
-        Line::Record(Record { outcome: Outcome::Denied, .. }) => 5,
         Line::Record(Record { outcome: Outcome::Failed, .. }) | Line::Lost(_) => 4,
     }
 }
@@ -174,9 +177,11 @@ mod tests {
         let outcome = prop_oneof![Just(Outcome::Allowed), Just(Outcome::Denied), Just(Outcome::Failed)];
         let ids = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u64>(), any::<u64>());
         let texts = proptest::array::uniform10(any::<String>());
-        (0..4_102_444_800_000_000_i64, op, outcome, ids, texts).prop_map(
-            |(micros_since, op, outcome, (uid, gid, pid, micros, count), texts)| {
+        let flags = any::<(bool, bool)>();
+        (0..4_102_444_800_000_000_i64, op, outcome, ids, texts, flags).prop_map(
+            |(micros_since, op, outcome, (uid, gid, pid, micros, count), texts, flags)| {
                 let [request, path, scope, exe, unit, container, rule, version, reason, errno] = texts;
+                let (other_user_namespace, learned) = flags;
                 let time = jiff::Timestamp::from_microsecond(micros_since).unwrap();
                 Record {
                     v: LAYOUT,
@@ -192,7 +197,9 @@ mod tests {
                     exe,
                     unit,
                     container,
+                    other_user_namespace,
                     rule,
+                    learned,
                     version,
                     reason,
                     errno,

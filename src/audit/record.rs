@@ -38,13 +38,19 @@ pub struct Record {
     /// The whole id of the container the caller runs in; empty where none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub container: String,
-    /// The rule that allowed it: `scope.rule-number` from 1; empty where none did.
+    /// Whether the caller is in another user namespace than hushfs, where its executable could be forged.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub other_user_namespace: bool,
+    /// The rule that allowed it: `scope.rule-number` from 1; empty where none did. With `learned`, the rule whose ids matched.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub rule: String,
+    /// Whether only learning allowed it; `reason` says why it would have been denied.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub learned: bool,
     /// The provider's version of the secret; empty where none was reached.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub version: String,
-    /// Why, in words, where it was denied or failed.
+    /// Why, in words, where it was denied or failed, or would have been denied but for learning.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// The errno the caller saw, by name (`EACCES`); empty for success.
@@ -85,6 +91,11 @@ pub enum Outcome {
 
 fn one() -> u64 {
     1
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_false(it: &bool) -> bool {
+    !it
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]

@@ -102,6 +102,7 @@ fn counted(number: usize, word: &str) -> String {
 fn of_scope(scope: &Scope) -> String {
     let names: Vec<_> = scope.files.iter().map(|file| file.name.as_str()).collect();
     let Scope { name, uid, gid, dir_mode, .. } = scope;
+    let learning = learning(scope).map(|until| format!("  learning until {until}\n")).unwrap_or_default();
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(term::arrangement());
     table.set_header(["  rule", "demands", "strength"]);
@@ -111,7 +112,12 @@ fn of_scope(scope: &Scope) -> String {
         table.add_row([format!("  {name}.{number}"), column(|line| &line.0), column(|line| &line.1)]);
     }
     let files = if names.is_empty() { "no files".to_owned() } else { names.join(", ") };
-    format!("{name}/  uid {uid}, gid {gid}, mode {dir_mode:04o}: {files}\n{}\n", table.trim_fmt())
+    format!("{name}/  uid {uid}, gid {gid}, mode {dir_mode:04o}: {files}\n{learning}{}\n", table.trim_fmt())
+}
+
+/// Until when the scope is learning, if it is.
+fn learning(scope: &Scope) -> Option<jiff::Timestamp> {
+    scope.learn_until.filter(|until| jiff::Timestamp::now() < *until)
 }
 
 #[derive(Serialize)]
@@ -128,6 +134,8 @@ struct ScopeReport<'a> {
     uid: u32,
     gid: u32,
     mode: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    learn_until: Option<jiff::Timestamp>,
     files: Vec<FileReport<'a>>,
     rules: Vec<Vec<SelectorReport>>,
 }
@@ -176,6 +184,7 @@ fn scope_report(scope: &Scope) -> ScopeReport<'_> {
         uid: scope.uid,
         gid: scope.gid,
         mode: octal(scope.dir_mode),
+        learn_until: scope.learn_until,
         files: files.collect(),
         rules: scope.rules.iter().map(selectors).collect(),
     }

@@ -12,8 +12,11 @@ mod check;
 mod init;
 mod log;
 mod mount;
+mod names;
+mod records;
 mod reload;
 mod store;
+mod suggest;
 mod term;
 
 /// The configuration is wrong: `EX_CONFIG` of sysexits.h.
@@ -44,6 +47,8 @@ enum Verb {
     Store(store::Args),
     /// Show who read what
     Audit(Box<audit::Args>),
+    /// Propose rules from what was denied or learned
+    Suggest(Box<suggest::Args>),
     /// Talk to providers for a `hushfs mount` (started by it, not by hand)
     #[command(hide = true)]
     Fetcher,
@@ -68,6 +73,7 @@ pub fn main() -> ExitCode {
         Verb::Reload(args) => reload::run(args),
         Verb::Store(args) => store::run(args),
         Verb::Audit(args) => audit::run(&args),
+        Verb::Suggest(args) => suggest::run(&args),
         Verb::Fetcher => mount::fetcher(),
     };
     outcome.unwrap_or_else(|error| {

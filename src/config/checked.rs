@@ -58,6 +58,8 @@ pub struct Scope {
     pub dir_mode: u16,
     /// Who may read.
     pub rules: Rules,
+    /// Until when a caller whom a rule names by uid may read with any program, and is put on record with it.
+    pub learn_until: Option<jiff::Timestamp>,
     /// The files, in the order of their names.
     pub files: Vec<Arc<File>>,
 }

@@ -10,7 +10,7 @@ use crate::policy::Rule;
 pub struct Changes {
     /// Scopes that are the same in everything.
     pub unchanged: Vec<String>,
-    /// Scopes of which something is different: owner, mode, rules or files.
+    /// Scopes of which something is different: owner, mode, rules, learning or files.
     pub changed: Vec<String>,
     /// Scopes that are new.
     pub added: Vec<String>,
@@ -90,9 +90,10 @@ fn find<'c>(config: &'c Config, name: &str) -> Option<&'c Arc<Scope>> {
 }
 
 fn same(a: &Scope, b: &Scope) -> bool {
-    let Scope { name, uid, gid, dir_mode, rules, files } = a;
+    let Scope { name, uid, gid, dir_mode, rules, learn_until, files } = a;
     let described = |rule: &Rule| rule.selectors().iter().map(|one| one.describe()).collect::<Vec<_>>();
-    (name, uid, gid, dir_mode, files) == (&b.name, &b.uid, &b.gid, &b.dir_mode, &b.files)
+    (name, uid, gid, dir_mode, learn_until, files)
+        == (&b.name, &b.uid, &b.gid, &b.dir_mode, &b.learn_until, &b.files)
         && rules.iter().map(described).eq(b.rules.iter().map(described))
 }
 

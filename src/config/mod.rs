@@ -11,6 +11,7 @@ pub mod checked;
 mod diff;
 mod draw;
 mod files;
+mod learning;
 mod merge;
 mod names;
 mod owners;
@@ -34,7 +35,8 @@ pub use checked::Config;
 pub use diff::{Changes, diff};
 pub use draw::{Look, draw};
 pub use problems::{Problem, Problems};
-pub(crate) use trust::quoted;
+pub(crate) use reach::is_member;
+pub(crate) use trust::{quoted, replaceable};
 
 use report::Report;
 use source::Text;

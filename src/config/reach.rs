@@ -78,7 +78,7 @@ fn lets_in(owners: &Owners, mode: u16, uid: Option<u32>, gids: &[u32]) -> bool {
 }
 
 /// Whether the host's database has the user in the group.
-fn is_member(uid: u32, gid: u32) -> bool {
+pub(crate) fn is_member(uid: u32, gid: u32) -> bool {
     let Ok(Some(user)) = User::from_uid(Uid::from_raw(uid)) else { return false };
     let listed = |name: CString| nix::unistd::getgrouplist(&name, user.gid).unwrap_or_default();
     user.gid.as_raw() == gid

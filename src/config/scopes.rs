@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use jiff::Timestamp;
+
 use super::checked::Scope;
+use super::learning;
 use super::merge::Merged;
 use super::names;
 use super::owners::{self, Owners, Written, dir_mode};
@@ -15,7 +18,7 @@ use super::table::{Entry, find, unknown};
 use super::trust::Trust;
 use crate::policy::Rules;
 
-const SCOPE: &[&str] = &["owner", "group", "mode", "allow", "file"];
+const SCOPE: &[&str] = &["owner", "group", "mode", "allow", "learn_until", "file"];
 
 /// Checks all scopes; they come out in the order of their names.
 pub(super) fn scopes(merged: &Merged<'_>, trust: &Trust, report: &mut Report) -> Vec<Arc<Scope>> {
@@ -48,6 +51,8 @@ fn scope(
     }
     let rules = rules::rules(entry, find(&settings, "allow"), trust, report);
     let written = written(&settings, report);
+    let learn = find(&settings, "learn_until");
+    let learn_until = learning::learn_until(entry.key, learn, Timestamp::now(), report);
     let owners = Owners::new(written.unwrap_or_default(), one_uid(rules.as_deref().unwrap_or_default()));
     let list = find(&settings, "file").and_then(|file| file.table(report)).unwrap_or_default();
     if list.is_empty() {
@@ -61,14 +66,17 @@ fn scope(
         .collect();
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
     // From here on each mistake would be a consequence of one above.
-    let (rules, written) = (rules?, written?);
+    let (rules, written, learn_until) = (rules?, written?, learn_until?);
     reach(&rules, written, &owners, &settings, &files, report);
+    let rules = Rules::new(rules.into_iter().map(|checked| checked.rule).collect());
+    learning::needs_uid(&rules, learn, report);
     Some(Scope {
         name: entry.key.to_owned(),
         uid: owners.uid,
         gid: owners.gid,
         dir_mode: dir_mode(widest(&owners, &files)),
-        rules: Rules::new(rules.into_iter().map(|checked| checked.rule).collect()),
+        rules,
+        learn_until,
         files: files.into_iter().map(|draft| Arc::new(draft.file)).collect(),
     })
 }

@@ -123,6 +123,12 @@ impl Trust {
     }
 }
 
+/// Why somebody else than root and us can put another program at `path`, if so.
+pub(crate) fn replaceable(path: &Path) -> Option<String> {
+    let trust = Trust { us: rustix::process::geteuid().as_raw(), mounts: Vec::new() };
+    trust.check(path, Want::Public).err().map(|error| error.to_string())
+}
+
 /// The path as a shell takes it.
 pub(crate) fn quoted(path: &Path) -> String {
     let text = path.display().to_string();

@@ -294,6 +294,7 @@ mod tests {
             gid: 0,
             dir_mode: 0o500,
             rules: Rules::default(),
+            learn_until: None,
             files: Vec::new(),
         };
         let content = Renderer::new(1 << 20, 1 << 20).render(&file, Secret::made_up(bytes, version)).unwrap();

@@ -14,6 +14,7 @@ mod cgroup;
 mod container;
 mod evidence;
 mod inspections;
+mod interpreters;
 mod namespaces;
 mod pins;
 mod process;
@@ -24,6 +25,7 @@ pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::{Cgroup, Membership, Place};
 pub use container::{Container, ContainerId, Engine, Runtimes};
 pub use evidence::{Evidence, Fact, Facts, Found, Hardening, Subject};
+pub use interpreters::is_interpreter;
 pub use namespaces::{Misplaced, Namespaces};
 pub use process::{Exe, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{

@@ -7,6 +7,10 @@ use std::sync::Arc;
 
 use crate::identity::{Facts, PinnedId, Selector, Subject, UserNamespace, Verdict};
 
+mod learn;
+
+pub use learn::learn;
+
 /// The rules of one scope. Any rule may match; within a rule every selector must.
 #[derive(Default)]
 pub struct Rules {
@@ -29,11 +33,12 @@ pub enum Purpose {
     Stat,
 }
 
-/// Proof that a rule allows it. Only [`decide`] makes one.
+/// Proof that a rule allows it, or learning. Only [`decide`] and [`learn`] make one.
 #[derive(Debug, Clone)]
 pub struct Grant {
     purpose: Purpose,
     rule: Arc<str>,
+    learned: Option<Arc<str>>,
 }
 
 /// Why not. A denial is a value, not an error.
@@ -64,6 +69,11 @@ impl Rule {
     /// owner, group and mode let through.
     pub fn new(name: impl Into<Arc<str>>, selectors: Vec<Box<dyn Selector>>) -> Self {
         Self { name: name.into(), selectors }
+    }
+
+    /// `scope.number`.
+    pub fn name(&self) -> &str {
+        &self.name
     }
 
     /// What the rule demands.
@@ -141,7 +151,9 @@ pub fn decide(rules: &Rules, of: &Subject<'_>, purpose: Purpose) -> Decision {
     let mut denial = Denial::NoRuleMatches;
     for rule in &rules.rules {
         match rule.weigh(of) {
-            Weighed::Yes => return Decision::Allow(Grant { purpose, rule: Arc::clone(&rule.name) }),
+            Weighed::Yes => {
+                return Decision::Allow(Grant { purpose, rule: Arc::clone(&rule.name), learned: None });
+            }
             Weighed::No => {}
             Weighed::Asks(facts) => asked = asked.union(facts),
             Weighed::Unproven(why) => denial = Denial::Unproven(why),
@@ -160,6 +172,11 @@ impl Grant {
     /// The rule that allows it.
     pub fn rule(&self) -> &str {
         &self.rule
+    }
+
+    /// Why it would be denied, where only learning allows it.
+    pub fn learned(&self) -> Option<&str> {
+        self.learned.as_deref()
     }
 }
 

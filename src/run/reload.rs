@@ -80,6 +80,7 @@ impl Daemon {
         let forget = self.fs.replace(&new);
         let told = state.notifications.as_ref().map(|notifications| notifications.send(forget));
         state.config = new;
+        self.reloaded.notify_one();
         self.access.forget_providers(&gone);
         let count = |names: &[String]| names.len();
         let message = format!(

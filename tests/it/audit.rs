@@ -14,7 +14,7 @@ use hushfs::config::checked::{self, AuditSink, OnFailure};
 /// Longer than anything here takes.
 const LONG: Duration = Duration::from_secs(20);
 
-fn at(time: &str, pid: u32) -> Record {
+pub(crate) fn at(time: &str, pid: u32) -> Record {
     Record {
         v: LAYOUT,
         time: time.parse().unwrap(),
@@ -29,7 +29,9 @@ fn at(time: &str, pid: u32) -> Record {
         exe: "/usr/bin/cat".to_owned(),
         unit: "web.service".to_owned(),
         container: String::new(),
+        other_user_namespace: false,
         rule: "web.1".to_owned(),
+        learned: false,
         version: "3".to_owned(),
         reason: String::new(),
         errno: String::new(),
@@ -38,7 +40,7 @@ fn at(time: &str, pid: u32) -> Record {
     }
 }
 
-fn text(records: impl IntoIterator<Item = Record>) -> Vec<u8> {
+pub(crate) fn text(records: impl IntoIterator<Item = Record>) -> Vec<u8> {
     let mut bytes = Vec::new();
     for record in records {
         Line::Record(record).append_to(&mut bytes);
@@ -56,7 +58,13 @@ fn example() -> Vec<u8> {
             reason: "no rule matches".to_owned(),
             ..at("2026-11-02T10:00:00Z", 2)
         },
-        Record { path: "db/password".to_owned(), scope: "db".to_owned(), ..at("2026-11-03T10:00:00Z", 3) },
+        Record {
+            path: "db/password".to_owned(),
+            scope: "db".to_owned(),
+            learned: true,
+            reason: "no rule matches: the caller runs /usr/bin/cat".to_owned(),
+            ..at("2026-11-03T10:00:00Z", 3)
+        },
         Record {
             outcome: Outcome::Failed,
             op: Op::Read,
@@ -94,7 +102,7 @@ fn pids(output: &Output) -> Vec<u32> {
     stdout(output).lines().filter_map(pid).collect()
 }
 
-fn folder_with(content: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
+pub(crate) fn folder_with(content: &[u8]) -> (tempfile::TempDir, std::path::PathBuf) {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.log");
     std::fs::write(&path, content).unwrap();
@@ -133,6 +141,7 @@ fn each_filter_keeps_what_it_names() {
         (&["--unit", "web"], &[1, 2, 3]),
         (&["--outcome", "denied"], &[2]),
         (&["--outcome", "failed"], &[4]),
+        (&["--learned"], &[3]),
         (&["--op", "read"], &[4]),
         (&["--since", "2026-11-03"], &[3, 4]),
         (&["--until", "2026-11-03"], &[1, 2]),
@@ -144,6 +153,14 @@ fn each_filter_keeps_what_it_names() {
         let output = run(&path, &[*args, &["--json"]].concat());
         assert_eq!(pids(&output), *expected, "{args:?}");
     }
+}
+
+#[test]
+fn what_learning_allowed_is_shown_as_learned() {
+    let (_dir, path) = folder_with(&example());
+    let table = stdout(&run(&path, &["--learned"]));
+    let row = table.lines().nth(1).unwrap();
+    assert!(row.contains("  learned  ") && row.contains("no rule matches: the caller runs"), "{table}");
 }
 
 #[test]

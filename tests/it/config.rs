@@ -168,6 +168,69 @@ file.".env" = { from = "local:web", format = "dotenv", mode = "0400" }
     assert_eq!(files, [(".env", Format::Dotenv, 0o400), ("token", Format::Raw, 0o440)]);
 }
 
+/// A scope that learns until what is written there.
+fn learning(until: &str, allow: &str) -> (TempDir, PathBuf) {
+    place(&format!("{BEGIN}[scope.a]\nallow = {allow}\nlearn_until = {until}\nfile.x = \"local:x\"\n"))
+}
+
+/// The time in so many hours.
+fn in_hours(hours: i64) -> jiff::Timestamp {
+    (jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours)).round(jiff::Unit::Second).unwrap()
+}
+
+#[test]
+fn a_scope_that_learns_says_until_when() {
+    let until = in_hours(24);
+    for written in [until.to_string(), format!("\"{until}\"")] {
+        let (_dir, path) = learning(&written, "{ uid = 1, exe = \"/usr/bin/cat\" }");
+        let config = right(&path);
+        assert_eq!(config.scopes[0].learn_until, Some(until));
+        let warning = config.warnings.join("\n");
+        assert!(warning.contains(&format!("scope `a` learns until {until}")), "{warning}");
+        let output = hushfs(&["check", "--config", path.to_str().unwrap()]);
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success() && said.contains(&format!("  learning until {until}")), "{said}");
+    }
+}
+
+#[test]
+fn a_scope_learns_for_seven_days_at_most_and_not_in_the_past() {
+    let rule = "{ uid = 1, exe = \"/usr/bin/cat\" }";
+    right(&learning(&in_hours(7 * 24).to_string(), rule).1);
+    let (_dir, path) = learning(&in_hours(7 * 24 + 1).to_string(), rule);
+    let (message, hint) = the_problem(&path);
+    assert!(message.contains("7 days at most") && hint.contains("or earlier"), "{message} {hint}");
+    let (_dir, path) = learning(&in_hours(-1).to_string(), rule);
+    let warning = right(&path).warnings.join("\n");
+    assert!(warning.contains("scope `a` learns no more") && warning.contains("hushfs suggest"), "{warning}");
+    let output = hushfs(&["check", "--config", path.to_str().unwrap()]);
+    assert!(!String::from_utf8_lossy(&output.stdout).contains("learning until"));
+}
+
+#[test]
+fn a_time_to_learn_until_needs_an_offset() {
+    for written in ["2026-12-01T12:00:00", "2026-12-01", "12:00:00", "\"tomorrow\"", "\"7d\"", "7", "true"] {
+        let (_dir, path) = learning(written, "{ uid = 1, exe = \"/usr/bin/cat\" }");
+        let (message, hint) = the_problem(&path);
+        assert!(message.contains("`learn_until` takes"), "{written}: {message}");
+        let example: toml::Table = hint.split('`').nth(1).unwrap().parse().unwrap();
+        let (_dir, path) = learning(&example["learn_until"].to_string(), "{ uid = 1 }");
+        right(&path);
+    }
+}
+
+#[test]
+fn where_no_rule_names_a_user_nothing_is_learned() {
+    for rule in ["{ gid = 0 }", "{ exe = \"/usr/bin/cat\" }", "[{ gid = 0, exe = \"/usr/bin/cat\" }]"] {
+        let (_dir, path) = learning(&in_hours(1).to_string(), rule);
+        let (message, hint) = the_problem(&path);
+        assert!(
+            message.contains("nothing can be learned safely") && hint.contains("`user`"),
+            "{message} {hint}"
+        );
+    }
+}
+
 #[test]
 fn files_beside_it_are_read_in_order_and_what_is_there_twice_names_both_places() {
     let (dir, path) = place(&format!("{BEGIN}[scope.a]\nallow = {{ uid = 1 }}\nfile.x = \"local:x\"\n"));

@@ -11,3 +11,4 @@
 mod audit;
 mod config;
 mod store;
+mod suggest;

@@ -15,6 +15,7 @@ mod exe;
 mod fetcher;
 mod groups;
 mod hang;
+mod learn;
 mod life;
 mod limits;
 mod log;

@@ -77,6 +77,9 @@ fn datagram(line: &Line) -> Vec<u8> {
         field(&mut out, "HUSHFS_OP", line::word(record.op).as_bytes());
         field(&mut out, "HUSHFS_UID", record.uid.to_string().as_bytes());
         field(&mut out, "HUSHFS_PID", record.pid.to_string().as_bytes());
+        if record.learned {
+            field(&mut out, "HUSHFS_LEARNED", b"true");
+        }
         let texts = [
             ("HUSHFS_PATH", &record.path),
             ("HUSHFS_SCOPE", &record.scope),

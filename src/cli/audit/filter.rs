@@ -2,7 +2,6 @@
 
 use clap::ValueEnum;
 use jiff::Timestamp;
-use jiff::tz::TimeZone;
 
 use super::{names, when};
 use crate::audit::{Line, Op, Outcome, Record};
@@ -25,6 +24,9 @@ pub(super) struct FilterArgs {
     /// Only attempts that ended so
     #[arg(long)]
     outcome: Option<OutcomeArg>,
+    /// Only attempts that learning alone allowed
+    #[arg(long)]
+    learned: bool,
     /// Only attempts of this kind
     #[arg(long)]
     op: Option<OpArg>,
@@ -59,6 +61,7 @@ pub(super) struct Filter {
     uid: Option<u32>,
     unit: Option<String>,
     outcome: Option<Outcome>,
+    learned: bool,
     op: Option<Op>,
     since: Option<Timestamp>,
     until: Option<Timestamp>,
@@ -67,12 +70,8 @@ pub(super) struct Filter {
 impl FilterArgs {
     /// Turns text into what records hold.
     pub(super) fn checked(&self, now: Timestamp) -> Result<Filter, Failure> {
-        let zone = TimeZone::system();
-        let time = |flag: &str, text: &Option<String>| match text {
-            None => Ok(None),
-            Some(text) => when::parse(text, now, &zone)
-                .map(Some)
-                .map_err(|message| Failure::new(format!("{flag}: {message}"))),
+        let time = |flag: &str, text: &Option<String>| {
+            text.as_deref().map(|text| when::argument(flag, text, now)).transpose()
         };
         Ok(Filter {
             path: self.path.clone(),
@@ -84,6 +83,7 @@ impl FilterArgs {
                 OutcomeArg::Denied => Outcome::Denied,
                 OutcomeArg::Failed => Outcome::Failed,
             }),
+            learned: self.learned,
             op: self.op.map(|op| match op {
                 OpArg::Open => Op::Open,
                 OpArg::Read => Op::Read,
@@ -120,6 +120,7 @@ impl Filter {
             && self.uid.is_none_or(|uid| uid == record.uid)
             && self.unit.as_ref().is_none_or(|unit| names_unit(unit, &record.unit))
             && self.outcome.is_none_or(|outcome| outcome == record.outcome)
+            && (record.learned || !self.learned)
             && self.op.is_none_or(|op| op == record.op)
     }
 }

@@ -91,10 +91,10 @@ impl Table {
         }
         [
             time,
-            word(record.outcome),
+            if record.learned { "learned".to_owned() } else { word(record.outcome) },
             word(record.op),
             printable(&record.path),
-            printable(self.names.shown(record.uid)),
+            printable(&self.names.shown(record.uid)),
             record.pid.to_string(),
             if record.exe.is_empty() { "-".to_owned() } else { printable(&record.exe) },
             detail.join(", "),

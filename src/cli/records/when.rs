@@ -4,11 +4,18 @@ use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
+use crate::cli::Failure;
+
+/// The time that the value of the option `flag` means, in the local zone.
+pub(in crate::cli) fn argument(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp, Failure> {
+    parse(text, now, &TimeZone::system()).map_err(|message| Failure::new(format!("{flag}: {message}")))
+}
+
 /// Reads `7d` (before `now`; units s m h d w), `2026-11-01` and `2026-11-01T10:00` (in `zone`), or RFC 3339.
 ///
 /// # Errors
 /// A sentence for the user.
-pub(super) fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
+fn parse(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, String> {
     let mistake = || {
         format!(
             "{text:?} is no time: write a span back from now such as 90s, 30m, 24h, 7d or 2w, a date such as 2026-11-01, or a time such as 2026-11-01T10:00:00Z"

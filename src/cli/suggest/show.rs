@@ -1,0 +1,151 @@
+//! Suggestions as text: TOML as a whole, with everything that is no rule in comments. What a caller could have chosen stands
+//! in a TOML string or is made printable, so it ends neither its line nor the comment.
+
+use std::fmt::Write as _;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::attempts::is_plain;
+use super::suggestions::{OfScope, Suggested, Suggestions};
+use crate::audit::line::printable;
+
+/// Names in a list, before it is cut short.
+const LISTED: usize = 8;
+
+const HEADER: &str = "\
+# What was attempted and no rule allowed, as rules. That somebody tried does not mean that he may:
+# programs, units and containers are what he chose to try with. Judge each before you add it.
+";
+
+/// All of it.
+pub(super) fn toml(suggestions: &Suggestions) -> String {
+    let mut text = HEADER.to_owned();
+    for scope in &suggestions.scopes {
+        let _ = write!(text, "\n{}", of_scope(scope, suggestions));
+    }
+    text.trim_end().to_owned()
+}
+
+fn of_scope(of: &OfScope, suggestions: &Suggestions) -> String {
+    let mut text = String::new();
+    let rules: Vec<_> = of.callers.iter().filter_map(|one| Some((one, one.rule.as_ref()?))).collect();
+    let scope = printable(&of.scope);
+    comment(
+        &mut text,
+        "",
+        &match (&suggestions.config, of.rules) {
+            (Some(config), None) => {
+                format!("scope {scope}: {} has none of that name", printable(&config.display().to_string()))
+            }
+            _ if rules.is_empty() => format!("scope {scope}: no rule to add"),
+            (Some(_), Some(has)) => {
+                format!("scope {scope}: add to the list of its `allow`, which has {has} now")
+            }
+            (None, _) => format!("scope {scope}: add to the list of its `allow`"),
+        },
+    );
+    if !rules.is_empty() {
+        let _ = writeln!(text, "[scope.{}]\nallow = [", key(&of.scope));
+        for (one, rule) in rules {
+            about(&mut text, "  ", one);
+            let _ = writeln!(text, "  {rule},");
+        }
+        text.push_str("]\n");
+    }
+    for one in of.callers.iter().filter(|one| one.rule.is_none()) {
+        about(&mut text, "", one);
+    }
+    for not in &of.left_out {
+        let attempts = counted(not.attempts);
+        comment(&mut text, "", &format!("{attempts} by {}: {}.", printable(&not.user), not.why));
+    }
+    text
+}
+
+/// The comment above a rule, or in its place.
+fn about(text: &mut String, indent: &str, one: &Suggested) {
+    let mut said = format!("{} by {}", counted(one.attempts), printable(&one.user));
+    for (what, name) in [("unit", &one.unit), ("container", &one.container)] {
+        if let Some(name) = name {
+            let _ = write!(said, ", {what} {}", printable(name));
+        }
+    }
+    let _ = write!(said, " with {}", listed(&one.programs));
+    if one.learned > 0 {
+        let _ = write!(said, ", {} of them allowed by learning", one.learned);
+    }
+    if let (Some(first), Some(last)) = (one.first, one.last) {
+        let _ = match first == last {
+            true => write!(said, ", {}", time(first)),
+            false => write!(said, ", {} to {}", time(first), time(last)),
+        };
+    }
+    let _ = write!(said, ": {}", listed(&one.files));
+    comment(text, indent, &said);
+    if !one.reason.is_empty() {
+        comment(text, indent, &format!("Last: {}.", printable(&one.reason)));
+    }
+    if !one.strengths.is_empty() {
+        let strengths: Vec<_> =
+            one.strengths.iter().map(|of| format!("{} {}", of.selector, of.strength)).collect();
+        comment(text, indent, &format!("Strength: {}.", strengths.join(", ")));
+    }
+    for note in &one.notes {
+        comment(text, indent, &format!("{}.", printable(note)));
+    }
+}
+
+fn comment(text: &mut String, indent: &str, said: &str) {
+    let _ = writeln!(text, "{indent}# {said}");
+}
+
+fn counted(attempts: u64) -> String {
+    if attempts == 1 { "1 attempt".to_owned() } else { format!("{attempts} attempts") }
+}
+
+fn listed(names: &[String]) -> String {
+    let mut shown: Vec<_> = names.iter().take(LISTED).map(|name| printable(name)).collect();
+    if let Some(more) = names.len().checked_sub(LISTED).filter(|more| *more > 0) {
+        shown.push(format!("{more} more"));
+    }
+    if shown.iter().all(String::is_empty) { "nothing known".to_owned() } else { shown.join(", ") }
+}
+
+fn time(time: Timestamp) -> String {
+    time.to_zoned_datetime(TimeZone::system()).strftime("%F %T").to_string()
+}
+
+/// A key as it stands in a header: bare, or quoted.
+fn key(name: &str) -> String {
+    let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.chars().all(bare) {
+        return name.to_owned();
+    }
+    let mut quoted = "\"".to_owned();
+    for c in name.chars() {
+        let _ = match c {
+            '"' | '\\' => write!(quoted, "\\{c}"),
+            c if is_plain(&c.to_string()) => write!(quoted, "{c}"),
+            c => write!(quoted, "\\U{:08X}", u32::from(c)),
+        };
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_has_the_name_of_the_scope_whatever_that_is() {
+        for name in ["web", "my web", ".env", "a\"b'c", "a\\u0041", "\u{202e}x", "a]\n[b", "\u{7f}", ""] {
+            let text = format!("[scope.{}]\n", key(name));
+            let whole: toml::Table = text.parse().unwrap_or_else(|error| panic!("{error}\n{text}"));
+            let scopes: Vec<_> = whole["scope"].as_table().unwrap().keys().collect();
+            assert_eq!(scopes, [name]);
+            assert_eq!((text.lines().count(), text.contains('\u{202e}')), (1, false));
+        }
+    }
+}
