@@ -36,7 +36,7 @@ fn open_to_all(scope: &Scope) -> Arc<Scope> {
     let rule = Rule::new(format!("{}.0", scope.name), Vec::new());
     let Scope { name, uid, gid, dir_mode, files, .. } = scope;
     let (name, rules, files) = (name.clone(), Rules::new(vec![rule]), files.clone());
-    Arc::new(Scope { name, uid: *uid, gid: *gid, dir_mode: *dir_mode, rules, files })
+    Arc::new(Scope { name, uid: *uid, gid: *gid, dir_mode: *dir_mode, rules, learn_until: None, files })
 }
 
 fn mount(config: &Path) -> Result<(), String> {

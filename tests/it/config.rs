@@ -196,7 +196,7 @@ fn a_scope_that_learns_says_until_when() {
 #[test]
 fn a_scope_learns_for_seven_days_at_most_and_not_in_the_past() {
     let rule = "{ uid = 1, exe = \"/usr/bin/cat\" }";
-    right(&learning(&in_hours(7 * 24).to_string(), rule).1);
+    right(&learning(&(in_hours(7 * 24) - jiff::SignedDuration::from_secs(1)).to_string(), rule).1);
     let (_dir, path) = learning(&in_hours(7 * 24 + 1).to_string(), rule);
     let (message, hint) = the_problem(&path);
     assert!(message.contains("7 days at most") && hint.contains("or earlier"), "{message} {hint}");
