@@ -13,6 +13,10 @@ use lru::LruCache;
 use parking_lot::Mutex;
 
 use super::evidence::{Evidence, Fact, Facts};
+use super::facts::digest::Digests;
+use super::facts::hardening::hardening;
+use super::facts::mappings::foreign_code;
+use super::facts::tracer::{tracer, tracer_at_once};
 use super::inspections::Inspections;
 use super::process::{self, Status};
 use super::{Identity, Pid, ProcessId, Tid, UserNamespace};
@@ -54,6 +58,7 @@ pub struct Attestor {
     pins: Mutex<LruCache<Tid, Arc<Pin>>>,
     user_namespace: Vec<u8>,
     inspections: Inspections,
+    digests: Digests,
 }
 
 /// A thread that asked before.
@@ -82,6 +87,7 @@ impl Attestor {
             pins: Mutex::new(LruCache::new(PINS)),
             user_namespace: process::user_namespace(dir.as_fd())?,
             inspections: Inspections::default(),
+            digests: Digests::new(),
         })
     }
 
@@ -131,8 +137,20 @@ impl Attestor {
             left = left.without(Fact::Age);
         }
         if facts.contains(Fact::Hardening) {
-            evidence.hardening = Some(process::hardening(caller.tid));
+            evidence.hardening = Some(hardening(caller.tid));
             left = left.without(Fact::Hardening);
+        }
+        if facts.contains(Fact::Tracer)
+            && let Some(found) = tracer_at_once(caller.tid)
+        {
+            evidence.tracer = Some(found);
+            left = left.without(Fact::Tracer);
+        }
+        if facts.contains(Fact::Digest)
+            && let Some(digest) = self.digests.known(caller.tid)
+        {
+            evidence.digest = Some(Ok(digest));
+            left = left.without(Fact::Digest);
         }
         left
     }
@@ -140,11 +158,18 @@ impl Attestor {
     /// Adds the rest of `facts` to `evidence`: what may take a while, bounded in time. Every one of them is there afterwards,
     /// be it that it could not be established.
     pub async fn look_into(&self, caller: Caller, who: &Identity, facts: Facts, evidence: &mut Evidence) {
-        if facts.contains(Fact::Mappings) {
-            let look = move || Err("its mappings are not looked at yet".into());
-            evidence.mappings = Some(self.inspections.run(who.uid, look).await);
+        let tid = caller.tid;
+        if facts.contains(Fact::Tracer) {
+            evidence.tracer = Some(self.inspections.run(who.uid, move || tracer(tid)).await);
         }
-        let _ = caller;
+        if facts.contains(Fact::Mappings) {
+            evidence.mappings = Some(self.inspections.run(who.uid, move || foreign_code(tid)).await);
+        }
+        if facts.contains(Fact::Digest) {
+            let digests = self.digests.clone();
+            evidence.digest = Some(self.inspections.run(who.uid, move || digests.take(tid)).await);
+            tokio::spawn(self.digests.clone().tend());
+        }
     }
 
     /// Whether the caller's process has a descriptor of an inode with this number, by `/proc/<tid>/fdinfo` (which asks no file
@@ -214,6 +239,7 @@ impl Attestor {
             process: ProcessId { pid: Pid(status.tgid), start },
             uid: caller.uid,
             gid: caller.gid,
+            gids: status.gids(),
             groups: status.groups.clone(),
             exe: Some(exe),
             cgroup,

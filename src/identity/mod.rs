@@ -12,16 +12,17 @@
 mod caller;
 mod cgroup;
 mod evidence;
+mod facts;
 mod inspections;
 mod process;
 mod selectors;
 
 pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::Cgroup;
-pub use evidence::{Evidence, Fact, Facts, Found, Hardening, Subject};
-pub use process::{Exe, Identity, Pid, ProcessId, Tid, UserNamespace};
+pub use evidence::{Digest, Evidence, Fact, Facts, Found, Hardening, Subject, Traced};
+pub use process::{Exe, Gids, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{
-    PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, exe, selector,
+    PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, egid, exe, selector,
 };
 
 #[cfg(test)]
