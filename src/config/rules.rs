@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::doubts;
 use super::report::{At, Found, Report};
 use super::table::{Entry, entries, listed, nearest};
 use super::trust::{Trust, Want};
@@ -32,6 +33,9 @@ const INTERPRETERS: &[&str] = &[
     "node", "nodejs", "deno", "bun", "python", "pypy", "bash", "sh", "dash", "zsh", "ksh", "fish", "busybox",
     "java", "perl", "ruby", "php", "lua", "luajit", "tclsh", "env", "awk", "gawk", "mawk", "dotnet",
 ];
+
+/// A selector with where it stands.
+pub(super) type Part<'e, 's> = (&'e Entry<'s>, Box<dyn Selector>);
 
 /// A rule with what it demands of the caller's ids.
 pub(super) struct Checked {
@@ -95,7 +99,7 @@ fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> 
     }
     let read: Vec<_> = written.iter().map(|part| Some((part, one(part, trust, report)?))).collect();
     let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
-    if !read.iter().any(|(part, _)| selector(part.key).is_some_and(|kind| kind.says == Says::Who)) {
+    if who(&read).next().is_none() {
         let found =
             Found::at(&entry.at, "this rule says in what state the caller must be, and not who it is");
         report.error(found.hint("add a selector that names somebody, such as `user`"));
@@ -105,6 +109,7 @@ fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> 
     warn_of_interpreter(&read, report);
     warn_of_exe_alone(&read, report);
     warn_of_executables(&read, trust, report);
+    doubts::warn(&read, report);
     let gids = read.iter().filter_map(|(_, selector)| match selector.pins() {
         Some(PinnedId::Gid(gid)) => Some(gid),
         _ => None,
@@ -112,6 +117,11 @@ fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> 
     let gids = gids.collect();
     let selectors = read.into_iter().map(|(_, selector)| selector).collect();
     Some(Checked { rule: Rule::new(name, selectors), at: entry.at.clone(), uid: uid.value, gids })
+}
+
+/// The selectors of a rule that say who the caller is.
+fn who<'r, 'e, 's>(rule: &'r [Part<'e, 's>]) -> impl Iterator<Item = &'r Part<'e, 's>> {
+    rule.iter().filter(|(entry, _)| selector(entry.key).is_some_and(|kind| kind.says == Says::Who))
 }
 
 /// Reads one selector.
@@ -153,7 +163,7 @@ struct Demanded {
 }
 
 /// The one uid of a rule; `None` after a report that it demands two.
-fn one_uid(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Report) -> Option<Demanded> {
+fn one_uid(read: &[Part<'_, '_>], report: &mut Report) -> Option<Demanded> {
     let mut first: Option<(u32, &Entry<'_>)> = None;
     for (entry, selector) in read {
         let Some(PinnedId::Uid(uid)) = selector.pins() else { continue };
@@ -173,8 +183,8 @@ fn one_uid(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Report) -> Opt
 }
 
 /// A rule of nothing but an interpreter and a uid lets every script of that uid in.
-fn warn_of_interpreter(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Report) {
-    if !read.iter().all(|(entry, _)| matches!(entry.key, "exe" | "uid" | "user")) {
+fn warn_of_interpreter(read: &[Part<'_, '_>], report: &mut Report) {
+    if !who(read).all(|(entry, _)| matches!(entry.key, "exe" | "exe_sha256" | "uid" | "user")) {
         return;
     }
     let named = |entry: &Entry<'_>| {
@@ -193,7 +203,7 @@ fn warn_of_interpreter(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Re
 }
 
 /// Whoever can replace the executable of a rule, or run it as he likes, matches the rule.
-fn warn_of_executables(read: &[(&Entry<'_>, Box<dyn Selector>)], trust: &Trust, report: &mut Report) {
+fn warn_of_executables(read: &[Part<'_, '_>], trust: &Trust, report: &mut Report) {
     for (entry, selector) in read {
         let Some(reference) = selector.executable() else { continue };
         if let Err(error) = trust.check(reference.path(), Want::Public) {
@@ -204,11 +214,15 @@ fn warn_of_executables(read: &[(&Entry<'_>, Box<dyn Selector>)], trust: &Trust, 
 }
 
 /// A process can make itself show another executable (SECURITY.md), so a rule of nothing else is for everybody.
-fn warn_of_exe_alone(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Report) {
-    let [(entry, selector)] = read else { return };
-    if selector.executable().is_some_and(|reference| !is_interpreter(reference.path())) {
+fn warn_of_exe_alone(read: &[Part<'_, '_>], report: &mut Report) {
+    let is_program = |entry: &Entry<'_>| matches!(entry.key, "exe" | "exe_sha256");
+    let interprets = |(_, selector): &Part<'_, '_>| {
+        selector.executable().is_some_and(|reference| is_interpreter(reference.path()))
+    };
+    let Some((entry, _)) = who(read).find(|(entry, _)| is_program(entry)) else { return };
+    if who(read).all(|(entry, _)| is_program(entry)) && !who(read).any(interprets) {
         let message = "any user of this host can run this program, or pretend to";
-        let better = "say whose it is as well: `{ user = \"…\", exe = \"…\" }`";
+        let better = format!("say whose it is as well: `{{ user = \"…\", {} = \"…\" }}`", entry.key);
         report.warn(Found::at(&entry.at, message).hint(better));
     }
 }
