@@ -14,7 +14,7 @@ use crate::audit::Audit;
 use crate::audit::record::Op;
 use crate::config::checked::{File, Limits, Scope};
 use crate::failure::Failure;
-use crate::identity::{Attestor, Caller, Evidence, Facts, Identity, Refusal, Subject, Tid};
+use crate::identity::{Attestor, Caller, Evidence, Fact, Facts, Identity, Refusal, Subject, Tid};
 use crate::policy::{self, Decision, Denial, Grant, Purpose};
 use crate::reference::Reference;
 use crate::render::{Content, Renderer};
@@ -24,11 +24,13 @@ mod attempt;
 mod bursts;
 mod misses;
 mod pauses;
+mod spent;
 mod waiting;
 
 use attempt::{Attempt, Requests};
 use misses::Misses;
 use pauses::Pauses;
+use spent::Spent;
 use waiting::Waiting;
 
 /// What is asked for: a file of a scope.
@@ -95,6 +97,7 @@ pub struct Access {
     pauses: Pauses,
     waiting: Waiting,
     misses: Misses,
+    spent: Spent,
     closing: watch::Sender<bool>,
 }
 
@@ -159,10 +162,10 @@ impl Access {
     /// put on record.
     pub fn read(self: &Arc<Self>, caller: Caller, target: &Arc<Target>) -> Answer<Arc<Identity>> {
         let attempt = self.requests.begin(Op::Read, caller, target);
-        let audit = self.audit.clone();
+        let access = Arc::clone(self);
         self.decide(caller, target, Purpose::Read).then(move |decided| match decided {
-            Ok((who, grant)) => attempt.allowed(&audit, &who, &grant, "").map(|()| who),
-            Err(rejected) => Err(attempt.rejected(&audit, rejected)),
+            Ok((who, grant)) => access.let_in(attempt, &who, &grant, "").map(|()| who),
+            Err(rejected) => Err(attempt.rejected(&access.audit, rejected)),
         })
     }
 
@@ -375,7 +378,10 @@ impl Access {
         loop {
             let decision = policy::decide(&target.scope.rules, &Subject { who, evidence }, purpose);
             let Decision::Ask(asked) = decision else { return decision };
-            let left = self.attestor.gather(caller, who, asked, evidence);
+            if asked.contains(Fact::Reads) {
+                evidence.reads = Some(self.spent.of(who.process, &target.path));
+            }
+            let left = self.attestor.gather(caller, who, asked.without(Fact::Reads), evidence);
             if left == asked {
                 return Decision::Ask(left);
             }
@@ -423,10 +429,22 @@ impl Access {
     ) -> Result<Opened, Failure> {
         match self.renderer.render(&target.file, secret) {
             Ok(content) => {
-                attempt.allowed(&self.audit, &who, grant, &content.secret().version)?;
+                self.let_in(attempt, &who, grant, &content.secret().version)?;
                 Ok((content, who))
             }
             Err(error) => Err(attempt.failed(&self.audit, Some(&who), error.into())),
+        }
+    }
+
+    /// Counts, where the rule does, and puts on record: the last that is done before the bytes are given.
+    fn let_in(&self, attempt: Attempt, who: &Identity, grant: &Grant, version: &str) -> Result<(), Failure> {
+        // Asking for the size is not reading.
+        if grant.purpose() == Purpose::Stat {
+            return attempt.allowed(&self.audit, who, grant, version);
+        }
+        match self.spent.count(who.process, &attempt.target().path, grant) {
+            Ok(counted) => attempt.allowed(&self.audit, who, grant, version).map(|()| counted.keep()),
+            Err(denial) => Err(attempt.failed(&self.audit, Some(who), Failure::Denied(denial))),
         }
     }
 }
@@ -454,6 +472,7 @@ impl Access {
             pauses: Pauses::default(),
             waiting: Waiting::new(&limits),
             misses: Misses::new(&limits),
+            spent: Spent::new(),
             closing: watch::Sender::new(false),
         })
     }

@@ -44,6 +44,11 @@ impl Requests {
 }
 
 impl Attempt {
+    /// What is asked for.
+    pub(super) fn target(&self) -> &Target {
+        &self.target
+    }
+
     /// Records that it is allowed.
     pub(super) fn allowed(
         self,

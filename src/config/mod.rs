@@ -9,6 +9,7 @@ use std::path::Path;
 
 pub mod checked;
 mod diff;
+mod doubts;
 mod draw;
 mod files;
 mod learning;

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::doubts;
 use super::report::{At, Found, Report};
 use super::table::{Entry, entries, listed, nearest};
 use super::trust::{Trust, Want};
@@ -26,6 +27,9 @@ const VOID: &[(&str, &str)] = &[
     ("pid", "a number that the next process may have"),
     ("ppid", "a process may choose whose child it is"),
 ];
+
+/// A selector with where it stands.
+pub(super) type Part<'e, 's> = (&'e Entry<'s>, Box<dyn Selector>);
 
 /// A rule with what it demands of the caller's ids.
 pub(super) struct Checked {
@@ -97,6 +101,7 @@ fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> 
     warn_of_interpreter(&read, report);
     warn_of_exe_alone(&read, report);
     warn_of_executables(&read, trust, report);
+    doubts::warn(&read, report);
     let gids = read.iter().filter_map(|(_, selector)| match selector.pins() {
         Some(PinnedId::Gid(gid)) => Some(gid),
         _ => None,
@@ -107,7 +112,7 @@ fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> 
 }
 
 /// What is wrong with a rule that does not say who the caller must be.
-fn nobody_in_particular(rule: &Entry<'_>, read: &[(&Entry<'_>, Box<dyn Selector>)]) -> Option<Found> {
+fn nobody_in_particular(rule: &Entry<'_>, read: &[Part<'_, '_>]) -> Option<Found> {
     let of_a_user = read.iter().find(|(part, _)| says(part) == Some(Says::WhichOfAUser));
     if let Some((part, _)) = of_a_user
         && !pins_uid(read)
@@ -129,8 +134,13 @@ fn says(part: &Entry<'_>) -> Option<Says> {
     selector(part.key).map(|kind| kind.says)
 }
 
-fn pins_uid(read: &[(&Entry<'_>, Box<dyn Selector>)]) -> bool {
+fn pins_uid(read: &[Part<'_, '_>]) -> bool {
     read.iter().any(|(_, selector)| matches!(selector.pins(), Some(PinnedId::Uid(_))))
+}
+
+/// The selectors of a rule that say who the caller is.
+fn who<'r, 'e, 's>(rule: &'r [Part<'e, 's>]) -> impl Iterator<Item = &'r Part<'e, 's>> {
+    rule.iter().filter(|(entry, _)| says(entry) == Some(Says::Who))
 }
 
 /// Reads one selector.
@@ -172,7 +182,7 @@ struct Demanded {
 }
 
 /// The one uid of a rule; `None` after a report that it demands two.
-fn one_uid(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Report) -> Option<Demanded> {
+fn one_uid(read: &[Part<'_, '_>], report: &mut Report) -> Option<Demanded> {
     let mut first: Option<(u32, &Entry<'_>)> = None;
     for (entry, selector) in read {
         let Some(PinnedId::Uid(uid)) = selector.pins() else { continue };
@@ -192,7 +202,7 @@ fn one_uid(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Report) -> Opt
 }
 
 /// A rule that says nothing of who the caller is but an interpreter and a uid lets every script of that uid in.
-fn warn_of_interpreter(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Report) {
+fn warn_of_interpreter(read: &[Part<'_, '_>], report: &mut Report) {
     let runs = |selector: &dyn Selector| {
         selector
             .executable()
@@ -203,7 +213,7 @@ fn warn_of_interpreter(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Re
     let Some((entry, path)) = read.iter().find_map(|(entry, one)| Some((entry, runs(one.as_ref())?))) else {
         return;
     };
-    let narrows = |(part, selector): &(&Entry<'_>, Box<dyn Selector>)| {
+    let narrows = |(part, selector): &Part<'_, '_>| {
         let ids_or_exe = matches!(selector.pins(), Some(PinnedId::Uid(_))) || selector.executable().is_some();
         !ids_or_exe && says(part) != Some(Says::How)
     };
@@ -219,7 +229,7 @@ fn warn_of_interpreter(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Re
 }
 
 /// Whoever can replace the executable of a rule, or run it as he likes, matches the rule.
-fn warn_of_executables(read: &[(&Entry<'_>, Box<dyn Selector>)], trust: &Trust, report: &mut Report) {
+fn warn_of_executables(read: &[Part<'_, '_>], trust: &Trust, report: &mut Report) {
     for (entry, selector) in read {
         let Some(reference) = selector.executable() else { continue };
         if let Err(error) = trust.check(reference.path(), Want::Public) {
@@ -230,11 +240,15 @@ fn warn_of_executables(read: &[(&Entry<'_>, Box<dyn Selector>)], trust: &Trust, 
 }
 
 /// A process can make itself show another executable (SECURITY.md), so a rule of nothing else is for everybody.
-fn warn_of_exe_alone(read: &[(&Entry<'_>, Box<dyn Selector>)], report: &mut Report) {
-    let [(entry, selector)] = read else { return };
-    if selector.executable().is_some_and(|reference| !is_interpreter(reference.path())) {
+fn warn_of_exe_alone(read: &[Part<'_, '_>], report: &mut Report) {
+    let is_program = |entry: &Entry<'_>| matches!(entry.key, "exe" | "exe_sha256");
+    let interprets = |(_, selector): &Part<'_, '_>| {
+        selector.executable().is_some_and(|reference| is_interpreter(reference.path()))
+    };
+    let Some((entry, _)) = who(read).find(|(entry, _)| is_program(entry)) else { return };
+    if who(read).all(|(entry, _)| is_program(entry)) && !who(read).any(interprets) {
         let message = "any user of this host can run this program, or pretend to";
-        let better = "say whose it is as well: `{ user = \"…\", exe = \"…\" }`";
+        let better = format!("say whose it is as well: `{{ user = \"…\", {} = \"…\" }}`", entry.key);
         report.warn(Found::at(&entry.at, message).hint(better));
     }
 }

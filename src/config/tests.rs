@@ -200,6 +200,23 @@ fn a_users_own_unit_is_named_only_beside_the_user() {
 }
 
 #[test]
+fn a_rule_of_nothing_but_a_state_is_refused() {
+    for state in [
+        "no_new_privs = true",
+        "not_traced = true",
+        "not_dumpable = true",
+        "no_preload = true",
+        "within = \"30s\"",
+        "reads = 1",
+        "reads = 1, within = \"30s\", not_traced = true",
+    ] {
+        let (message, hint) = of_scope(&format!("allow = {{ {state} }}"));
+        assert!(message.starts_with("6:9: this rule says in what state"), "{state}: {message}");
+        assert!(hint.contains("`user`"), "{hint}");
+    }
+}
+
+#[test]
 fn a_unit_that_is_none_is_refused_with_what_to_write() {
     let (message, hint) = of_scope("allow = { unit = \"nginx\" }");
     assert_eq!(
@@ -207,6 +224,63 @@ fn a_unit_that_is_none_is_refused_with_what_to_write() {
         ("6:18: `unit`: `nginx` has no kind", "write \"nginx.service\"")
     );
     assert!(of_scope("allow = { slice = \"a.service\" }").0.contains("`slice` takes the name of a slice"));
+}
+
+#[test]
+fn a_state_beside_somebody_is_taken_and_warned_of_only_where_it_says_nothing() {
+    let found = |rule: &str| warnings(&format!("allow = {{ {rule} }}\nfile.x = \"local:x\""));
+    for state in
+        ["not_traced = true", "not_dumpable = true", "no_preload = true", "within = \"500ms\"", "reads = 3"]
+    {
+        assert_eq!(found(&format!("uid = 7, {state}")), [""; 0], "{state}");
+    }
+    let of_root = found("uid = 0, not_dumpable = true");
+    assert!(of_root.iter().any(|warning| warning.contains("for uid 0 it cannot be told")), "{of_root:?}");
+    let of_program = found("exe = \"/usr/bin/cat\", reads = 1");
+    assert!(of_program.iter().any(|warning| warning.contains("any user of this host")), "{of_program:?}");
+    let of_shell = found("exe = \"/bin/sh\", uid = 7, not_traced = true");
+    assert!(of_shell.iter().any(|warning| warning.contains("runs any script")), "{of_shell:?}");
+}
+
+#[test]
+fn a_selector_with_a_value_that_it_does_not_take_says_which_it_takes() {
+    for (rule, said, hinted) in [
+        ("egid = true", "`egid` takes the name or the number", "hushclient"),
+        ("egid = 0", "does not take the group of root", "groupadd"),
+        ("egid = \"no-such-group\"", "there is no group `no-such-group`", "`egid`"),
+        ("exe_sha256 = \"abc\"", "64 hexadecimal digits", "sha256sum"),
+        ("exe_sha256 = []", "64 hexadecimal digits", "sha256sum"),
+        ("uid = 1, not_traced = false", "`not_traced` takes `true`", "leave it out"),
+        ("uid = 1, not_dumpable = 1", "`not_dumpable` takes `true`", "leave it out"),
+        ("uid = 1, no_preload = \"yes\"", "`no_preload` takes `true`", "leave it out"),
+        ("uid = 1, no_new_privs = false", "`no_new_privs` takes `true`", "leave it out"),
+        ("uid = 1, within = 30", "`within` takes a duration", "\"10s\""),
+        ("uid = 1, within = \"0s\"", "`within` takes a duration", "leaves time to start"),
+        ("uid = 1, reads = 0", "`reads` takes a number from 1 on", "such as 1"),
+        ("uid = 1, reads = \"1\"", "`reads` takes a number from 1 on", "such as 1"),
+    ] {
+        let (message, hint) = of_scope(&format!("allow = {{ {rule} }}"));
+        assert!(message.contains(said) && hint.contains(hinted), "{rule}: {message} / {hint}");
+    }
+}
+
+#[test]
+fn a_setgid_program_passes_owner_and_mode_without_being_a_member() {
+    let found = |lines: &str| warnings(&format!("{lines}\nfile.x = \"local:x\""));
+    assert_eq!(found("owner = 1000\nallow = { egid = 4000000 }"), [""; 0], "the owner may run it");
+    assert_eq!(found("owner = 1000\nallow = { uid = 1000, egid = 4000000 }"), [""; 0]);
+    // By the host's database user daemon is in group 1.
+    let members = found("allow = { egid = 1 }");
+    assert!(members.iter().any(|warning| warning.contains("has members (`daemon`)")), "{members:?}");
+}
+
+#[test]
+fn a_digest_alone_is_warned_of() {
+    let digest = "0123456789abcdef".repeat(4);
+    let found = |rule: String| warnings(&format!("allow = {{ {rule} }}\nfile.x = \"local:x\""));
+    let alone = found(format!("exe_sha256 = \"{digest}\""));
+    assert!(alone.iter().any(|warning| warning.contains("any user of this host")), "{alone:?}");
+    assert_eq!(found(format!("uid = 5, exe_sha256 = [\"{digest}\", \"{digest}\"]")), [""; 0]);
 }
 
 #[test]

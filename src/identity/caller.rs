@@ -12,6 +12,10 @@ use arc_swap::ArcSwap;
 
 use super::container::Containers;
 use super::evidence::{Evidence, Fact, Facts};
+use super::facts::digest::Digests;
+use super::facts::hardening::hardening;
+use super::facts::mappings::foreign_code;
+use super::facts::tracer::{tracer, tracer_at_once};
 use super::inspections::Inspections;
 use super::pins::{Pin, Pins};
 use super::process::{self, Status};
@@ -55,6 +59,7 @@ pub struct Attestor {
     user_namespace: Vec<u8>,
     inspections: Inspections,
     containers: ArcSwap<Containers>,
+    digests: Digests,
 }
 
 impl Attestor {
@@ -69,6 +74,7 @@ impl Attestor {
             user_namespace: process::user_namespace(dir.as_fd())?,
             inspections: Inspections::default(),
             containers: ArcSwap::default(),
+            digests: Digests::new(),
         })
     }
 
@@ -144,8 +150,20 @@ impl Attestor {
             left = left.without(Fact::Age);
         }
         if facts.contains(Fact::Hardening) {
-            evidence.hardening = Some(process::hardening(caller.tid));
+            evidence.hardening = Some(hardening(caller.tid));
             left = left.without(Fact::Hardening);
+        }
+        if facts.contains(Fact::Tracer)
+            && let Some(found) = tracer_at_once(caller.tid)
+        {
+            evidence.tracer = Some(found);
+            left = left.without(Fact::Tracer);
+        }
+        if facts.contains(Fact::Digest)
+            && let Some(digest) = self.digests.known(caller.tid)
+        {
+            evidence.digest = Some(Ok(digest));
+            left = left.without(Fact::Digest);
         }
         self.containers.load().gather(who, left, evidence)
     }
@@ -153,12 +171,19 @@ impl Attestor {
     /// Adds the rest of `facts` to `evidence`: what may take a while, bounded in time. Every one of them is there afterwards,
     /// be it that it could not be established.
     pub async fn look_into(&self, caller: Caller, who: &Identity, facts: Facts, evidence: &mut Evidence) {
+        let tid = caller.tid;
+        if facts.contains(Fact::Tracer) {
+            evidence.tracer = Some(self.inspections.run(who.uid, move || tracer(tid)).await);
+        }
         if facts.contains(Fact::Mappings) {
-            let look = move || Err("its mappings are not looked at yet".into());
-            evidence.mappings = Some(self.inspections.run(who.uid, look).await);
+            evidence.mappings = Some(self.inspections.run(who.uid, move || foreign_code(tid)).await);
+        }
+        if facts.contains(Fact::Digest) {
+            let digests = self.digests.clone();
+            evidence.digest = Some(self.inspections.run(who.uid, move || digests.take(tid)).await);
+            tokio::spawn(self.digests.clone().tend());
         }
         self.containers.load_full().look_into(who, facts, evidence).await;
-        let _ = caller;
     }
 
     /// Whether the caller's process has a descriptor of an inode with this number, by `/proc/<tid>/fdinfo` (which asks no file
@@ -205,6 +230,7 @@ impl Attestor {
             process: ProcessId { pid: Pid(status.tgid), start },
             uid: caller.uid,
             gid: caller.gid,
+            gids: status.gids(),
             groups: status.groups.clone(),
             exe: Some(exe),
             cgroup,

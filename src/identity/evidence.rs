@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Container, Identity};
+use super::{Container, Identity, Pid, Tid};
 
 /// Something that can be found out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -13,6 +13,8 @@ pub enum Fact {
     Age,
     /// What the kernel keeps the process from, and others from doing to it.
     Hardening,
+    /// Whether another process traces it.
+    Tracer,
     /// Which files of executable code it has mapped.
     Mappings,
     /// The SHA-256 of its executable.
@@ -39,12 +41,16 @@ pub struct Evidence {
     pub age: Option<Duration>,
     /// [`Fact::Hardening`].
     pub hardening: Option<Found<Hardening>>,
+    /// [`Fact::Tracer`]: one of its threads that is traced, if there is one.
+    pub tracer: Option<Found<Option<Traced>>>,
     /// [`Fact::Mappings`]: the first file of executable code that somebody other than root could have written, if there is one.
     pub mappings: Option<Found<Option<Arc<str>>>>,
     /// [`Fact::Container`].
     pub container: Option<Found<Arc<Container>>>,
     /// [`Fact::Image`]: the digests under which repositories hold it.
     pub repo_digests: Option<Found<Arc<[String]>>>,
+    /// [`Fact::Digest`].
+    pub digest: Option<Found<Digest>>,
     /// [`Fact::Reads`].
     pub reads: Option<u32>,
 }
@@ -54,7 +60,23 @@ pub struct Evidence {
 pub struct Hardening {
     /// It cannot gain rights by executing a setuid or setgid program (`NoNewPrivs` of status).
     pub no_new_privs: bool,
+    /// Whether other processes of its uid are kept out of its memory (`PR_GET_DUMPABLE`). `None` for uid 0, where it cannot be
+    /// told.
+    pub not_dumpable: Option<bool>,
 }
+
+/// A thread that is traced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Traced {
+    /// The thread.
+    pub thread: Tid,
+    /// The process that traces it.
+    pub by: Pid,
+}
+
+/// A SHA-256.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Digest(pub [u8; 32]);
 
 /// Whom a selector looks at.
 #[derive(Debug, Clone, Copy)]
@@ -102,11 +124,18 @@ fn bit(fact: Fact) -> u16 {
     1 << fact as u16
 }
 
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
 impl fmt::Display for Fact {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Age => "the age of the process",
             Self::Hardening => "the hardening of the process",
+            Self::Tracer => "whether the process is traced",
             Self::Mappings => "what code the process has mapped",
             Self::Digest => "the digest of the executable",
             Self::Container => "the container of the process",

@@ -4,35 +4,43 @@
 //! callers of one uid can have only so many of them: whoever builds traps runs out of looks, and nobody else does.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::evidence::Found;
 
-/// Looks of one uid at once.
+/// Looks of one uid at once. Further ones wait for a place.
 const OF_ONE: usize = 8;
 /// Looks of all at once.
 const OF_ALL: usize = 128;
-/// How long one may take.
+/// How long one may take, the wait for a place included.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Who is being looked at.
-#[derive(Default, Clone)]
-pub(super) struct Inspections(Arc<Mutex<Counts>>);
+#[derive(Clone)]
+pub(super) struct Inspections(Arc<Places>);
 
-#[derive(Default)]
-struct Counts {
-    all: usize,
-    by_uid: HashMap<u32, usize>,
+struct Places {
+    all: Arc<Semaphore>,
+    by_uid: Mutex<HashMap<u32, Arc<Semaphore>>>,
 }
 
 /// A look that is going on, until dropped.
 struct Place {
-    inspections: Inspections,
+    of_all: Option<OwnedSemaphorePermit>,
+    own: Option<OwnedSemaphorePermit>,
+    places: Arc<Places>,
     uid: u32,
+}
+
+impl Default for Inspections {
+    fn default() -> Self {
+        let (all, by_uid) = (Arc::new(Semaphore::new(OF_ALL)), Mutex::default());
+        Self(Arc::new(Places { all, by_uid }))
+    }
 }
 
 impl Inspections {
@@ -42,7 +50,8 @@ impl Inspections {
         uid: u32,
         look: impl FnOnce() -> Found<T> + Send + 'static,
     ) -> Found<T> {
-        let Some(place) = self.enter(uid) else {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        let Ok(place) = tokio::time::timeout_at(until, self.enter(uid)).await else {
             return Err("too many processes of its uid are being looked at".into());
         };
         let (answer, found) = tokio::sync::oneshot::channel();
@@ -54,33 +63,33 @@ impl Inspections {
         if let Err(error) = thread {
             return Err(format!("no thread can be had to look at it: {error}").into());
         }
-        match tokio::time::timeout(PATIENCE, found).await {
+        match tokio::time::timeout_at(until, found).await {
             Ok(Ok(found)) => found,
             Ok(Err(_)) => Err("looking at it failed".into()),
             Err(_) => Err("looking at it took too long".into()),
         }
     }
 
-    fn enter(&self, uid: u32) -> Option<Place> {
-        let mut counts = self.0.lock();
-        if counts.all >= OF_ALL || counts.by_uid.get(&uid).is_some_and(|own| *own >= OF_ONE) {
-            return None;
-        }
-        counts.all += 1;
-        *counts.by_uid.entry(uid).or_default() += 1;
-        Some(Place { inspections: self.clone(), uid })
+    async fn enter(&self, uid: u32) -> Place {
+        let own = {
+            let mut by_uid = self.0.by_uid.lock();
+            Arc::clone(by_uid.entry(uid).or_insert_with(|| Arc::new(Semaphore::new(OF_ONE))))
+        };
+        let mut place = Place { of_all: None, own: None, places: Arc::clone(&self.0), uid };
+        // Neither semaphore is ever closed, so both give a place sooner or later.
+        place.own = own.acquire_owned().await.ok();
+        place.of_all = Arc::clone(&self.0.all).acquire_owned().await.ok();
+        place
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut counts = self.inspections.0.lock();
-        counts.all = counts.all.saturating_sub(1);
-        if let Entry::Occupied(mut own) = counts.by_uid.entry(self.uid) {
-            *own.get_mut() = own.get().saturating_sub(1);
-            if *own.get() == 0 {
-                own.remove();
-            }
+        drop((self.own.take(), self.of_all.take()));
+        let mut by_uid = self.places.by_uid.lock();
+        // Whoever has a place or waits for one has a reference as well.
+        if by_uid.get(&self.uid).is_some_and(|own| Arc::strong_count(own) == 1) {
+            by_uid.remove(&self.uid);
         }
     }
 }
@@ -107,10 +116,23 @@ mod tests {
         assert!(inspections.run(1, || Ok(())).await.is_err(), "all of its looks are still going on");
         assert_eq!(inspections.run(2, || Ok(5)).await, Ok(5));
         drop(hold);
-        while inspections.0.lock().all > 0 {
+        assert_eq!(inspections.run(1, || Ok(5)).await, Ok(5));
+        while !inspections.0.by_uid.lock().is_empty() {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        assert_eq!(inspections.run(1, || Ok(5)).await, Ok(5));
+    }
+
+    #[tokio::test]
+    async fn many_of_one_uid_at_once_wait_for_each_other() {
+        let inspections = Inspections::default();
+        let look = |n| {
+            inspections.run(1, move || {
+                std::thread::sleep(Duration::from_millis(1));
+                Ok(n)
+            })
+        };
+        let all = futures_all((0..10 * OF_ONE).map(look).collect()).await;
+        assert!(all.iter().all(Result::is_ok), "{all:?}");
     }
 
     async fn futures_all<T>(all: Vec<impl Future<Output = T>>) -> Vec<T> {

@@ -13,6 +13,7 @@ mod caller;
 mod cgroup;
 mod container;
 mod evidence;
+mod facts;
 mod inspections;
 mod interpreters;
 mod namespaces;
@@ -24,12 +25,12 @@ mod unit_name;
 pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::{Cgroup, Membership, Place};
 pub use container::{Container, ContainerId, Engine, Runtimes};
-pub use evidence::{Evidence, Fact, Facts, Found, Hardening, Subject};
+pub use evidence::{Digest, Evidence, Fact, Facts, Found, Hardening, Subject, Traced};
 pub use interpreters::is_interpreter;
 pub use namespaces::{Misplaced, Namespaces};
-pub use process::{Exe, Identity, Pid, ProcessId, Tid, UserNamespace};
+pub use process::{Exe, Gids, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{
-    PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, exe, selector,
+    PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, egid, exe, selector,
 };
 
 #[cfg(test)]

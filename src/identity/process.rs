@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
-use super::evidence::{Found, Hardening};
 use super::{Cgroup, ContainerId};
 
 /// A thread's id: what the header of a FUSE request carries.
@@ -47,6 +46,8 @@ pub struct Identity {
     pub uid: u32,
     /// The gid for file access.
     pub gid: u32,
+    /// The other gids of the thread.
+    pub gids: Gids,
     /// Supplementary groups. Only for rules that turn on a group are they looked at again.
     pub groups: Vec<u32>,
     /// The executable, where it could be established on the host.
@@ -55,6 +56,17 @@ pub struct Identity {
     pub cgroup: Cgroup,
     /// The user namespace it is in.
     pub user_namespace: UserNamespace,
+}
+
+/// The gids of a thread beside that for file access. A setgid program has another effective than real gid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gids {
+    /// Of whoever started it.
+    pub real: u32,
+    /// Of what it may do.
+    pub effective: u32,
+    /// What it can have as effective gid again.
+    pub saved: u32,
 }
 
 /// A user namespace, as seen from ours.
@@ -92,9 +104,17 @@ pub(super) struct Status {
     pub(super) no_new_privs: bool,
     /// A zombie.
     pub(super) ended: bool,
+    pub(super) threads: usize,
+    /// 0 where nobody traces it.
+    pub(super) tracer: u32,
 }
 
 impl Status {
+    pub(super) fn gids(&self) -> Gids {
+        let [real, effective, saved, _] = self.gids;
+        Gids { real, effective, saved }
+    }
+
     pub(super) fn same_ids(&self, other: &Self) -> bool {
         let ids = |of: &Self| (of.tgid, of.uids, of.gids);
         ids(self) == ids(other) && self.groups == other.groups
@@ -127,6 +147,13 @@ pub(super) fn status_again(file: BorrowedFd<'_>) -> io::Result<Status> {
     parse_status(&read_again(file)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
+/// The status of one of the threads in a `task` directory.
+pub(super) fn status_in(tasks: BorrowedFd<'_>, thread: Tid) -> io::Result<Status> {
+    let path = format!("{}/status", thread.0);
+    let file = rustix::fs::openat(tasks, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    parse_status(&read_all(file.as_fd())?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
 fn parse_status(text: &str) -> Option<Status> {
     let mut status = Status::default();
     let four = |value: &str| -> Option<[u32; 4]> {
@@ -148,6 +175,8 @@ fn parse_status(text: &str) -> Option<Status> {
             "SigBlk" => status.blocked = mask(value)?,
             "SigIgn" => status.ignored = mask(value)?,
             "SigCgt" => status.caught = mask(value)?,
+            "Threads" => status.threads = value.parse().ok()?,
+            "TracerPid" => status.tracer = value.parse().ok()?,
             "NoNewPrivs" => status.no_new_privs = value == "1",
             _ => {}
         }
@@ -170,13 +199,6 @@ pub(super) fn age(start: u64) -> Duration {
     let now = Duration::try_from(now).unwrap_or_default();
     let ticks = rustix::param::clock_ticks_per_second().max(1);
     now.saturating_sub(Duration::from_millis(start.saturating_mul(1000) / ticks))
-}
-
-/// What the kernel keeps a thread from.
-pub(super) fn hardening(tid: Tid) -> Found<Hardening> {
-    let status = open_dir(tid).and_then(|dir| status(dir.as_fd()));
-    let status = status.map_err(|error| format!("its state cannot be read: {error}"))?;
-    Ok(Hardening { no_new_privs: status.no_new_privs })
 }
 
 /// Device and inode of the executable. Asks no file system for anything (`AT_STATX_DONT_SYNC`), so that an executable on
@@ -256,6 +278,7 @@ pub(super) mod tests {
             process,
             uid: 1000,
             gid: 1000,
+            gids: Gids { real: 1000, effective: 1000, saved: 1000 },
             groups: Vec::new(),
             exe: None,
             cgroup: Cgroup::parse("0::/".to_owned()),

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::identity::{Facts, PinnedId, Selector, Subject, UserNamespace, Verdict};
+use crate::identity::{Evidence, Facts, PinnedId, Selector, Subject, UserNamespace, Verdict};
 
 mod learn;
 
@@ -39,6 +39,7 @@ pub struct Grant {
     purpose: Purpose,
     rule: Arc<str>,
     learned: Option<Arc<str>>,
+    most_reads: Option<u32>,
 }
 
 /// Why not. A denial is a value, not an error.
@@ -48,6 +49,8 @@ pub enum Denial {
     NoRuleMatches,
     /// No rule matches, and one might have if a fact could have been established; why it could not.
     Unproven(String),
+    /// No rule matches, and one would have but for what was found out about the caller; what that is.
+    State(String),
     /// The caller is in another user namespace, and no rule that matches is for such callers.
     OtherUserNamespace,
 }
@@ -84,21 +87,28 @@ impl Rule {
     /// What becomes of the rule for `of`. A fact is asked for only where nothing that is known already says no.
     fn weigh(&self, of: &Subject<'_>) -> Weighed {
         let mut asked = Facts::NONE;
-        let mut unproven = None;
+        let (mut unproven, mut state) = (None, None);
         for selector in &self.selectors {
             match selector.check(of) {
                 Verdict::Yes => {}
+                Verdict::No if turns_on_evidence(selector.as_ref(), of) => state = Some(selector),
                 Verdict::No => return Weighed::No,
                 Verdict::Ask(fact) => asked = asked.with(fact),
                 Verdict::Unproven => unproven = Some(selector),
             }
         }
-        match unproven {
-            Some(selector) => Weighed::Unproven(selector.seen(of)),
-            None if !asked.is_empty() => Weighed::Asks(asked),
-            None if !self.holds_in(of.who.user_namespace) => Weighed::OtherNamespace,
-            None => Weighed::Yes,
+        match (state, unproven) {
+            (Some(selector), _) => Weighed::State(selector.seen(of)),
+            (None, Some(selector)) => Weighed::Unproven(selector.seen(of)),
+            (None, None) if !asked.is_empty() => Weighed::Asks(asked),
+            (None, None) if !self.holds_in(of.who.user_namespace) => Weighed::OtherNamespace,
+            (None, None) => Weighed::Yes,
         }
+    }
+
+    /// How many times it lets one process instance in to one file, where it counts that.
+    fn most_reads(&self) -> Option<u32> {
+        self.selectors.iter().filter_map(|selector| selector.most_reads()).min()
     }
 
     /// Whether the rule lets callers of that user namespace in at all.
@@ -108,12 +118,19 @@ impl Rule {
     }
 }
 
+/// Whether what a selector says of `of` comes from the evidence, and not from who it is.
+fn turns_on_evidence(selector: &dyn Selector, of: &Subject<'_>) -> bool {
+    let bare = Subject { who: of.who, evidence: &Evidence::default() };
+    matches!(selector.check(&bare), Verdict::Ask(_))
+}
+
 /// What becomes of one rule.
 enum Weighed {
     Yes,
     No,
     Asks(Facts),
     Unproven(String),
+    State(String),
     OtherNamespace,
 }
 
@@ -152,11 +169,13 @@ pub fn decide(rules: &Rules, of: &Subject<'_>, purpose: Purpose) -> Decision {
     for rule in &rules.rules {
         match rule.weigh(of) {
             Weighed::Yes => {
-                return Decision::Allow(Grant { purpose, rule: Arc::clone(&rule.name), learned: None });
+                let (name, most_reads) = (Arc::clone(&rule.name), rule.most_reads());
+                return Decision::Allow(Grant { purpose, rule: name, learned: None, most_reads });
             }
             Weighed::No => {}
             Weighed::Asks(facts) => asked = asked.union(facts),
             Weighed::Unproven(why) => denial = Denial::Unproven(why),
+            Weighed::State(seen) => denial = Denial::State(seen),
             Weighed::OtherNamespace => denial = Denial::OtherUserNamespace,
         }
     }
@@ -178,13 +197,18 @@ impl Grant {
     pub fn learned(&self) -> Option<&str> {
         self.learned.as_deref()
     }
+
+    /// How many times the rule lets one process instance in to one file. `None` where it does not count.
+    pub fn most_reads(&self) -> Option<u32> {
+        self.most_reads
+    }
 }
 
 impl fmt::Display for Denial {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoRuleMatches => f.write_str("no rule matches"),
-            Self::Unproven(why) => write!(f, "no rule matches: {why}"),
+            Self::Unproven(why) | Self::State(why) => write!(f, "no rule matches: {why}"),
             Self::OtherUserNamespace => f.write_str("the caller is in another user namespace"),
         }
     }
@@ -192,8 +216,10 @@ impl fmt::Display for Denial {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
-    use crate::identity::{Evidence, Fact, Identity, selector, somebody};
+    use crate::identity::{Fact, Identity, selector, somebody};
 
     fn who(uid: u32, gid: u32, groups: &[u32]) -> Identity {
         Identity { uid, gid, groups: groups.to_vec(), ..somebody() }
@@ -259,6 +285,34 @@ mod tests {
         let evidence = Evidence { hardening: Some(Err("nobody knows".into())), ..Evidence::default() };
         let Decision::Deny(denial) = decided(&rules, &somebody(), &evidence) else { panic!("allowed") };
         assert_eq!(denial.to_string(), "no rule matches: nobody knows");
+    }
+
+    #[test]
+    fn a_caller_whose_state_alone_is_wrong_is_told_so_and_a_stranger_is_not() {
+        let rules = Rules::new(vec![rule("s.1", "uid = 1000\nreads = 1\nwithin = \"5s\"")]);
+        let evidence = Evidence { reads: Some(1), age: Some(Duration::ZERO), ..Evidence::default() };
+        let denied = |who| match decided(&rules, &who, &evidence) {
+            Decision::Deny(denial) => denial.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            denied(somebody()),
+            "no rule matches: the caller's process has had 1 of its 1 reads of the file"
+        );
+        assert_eq!(denied(who(1001, 1001, &[])), "no rule matches");
+    }
+
+    #[test]
+    fn a_grant_says_how_often_it_may_be_used() {
+        for (demands, most) in [("uid = 1000", None), ("uid = 1000\nreads = 3", Some(3))] {
+            let evidence = Evidence { reads: Some(2), ..Evidence::default() };
+            let Decision::Allow(grant) =
+                decided(&Rules::new(vec![rule("s.1", demands)]), &somebody(), &evidence)
+            else {
+                panic!("{demands}")
+            };
+            assert_eq!(grant.most_reads(), most);
+        }
     }
 
     #[test]

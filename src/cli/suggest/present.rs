@@ -65,6 +65,8 @@ fn holds(one: &dyn Selector, caller: &Caller, attempts: &Attempts, proposed: Opt
     match (one.pins(), one.executable()) {
         (Some(PinnedId::Uid(uid)), _) => uid == caller.uid,
         (Some(PinnedId::Gid(gid)), _) => in_group(caller, attempts, gid),
+        // A record has the gid for file access, which is one of those that a setgid program changes.
+        (Some(PinnedId::Egid(gid)), _) => attempts.gids.contains(&gid),
         (None, Some(reference)) => attempts.programs.iter().all(|seen| is_same(reference.path(), seen)),
         (None, None) => {
             let description = one.describe();

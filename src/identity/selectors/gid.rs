@@ -36,19 +36,20 @@ impl Selector for Gid {
 }
 
 /// Names of groups are read once, when the configuration is.
-pub(super) fn of_group(value: &toml::Value) -> Result<u32, SelectorError> {
-    let name = value
-        .as_str()
-        .ok_or_else(|| SelectorError::new("`group` takes a name", "for a number write `gid`"))?;
+pub(super) fn of_group(value: &toml::Value, key: &str) -> Result<u32, SelectorError> {
+    let by_number = if key == "group" { "gid" } else { key };
+    let name = value.as_str().ok_or_else(|| {
+        SelectorError::new(format!("`{key}` takes a name"), format!("for a number write `{by_number}`"))
+    })?;
     match nix::unistd::Group::from_name(name) {
         Ok(Some(group)) => Ok(group.gid.as_raw()),
         Ok(None) => Err(SelectorError::new(
             format!("there is no group `{name}` on this host"),
-            "create it first (`groupadd --system`), or write its number as `gid`",
+            format!("create it first (`groupadd --system`), or write its number as `{by_number}`"),
         )),
         Err(error) => Err(SelectorError::new(
             format!("group `{name}` cannot be looked up: {error}"),
-            "write its number as `gid`",
+            format!("write its number as `{by_number}`"),
         )),
     }
 }

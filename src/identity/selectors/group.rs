@@ -8,5 +8,5 @@ pub(super) const KIND: SelectorKind = SelectorKind {
     about: "the caller is in this group, supplementary groups included",
     strength: Strength::Strong,
     says: Says::Who,
-    parse: |value| Ok(Box::new(Gid(of_group(value)?))),
+    parse: |value| Ok(Box::new(Gid(of_group(value, "group")?))),
 };

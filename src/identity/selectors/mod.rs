@@ -9,10 +9,16 @@ use std::fmt;
 use super::evidence::{Fact, Subject};
 
 mod container;
+pub mod egid;
 pub mod exe;
+mod exe_sha256;
 mod gid;
 mod group;
 mod no_new_privs;
+mod no_preload;
+mod not_dumpable;
+mod not_traced;
+mod reads;
 mod slice;
 mod uid;
 mod unit;
@@ -26,13 +32,19 @@ pub const SELECTORS: &[SelectorKind] = &[
     user::KIND,
     gid::KIND,
     group::KIND,
+    egid::KIND,
     unit::KIND,
     slice::KIND,
     user_unit::KIND,
     container::KIND,
     exe::KIND,
+    exe_sha256::KIND,
     no_new_privs::KIND,
+    not_traced::KIND,
+    not_dumpable::KIND,
+    no_preload::KIND,
     within::KIND,
+    reads::KIND,
 ];
 
 /// One kind of selector: a key of a rule.
@@ -83,6 +95,11 @@ pub trait Selector: Send + Sync {
         None
     }
 
+    /// How many times it lets one process instance in to one file, where it counts that.
+    fn most_reads(&self) -> Option<u32> {
+        None
+    }
+
     /// Whether it holds for a caller in a user namespace of its own as well. Others do not: there an executable can be
     /// forged, and ids may be mapped.
     fn holds_in_other_namespaces(&self) -> bool {
@@ -117,6 +134,8 @@ pub enum PinnedId {
     Uid(u32),
     /// One of the caller's gids.
     Gid(u32),
+    /// The caller's effective gid, which it has from a setgid program.
+    Egid(u32),
 }
 
 /// Against an attacker without root: what it takes to appear to have a fact one does not have.

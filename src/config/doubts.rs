@@ -1,0 +1,44 @@
+//! Rules that say less than they seem to: selectors whose worth depends on the host or on what stands beside them.
+
+use super::report::{Found, Report};
+use super::rules::Part;
+use crate::identity::{PinnedId, egid};
+
+/// Names of members that a warning shows.
+const SHOWN: usize = 3;
+
+/// Warns of what is doubtful in a rule.
+pub(super) fn warn(rule: &[Part<'_, '_>], report: &mut Report) {
+    warn_of_members(rule, report);
+    warn_of_root(rule, report);
+}
+
+/// A member of the group can make a setgid program of his own.
+fn warn_of_members(rule: &[Part<'_, '_>], report: &mut Report) {
+    for (entry, selector) in rule {
+        let Some(PinnedId::Egid(gid)) = selector.pins() else { continue };
+        let members = egid::members(gid);
+        if members.is_empty() {
+            continue;
+        }
+        let mut names =
+            members.iter().take(SHOWN).map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        if members.len() > SHOWN {
+            names += " and others";
+        }
+        let message =
+            format!("group {gid} has members ({names}), who can make setgid programs of it themselves");
+        let hint = "give the program a group that nobody is in (`groupadd --system`)";
+        report.warn(Found::at(&entry.at, message).hint(hint));
+    }
+}
+
+/// Of root's processes the kernel shows no difference.
+fn warn_of_root(rule: &[Part<'_, '_>], report: &mut Report) {
+    let is_roots = rule.iter().any(|(_, selector)| selector.pins() == Some(PinnedId::Uid(0)));
+    let Some((entry, _)) = rule.iter().find(|(entry, _)| is_roots && entry.key == "not_dumpable") else {
+        return;
+    };
+    let message = "this rule never matches: for uid 0 it cannot be told whether a process is dumpable";
+    report.warn(Found::at(&entry.at, message).hint("leave it out, or run the program as a user of its own"));
+}
