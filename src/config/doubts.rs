@@ -1,14 +1,23 @@
 //! Rules that say less than they seem to: selectors whose worth depends on the host or on what stands beside them.
 
+use std::path::Path;
+
 use super::report::{Found, Report};
-use super::rules::Part;
-use crate::identity::{PinnedId, egid};
+use super::table::Entry;
+use super::trust::{Trust, Want};
+use crate::identity::{PinnedId, Says, Selector, egid, exe, is_interpreter, selector};
+
+/// A selector with where it stands.
+pub(super) type Part<'e, 's> = (&'e Entry<'s>, Box<dyn Selector>);
 
 /// Names of members that a warning shows.
 const SHOWN: usize = 3;
 
 /// Warns of what is doubtful in a rule.
-pub(super) fn warn(rule: &[Part<'_, '_>], report: &mut Report) {
+pub(super) fn warn(rule: &[Part<'_, '_>], trust: &Trust, report: &mut Report) {
+    warn_of_interpreter(rule, report);
+    warn_of_exe_alone(rule, report);
+    warn_of_executables(rule, trust, report);
     warn_of_members(rule, report);
     warn_of_root(rule, report);
 }
@@ -41,4 +50,75 @@ fn warn_of_root(rule: &[Part<'_, '_>], report: &mut Report) {
     };
     let message = "this rule never matches: for uid 0 it cannot be told whether a process is dumpable";
     report.warn(Found::at(&entry.at, message).hint("leave it out, or run the program as a user of its own"));
+}
+
+/// A rule that says nothing of who the caller is but an interpreter and a uid lets every script of that uid in.
+fn warn_of_interpreter(read: &[Part<'_, '_>], report: &mut Report) {
+    let runs = |selector: &dyn Selector| {
+        selector
+            .executable()
+            .map(exe::Reference::path)
+            .filter(|path| is_interpreter(path))
+            .map(Path::to_owned)
+    };
+    let Some((entry, path)) = read.iter().find_map(|(entry, one)| Some((entry, runs(one.as_ref())?))) else {
+        return;
+    };
+    let narrows = |(part, selector): &Part<'_, '_>| {
+        let is_uid = matches!(selector.pins(), Some(PinnedId::Uid(_)));
+        !is_uid && !is_program(part) && says(part) != Some(Says::How)
+    };
+    if read.iter().any(narrows) {
+        return;
+    }
+    let who = if pins_uid(read) { "that user" } else { "anybody" };
+    let message =
+        format!("`{}` runs any script: whatever {who} runs with it matches this rule", path.display());
+    let better =
+        "name what it runs in as well: its systemd unit (`unit = \"app.service\"`) or its `container`";
+    report.warn(Found::at(&entry.at, message).hint(better));
+}
+
+/// Whoever can replace the executable of a rule, or run it as he likes, matches the rule.
+fn warn_of_executables(read: &[Part<'_, '_>], trust: &Trust, report: &mut Report) {
+    for (entry, selector) in read {
+        let Some(reference) = selector.executable() else { continue };
+        if let Err(error) = trust.check(reference.path(), Want::Public) {
+            let message = format!("whoever can replace this program matches the rule: {error}");
+            report.warn(Found::at(&entry.at, message).maybe_hint(error.hint()));
+        }
+    }
+}
+
+/// A process can make itself show another executable (SECURITY.md), so a rule of nothing else is for everybody.
+fn warn_of_exe_alone(read: &[Part<'_, '_>], report: &mut Report) {
+    let interprets = |(_, selector): &Part<'_, '_>| {
+        selector.executable().is_some_and(|reference| is_interpreter(reference.path()))
+    };
+    let Some((entry, _)) = who(read).find(|(entry, _)| is_program(entry)) else { return };
+    if who(read).all(|(entry, _)| is_program(entry)) && !who(read).any(interprets) {
+        let message = "any user of this host can run this program, or pretend to";
+        let better = format!("say whose it is as well: `{{ user = \"…\", {} = \"…\" }}`", entry.key);
+        report.warn(Found::at(&entry.at, message).hint(better));
+    }
+}
+
+/// Whether a part of a rule says which program it is, and no more.
+fn is_program(part: &Entry<'_>) -> bool {
+    matches!(part.key, "exe" | "exe_sha256")
+}
+
+/// What a part of a rule speaks of.
+pub(super) fn says(part: &Entry<'_>) -> Option<Says> {
+    selector(part.key).map(|kind| kind.says)
+}
+
+/// Whether a rule says for which uid it is.
+pub(super) fn pins_uid(read: &[Part<'_, '_>]) -> bool {
+    read.iter().any(|(_, selector)| matches!(selector.pins(), Some(PinnedId::Uid(_))))
+}
+
+/// The selectors of a rule that say who the caller is.
+fn who<'r, 'e, 's>(rule: &'r [Part<'e, 's>]) -> impl Iterator<Item = &'r Part<'e, 's>> {
+    rule.iter().filter(|(entry, _)| says(entry) == Some(Says::Who))
 }

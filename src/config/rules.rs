@@ -2,11 +2,11 @@
 
 use std::path::Path;
 
-use super::doubts;
+use super::doubts::{self, Part, pins_uid, says};
 use super::report::{At, Found, Report};
 use super::table::{Entry, entries, listed, nearest};
-use super::trust::{Trust, Want};
-use crate::identity::{PinnedId, SELECTORS, Says, Selector, exe, is_interpreter, selector};
+use super::trust::Trust;
+use crate::identity::{PinnedId, SELECTORS, Says, Selector, selector};
 use crate::policy::Rule;
 
 /// What a rule looks like, for whoever has none yet.
@@ -27,9 +27,6 @@ const VOID: &[(&str, &str)] = &[
     ("pid", "a number that the next process may have"),
     ("ppid", "a process may choose whose child it is"),
 ];
-
-/// A selector with where it stands.
-pub(super) type Part<'e, 's> = (&'e Entry<'s>, Box<dyn Selector>);
 
 /// A rule with what it demands of the caller's ids.
 pub(super) struct Checked {
@@ -98,10 +95,7 @@ fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> 
         return None;
     }
     let uid = one_uid(&read, report)?;
-    warn_of_interpreter(&read, report);
-    warn_of_exe_alone(&read, report);
-    warn_of_executables(&read, trust, report);
-    doubts::warn(&read, report);
+    doubts::warn(&read, trust, report);
     let gids = read.iter().filter_map(|(_, selector)| match selector.pins() {
         Some(PinnedId::Gid(gid)) => Some(gid),
         _ => None,
@@ -128,19 +122,6 @@ fn nobody_in_particular(rule: &Entry<'_>, read: &[Part<'_, '_>]) -> Option<Found
         return Some(Found::at(&rule.at, message).hint("add a selector that names somebody, such as `user`"));
     }
     None
-}
-
-fn says(part: &Entry<'_>) -> Option<Says> {
-    selector(part.key).map(|kind| kind.says)
-}
-
-fn pins_uid(read: &[Part<'_, '_>]) -> bool {
-    read.iter().any(|(_, selector)| matches!(selector.pins(), Some(PinnedId::Uid(_))))
-}
-
-/// The selectors of a rule that say who the caller is.
-fn who<'r, 'e, 's>(rule: &'r [Part<'e, 's>]) -> impl Iterator<Item = &'r Part<'e, 's>> {
-    rule.iter().filter(|(entry, _)| says(entry) == Some(Says::Who))
 }
 
 /// Reads one selector.
@@ -199,56 +180,4 @@ fn one_uid(read: &[Part<'_, '_>], report: &mut Report) -> Option<Demanded> {
         }
     }
     Some(Demanded { value: first.map(|(uid, _)| uid) })
-}
-
-/// A rule that says nothing of who the caller is but an interpreter and a uid lets every script of that uid in.
-fn warn_of_interpreter(read: &[Part<'_, '_>], report: &mut Report) {
-    let runs = |selector: &dyn Selector| {
-        selector
-            .executable()
-            .map(exe::Reference::path)
-            .filter(|path| is_interpreter(path))
-            .map(Path::to_owned)
-    };
-    let Some((entry, path)) = read.iter().find_map(|(entry, one)| Some((entry, runs(one.as_ref())?))) else {
-        return;
-    };
-    let narrows = |(part, selector): &Part<'_, '_>| {
-        let ids_or_exe = matches!(selector.pins(), Some(PinnedId::Uid(_))) || selector.executable().is_some();
-        !ids_or_exe && says(part) != Some(Says::How)
-    };
-    if read.iter().any(narrows) {
-        return;
-    }
-    let who = if pins_uid(read) { "that user" } else { "anybody" };
-    let message =
-        format!("`{}` runs any script: whatever {who} runs with it matches this rule", path.display());
-    let better =
-        "name what it runs in as well: its systemd unit (`unit = \"app.service\"`) or its `container`";
-    report.warn(Found::at(&entry.at, message).hint(better));
-}
-
-/// Whoever can replace the executable of a rule, or run it as he likes, matches the rule.
-fn warn_of_executables(read: &[Part<'_, '_>], trust: &Trust, report: &mut Report) {
-    for (entry, selector) in read {
-        let Some(reference) = selector.executable() else { continue };
-        if let Err(error) = trust.check(reference.path(), Want::Public) {
-            let message = format!("whoever can replace this program matches the rule: {error}");
-            report.warn(Found::at(&entry.at, message).maybe_hint(error.hint()));
-        }
-    }
-}
-
-/// A process can make itself show another executable (SECURITY.md), so a rule of nothing else is for everybody.
-fn warn_of_exe_alone(read: &[Part<'_, '_>], report: &mut Report) {
-    let is_program = |entry: &Entry<'_>| matches!(entry.key, "exe" | "exe_sha256");
-    let interprets = |(_, selector): &Part<'_, '_>| {
-        selector.executable().is_some_and(|reference| is_interpreter(reference.path()))
-    };
-    let Some((entry, _)) = who(read).find(|(entry, _)| is_program(entry)) else { return };
-    if who(read).all(|(entry, _)| is_program(entry)) && !who(read).any(interprets) {
-        let message = "any user of this host can run this program, or pretend to";
-        let better = format!("say whose it is as well: `{{ user = \"…\", {} = \"…\" }}`", entry.key);
-        report.warn(Found::at(&entry.at, message).hint(better));
-    }
 }
