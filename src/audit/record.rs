@@ -35,7 +35,7 @@ pub struct Record {
     /// The system unit the caller runs in; empty where none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub unit: String,
-    /// The container the caller runs in; empty where none.
+    /// The whole id of the container the caller runs in; empty where none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub container: String,
     /// Whether the caller is in another user namespace than hushfs, where its executable could be forged.
