@@ -123,9 +123,9 @@ impl Attestor {
         Ok(identity)
     }
 
-    /// What was proven of a caller that asked before, if it is the same thread with the same ids and cgroup still. Whether it
-    /// became another program since or has other groups is *not* looked at: that takes most of the time of
-    /// [`Attestor::identify`]. For what gives no bytes.
+    /// What was proven of a caller that asked before, if it is the same thread with the same ids still. Whether it became
+    /// another program since, has other groups or was moved to another cgroup of v1 is *not* looked at: that takes most of the
+    /// time of [`Attestor::identify`]. For what gives no bytes.
     pub fn recall(&self, caller: Caller) -> Option<Arc<Identity>> {
         self.known(caller, |pin| same_ids(pin, caller))
     }
@@ -251,21 +251,24 @@ impl Attestor {
 fn still_holds(pin: &Pin, caller: Caller) -> bool {
     let exe = pin.identity.exe.as_ref().map(|exe| (exe.dev, exe.ino));
     same_ids(pin, caller)
+        && same_cgroup(pin)
         && process::exe_id(pin.dir.as_fd()).ok() == exe
         && process::user_namespace(pin.dir.as_fd()).is_ok_and(|ns| ns == pin.user_namespace)
 }
 
-/// Whether it is the same thread with the same ids and cgroup.
+/// Whether it is the same thread with the same ids, and in the same cgroup as far as the kernel tells with them.
 fn same_ids(pin: &Pin, caller: Caller) -> bool {
     let told = match &pin.pidfd {
         Some((fd, then)) => pidfd::info(fd.as_fd()).is_ok_and(|now| now == *then),
         None => same_status(pin),
     };
-    let same_cgroup = || match &pin.cgroup {
-        Some(file) => process::cgroup_again(file.as_fd()).is_ok_and(|now| now == pin.identity.cgroup),
-        None => true,
-    };
-    told && same_cgroup() && (caller.uid, caller.gid) == (pin.identity.uid, pin.identity.gid)
+    told && (caller.uid, caller.gid) == (pin.identity.uid, pin.identity.gid)
+}
+
+/// Whether it is in the same cgroups, where their number does not tell.
+fn same_cgroup(pin: &Pin) -> bool {
+    let Some(file) = &pin.cgroup else { return true };
+    process::cgroup_again(file.as_fd()).is_ok_and(|now| now == pin.identity.cgroup)
 }
 
 /// Whether a thread that has groups has the same. One that had none is not asked whether it has some now: that lets nobody in.

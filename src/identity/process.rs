@@ -144,7 +144,7 @@ pub(super) fn open_status(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 /// The status now, from a file opened before: that saves finding it.
 pub(super) fn status_again(file: BorrowedFd<'_>) -> io::Result<Status> {
-    parse_status(&read_again(file)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+    parse_status(&read_all(file)?).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
 /// The status of one of the threads in a `task` directory.
@@ -227,7 +227,7 @@ pub(super) fn open_cgroup(dir: BorrowedFd<'_>) -> io::Result<OwnedFd> {
 
 /// The place among the control groups now, from a file opened before: that saves finding it. Never blocks.
 pub(super) fn cgroup_again(file: BorrowedFd<'_>) -> io::Result<Cgroup> {
-    Ok(Cgroup::parse(read_again(file)?))
+    Ok(Cgroup::parse(read_all(file)?))
 }
 
 /// Descriptors that are looked at, so that a process with very many cannot keep us busy.
@@ -254,18 +254,20 @@ fn read(dir: BorrowedFd<'_>, name: &CStr) -> io::Result<String> {
     read_all(rustix::fs::openat(dir, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?.as_fd())
 }
 
-/// All of a file that was read before.
-fn read_again(file: BorrowedFd<'_>) -> io::Result<String> {
-    rustix::fs::seek(file, rustix::fs::SeekFrom::Start(0))?;
-    read_all(file)
-}
-
+/// All of a file, from its beginning wherever it was read to before.
 fn read_all(file: BorrowedFd<'_>) -> io::Result<String> {
     let mut bytes = Vec::with_capacity(2048);
-    while rustix::io::read(file, rustix::buffer::spare_capacity(&mut bytes))? > 0 {
+    let mut at = 0;
+    loop {
+        match rustix::io::pread(file, rustix::buffer::spare_capacity(&mut bytes), at)? {
+            0 => break,
+            n => at += n as u64,
+        }
         bytes.reserve(1024);
     }
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    // Mostly it is text, and then this copies nothing.
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }
 
 #[cfg(test)]

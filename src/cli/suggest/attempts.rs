@@ -21,7 +21,9 @@ pub(super) struct Caller {
 /// What tells callers of one uid apart: the strongest thing that the record has.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Place {
+    /// The container's id.
     Container(String),
+    /// The system service's name.
     Unit(String),
     /// The executable's path, where it is in neither.
     Program(String),
@@ -115,8 +117,8 @@ fn place(record: &Record, program: &str) -> Result<Place, LeftOut> {
     if record.other_user_namespace {
         return Err(LeftOut::OtherUserNamespace);
     }
-    // A user's manager is a unit too, but what runs below it is all that the user runs.
-    if !record.unit.is_empty() && !record.unit.starts_with("user@") {
+    // A session is a unit too, but no other will have its name; and below a user's manager is all that the user runs.
+    if record.unit.ends_with(".service") && !record.unit.starts_with("user@") {
         return Ok(Place::Unit(record.unit.clone()));
     }
     if !program.starts_with('/') || program.ends_with('…') || !is_plain(program) {
@@ -215,9 +217,11 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_users_own_manager_is_no_unit_to_make_a_rule_of() {
-        let record = Record { unit: "user@1000.service".to_owned(), ..denied("/usr/bin/app") };
-        assert_eq!(only([record]).0.place, Place::Program("/usr/bin/app".into()));
+    fn a_session_and_a_users_own_manager_are_no_units_to_make_a_rule_of() {
+        for unit in ["user@1000.service", "session-4.scope"] {
+            let record = Record { unit: unit.to_owned(), ..denied("/usr/bin/app") };
+            assert_eq!(only([record]).0.place, Place::Program("/usr/bin/app".into()));
+        }
     }
 
     #[test]

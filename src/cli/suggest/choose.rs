@@ -54,8 +54,9 @@ pub(super) const FOREIGN: &str = "they are in another user namespace, where the 
 fn demands(caller: &Caller, names: &mut Names) -> Result<Demands, String> {
     match &caller.place {
         // A user's name on the host means nothing in a container.
-        Place::Container(name) => {
-            Ok(vec![("container", container(name)?), ("uid", Value::Integer(caller.uid.into()))])
+        Place::Container(id) => {
+            let container = toml::Table::from_iter([("id".to_owned(), plain(id)?)]);
+            Ok(vec![("container", container.into()), ("uid", Value::Integer(caller.uid.into()))])
         }
         Place::Unit(unit) => Ok(vec![("unit", plain(unit)?), user(caller.uid, names)]),
         Place::Program(path) if is_interpreter(Path::new(path)) => Err(format!(
@@ -64,13 +65,6 @@ fn demands(caller: &Caller, names: &mut Names) -> Result<Demands, String> {
         )),
         Place::Program(path) => Ok(vec![user(caller.uid, names), ("exe", plain(path)?)]),
     }
-}
-
-/// A container as a rule names it: by its id where the record has that, else by name.
-fn container(text: &str) -> Result<Value, String> {
-    let is_id = text.len() >= 12 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let key = if is_id { "id" } else { "name" };
-    Ok(Value::Table(toml::Table::from_iter([(key.to_owned(), plain(text)?)])))
 }
 
 fn user(uid: u32, names: &mut Names) -> (&'static str, Value) {
@@ -122,9 +116,9 @@ impl Rule {
         self.parts.iter().find_map(|part| part.selector.executable()).map(|reference| reference.path())
     }
 
-    /// Whether it names the container by an id, which the next container will not have.
-    pub(super) fn names_id(&self) -> bool {
-        self.parts.iter().any(|part| part.value.get("id").is_some())
+    /// Whether it names a container, by the id that a record has and the next container will not have.
+    pub(super) fn names_container(&self) -> bool {
+        self.parts.iter().any(|part| part.key == "container")
     }
 
     /// Each selector, as messages name it and as it is written.
@@ -204,7 +198,6 @@ mod tests {
             demanded(Place::Container(id.into())),
             format!("container = {{ id = \"{id}\" }}, uid = 0")
         );
-        assert_eq!(demanded(Place::Container("web-1".into())), "container = { name = \"web-1\" }, uid = 0");
     }
 
     #[test]

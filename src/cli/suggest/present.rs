@@ -16,6 +16,8 @@ pub(super) enum Present {
     Matches(String),
     /// This one is for it but for one selector, which is no id.
     Nearly(Nearly),
+    /// None of them could be for a caller of that uid.
+    Stranger,
     None,
 }
 
@@ -48,7 +50,12 @@ pub(super) fn find(
             _ => {}
         }
     }
-    nearly.map_or(Present::None, Present::Nearly)
+    let for_others = |rule: &Rule| rule.selectors().iter().any(|one| is_for_another(&**one, caller));
+    match nearly {
+        Some(nearly) => Present::Nearly(nearly),
+        None if scope.rules.iter().all(for_others) => Present::Stranger,
+        None => Present::None,
+    }
 }
 
 fn lacking<'r>(
@@ -73,6 +80,10 @@ fn holds(one: &dyn Selector, caller: &Caller, attempts: &Attempts, proposed: Opt
             proposed.is_some_and(|rule| rule.described().any(|(described, _)| described == description))
         }
     }
+}
+
+fn is_for_another(one: &dyn Selector, caller: &Caller) -> bool {
+    matches!(one.pins(), Some(PinnedId::Uid(uid)) if uid != caller.uid)
 }
 
 /// The path of a rule may be a link to what the kernel names.

@@ -10,6 +10,9 @@ use super::attempts::is_plain;
 use super::suggestions::{OfScope, Suggested, Suggestions};
 use crate::audit::line::printable;
 
+/// How long the lines of comments are, unless a word is longer.
+const WIDTH: usize = 100;
+
 /// Names in a list, before it is cut short.
 const LISTED: usize = 8;
 
@@ -40,9 +43,9 @@ fn of_scope(of: &OfScope, suggestions: &Suggestions) -> String {
             }
             _ if rules.is_empty() => format!("scope {scope}: no rule to add"),
             (Some(_), Some(has)) => {
-                format!("scope {scope}: add to the list of its `allow`, which has {has} now")
+                format!("scope {scope}: to be added to the list of its `allow`, which has {has} now")
             }
-            (None, _) => format!("scope {scope}: add to the list of its `allow`"),
+            (None, _) => format!("scope {scope}: to be added to the list of its `allow`"),
         },
     );
     if !rules.is_empty() {
@@ -54,9 +57,11 @@ fn of_scope(of: &OfScope, suggestions: &Suggestions) -> String {
         text.push_str("]\n");
     }
     for one in of.callers.iter().filter(|one| one.rule.is_none()) {
+        text.push('\n');
         about(&mut text, "", one);
     }
     for not in &of.left_out {
+        text.push('\n');
         let attempts = counted(not.attempts);
         comment(&mut text, "", &format!("{attempts} by {}: {}.", printable(&not.user), not.why));
     }
@@ -72,14 +77,15 @@ fn about(text: &mut String, indent: &str, one: &Suggested) {
         }
     }
     let _ = write!(said, " with {}", listed(&one.programs));
-    if one.learned > 0 {
-        let _ = write!(said, ", {} of them allowed by learning", one.learned);
-    }
-    if let (Some(first), Some(last)) = (one.first, one.last) {
-        let _ = match first == last {
-            true => write!(said, ", {}", time(first)),
-            false => write!(said, ", {} to {}", time(first), time(last)),
-        };
+    let _ = match one.learned {
+        0 => Ok(()),
+        all if all == one.attempts => write!(said, ", allowed by learning"),
+        some => write!(said, ", {some} of them allowed by learning"),
+    };
+    let mut times: Vec<_> = one.first.into_iter().chain(one.last).map(time).collect();
+    times.dedup();
+    if !times.is_empty() {
+        let _ = write!(said, ", {}", times.join(" to "));
     }
     let _ = write!(said, ": {}", listed(&one.files));
     comment(text, indent, &said);
@@ -96,8 +102,17 @@ fn about(text: &mut String, indent: &str, one: &Suggested) {
     }
 }
 
+/// A comment, on as many lines as it takes.
 fn comment(text: &mut String, indent: &str, said: &str) {
-    let _ = writeln!(text, "{indent}# {said}");
+    let mut line = String::new();
+    for word in said.split(' ') {
+        if !line.is_empty() && line.chars().count().saturating_add(word.chars().count()) >= WIDTH {
+            let _ = writeln!(text, "{indent}#{line}");
+            line.clear();
+        }
+        let _ = write!(line, " {word}");
+    }
+    let _ = writeln!(text, "{indent}#{line}");
 }
 
 fn counted(attempts: u64) -> String {
@@ -136,7 +151,37 @@ fn key(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::audit::Record;
+    use crate::cli::names::Names;
+    use crate::cli::suggest::attempts::tests::{denied, gathered};
+
+    proptest! {
+            #[test]
+            fn whatever_is_in_the_log_what_is_printed_is_toml_and_nothing_but_rules(
+                texts in proptest::array::uniform6("(/bin/|/|)(cat|\\PC{0,4}|[\\x00-\\x7f\u{85}\u{202e}\"'#\\[\\]\n]{0,8})(\\.service| \\(deleted\\)|)"),
+                container in any::<bool>(),
+            ) {
+                let [exe, unit, id, scope, path, reason] = texts;
+                let container = if container { id } else { String::new() };
+                let path = format!("{scope}/{path}");
+                let records = [
+                    Record { exe: exe.clone(), scope: scope.clone(), path: path.clone(), reason, ..denied("") },
+                    Record { exe, unit, container, scope: scope.clone(), path, ..denied("") },
+                    Record { scope: scope.clone(), ..denied("/bin/cat") },
+                ];
+                let text = toml(&Suggestions::of(gathered(records), None, &mut Names::default()));
+                prop_assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{}", text);
+                let whole: toml::Table = text.parse().map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
+                let scopes: Vec<_> = whole["scope"].as_table().unwrap().keys().collect();
+                prop_assert_eq!((whole.len(), scopes), (1, vec![&scope]));
+                for rule in whole["scope"][&scope]["allow"].as_array().unwrap() {
+    prop_assert!(rule.get("user").or(rule.get("uid")).is_some(), "{}", text);
+                }
+            }
+        }
 
     #[test]
     fn a_header_has_the_name_of_the_scope_whatever_that_is() {

@@ -31,7 +31,7 @@ pub(super) struct OfScope {
     /// How many rules it has; none where it is not configured, or that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rules: Option<usize>,
-    /// Those who tried, most attempts first.
+    /// Those who tried: whom learning allowed first, then by the number of attempts.
     pub(super) callers: Vec<Suggested>,
     pub(super) left_out: Vec<NotSuggested>,
 }
@@ -125,7 +125,8 @@ fn bounded(mut callers: Vec<(Caller, Attempts)>) -> (Vec<(Caller, Attempts)>, Ve
             left_out.push((caller.uid, why, attempts));
         }
     }
-    kept.sort_by_key(|(_, attempts)| Reverse(attempts.count));
+    // Whom a rule names comes before strangers, who may try as often as they like.
+    kept.sort_by_key(|(_, attempts)| Reverse((attempts.learned > 0, attempts.count)));
     (kept, left_out)
 }
 
@@ -168,7 +169,12 @@ impl Suggested {
                 None
             }
             Present::Nearly(nearly) => {
-                notes.push(mend(&nearly));
+                // Where nothing is proposed, there is nothing to write in its place either.
+                notes.extend(rule.as_ref().map(|_| mend(&nearly)));
+                rule
+            }
+            Present::Stranger => {
+                notes.push("No rule of the scope is for this user so far".to_owned());
                 rule
             }
             Present::None => rule,
@@ -227,7 +233,7 @@ fn mend(nearly: &Nearly) -> String {
 
 /// What to know of a rule before it is added.
 fn of_rule(rule: &Rule) -> Option<String> {
-    if rule.names_id() {
+    if rule.names_container() {
         let better = "write `name`, `image` or `compose` instead, which the next one will have too";
         return Some(format!("The id is this container's alone: {better}"));
     }
