@@ -42,7 +42,7 @@ fn each_source_says_what_it_proves_against_whom_and_how_it_is_evaded() {
 fn section(kind: &SelectorKind) -> String {
     let mut text = String::new();
     let _ = write!(text, "### `{}`\n\nStrength {}: {}.\n\n", kind.key, kind.strength, kind.about);
-    let _ = write!(text, "{}\n", said(kind));
+    let _ = writeln!(text, "{}", said(kind));
     text
 }
 
