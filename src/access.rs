@@ -24,11 +24,13 @@ mod attempt;
 mod bursts;
 mod misses;
 mod pauses;
+mod turns;
 mod waiting;
 
 use attempt::{Attempt, Requests};
 use misses::Misses;
 use pauses::Pauses;
+use turns::Turns;
 use waiting::Waiting;
 
 /// What is asked for: a file of a scope.
@@ -95,6 +97,7 @@ pub struct Access {
     pauses: Pauses,
     waiting: Waiting,
     misses: Misses,
+    turns: Turns,
     closing: watch::Sender<bool>,
 }
 
@@ -137,7 +140,9 @@ impl Access {
             }
             Standing::Unsure(..) => {}
         }
-        let Some(pass) = self.pauses.enter(target.whole.provider()) else { return Answer::Now(Ok(None)) };
+        let Some(pass) = self.pauses.enter(target.whole.provider(), caller.uid) else {
+            return Answer::Now(Ok(None));
+        };
         let attempt = self.requests.begin(Op::Stat, caller, target);
         self.obtain(attempt, caller, target, Purpose::Stat, self.limits.stat_wait, Ok(())).then(|result| {
             pass.leave(result.as_ref().err());
@@ -383,9 +388,10 @@ impl Access {
         whole: &Reference,
     ) -> Result<Arc<Secret>, Failure> {
         let mut closing = self.closing.subscribe();
+        let may_ask = || self.misses.count(who).map(|()| self.turns.of(who.uid, whole.provider()));
         tokio::select! {
             biased;
-            fetched = self.resolver.fetch(grant, whole, || self.misses.count(who)) => fetched,
+            fetched = self.resolver.fetch(grant, whole, may_ask) => fetched,
             () = tokio::time::sleep(limit) => Err(Failure::TimedOut),
             () = self.until_stopped(tid) => Err(Failure::Interrupted),
             _ = closing.wait_for(|closing| *closing) => Err(Failure::Closing),
@@ -439,6 +445,7 @@ impl Access {
             pauses: Pauses::default(),
             waiting: Waiting::new(&limits),
             misses: Misses::new(&limits),
+            turns: Turns::default(),
             closing: watch::Sender::new(false),
         })
     }
