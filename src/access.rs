@@ -25,12 +25,14 @@ mod bursts;
 mod misses;
 mod pauses;
 mod spent;
+mod turns;
 mod waiting;
 
 use attempt::{Attempt, Requests};
 use misses::Misses;
 use pauses::Pauses;
 use spent::Spent;
+use turns::Turns;
 use waiting::Waiting;
 
 /// What is asked for: a file of a scope.
@@ -98,6 +100,7 @@ pub struct Access {
     waiting: Waiting,
     misses: Misses,
     spent: Spent,
+    turns: Turns,
     closing: watch::Sender<bool>,
 }
 
@@ -140,7 +143,9 @@ impl Access {
             }
             Standing::Unsure(..) => {}
         }
-        let Some(pass) = self.pauses.enter(target.whole.provider()) else { return Answer::Now(Ok(None)) };
+        let Some(pass) = self.pauses.enter(target.whole.provider(), caller.uid) else {
+            return Answer::Now(Ok(None));
+        };
         let attempt = self.requests.begin(Op::Stat, caller, target);
         self.obtain(attempt, caller, target, Purpose::Stat, self.limits.stat_wait, Ok(())).then(|result| {
             pass.leave(result.as_ref().err());
@@ -398,9 +403,10 @@ impl Access {
         whole: &Reference,
     ) -> Result<Arc<Secret>, Failure> {
         let mut closing = self.closing.subscribe();
+        let may_ask = || self.misses.count(who).map(|()| self.turns.of(who.uid, whole.provider()));
         tokio::select! {
             biased;
-            fetched = self.resolver.fetch(grant, whole, || self.misses.count(who)) => fetched,
+            fetched = self.resolver.fetch(grant, whole, may_ask) => fetched,
             () = tokio::time::sleep(limit) => Err(Failure::TimedOut),
             () = self.until_stopped(tid) => Err(Failure::Interrupted),
             _ = closing.wait_for(|closing| *closing) => Err(Failure::Closing),
@@ -473,6 +479,7 @@ impl Access {
             waiting: Waiting::new(&limits),
             misses: Misses::new(&limits),
             spent: Spent::new(),
+            turns: Turns::default(),
             closing: watch::Sender::new(false),
         })
     }

@@ -8,10 +8,11 @@ use parking_lot::Mutex;
 
 use crate::failure::Failure;
 use crate::providers::ProviderError;
+use crate::tally::Tally;
 
 /// How long no stat asks a provider that just failed to answer one.
 const PAUSE: Duration = Duration::from_secs(5);
-/// Stats that may wait for one provider at once.
+/// Stats that may wait for one provider at once. A uid may have as many of them as are left for all others.
 const AT_ONCE: usize = 32;
 
 /// Which providers are left alone for now.
@@ -21,28 +22,37 @@ pub(super) struct Pauses(Arc<Inner>);
 #[derive(Default)]
 struct Inner {
     until: Mutex<HashMap<String, Instant>>,
-    waiting: Mutex<HashMap<String, usize>>,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    all: Tally<String>,
+    by_uid: Tally<(String, u32)>,
 }
 
 /// Leave to ask once.
 pub(super) struct Pass {
     pauses: Pauses,
     provider: String,
+    uid: u32,
 }
 
 impl Pauses {
-    /// Leave to ask `provider` for a stat's sake, if it is not to be left alone.
-    pub(super) fn enter(&self, provider: &str) -> Option<Pass> {
+    /// Leave for `uid` to ask `provider` for a stat's sake, if it is not to be left alone.
+    pub(super) fn enter(&self, provider: &str, uid: u32) -> Option<Pass> {
         if self.0.until.lock().get(provider).is_some_and(|until| *until > Instant::now()) {
             return None;
         }
         let mut waiting = self.0.waiting.lock();
-        let count = waiting.entry(provider.to_owned()).or_default();
-        if *count >= AT_ONCE {
+        let provider = provider.to_owned();
+        let key = (provider.clone(), uid);
+        if waiting.by_uid.of(&key) >= AT_ONCE.saturating_sub(waiting.all.of(&provider)) {
             return None;
         }
-        *count += 1;
-        Some(Pass { pauses: self.clone(), provider: provider.to_owned() })
+        waiting.by_uid.add(key);
+        waiting.all.add(provider.clone());
+        Some(Pass { pauses: self.clone(), provider, uid })
     }
 }
 
@@ -57,9 +67,9 @@ impl Pass {
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        if let Some(count) = self.pauses.0.waiting.lock().get_mut(&self.provider) {
-            *count = count.saturating_sub(1);
-        }
+        let mut waiting = self.pauses.0.waiting.lock();
+        waiting.by_uid.take((self.provider.clone(), self.uid));
+        waiting.all.take(self.provider.clone());
     }
 }
 
@@ -70,25 +80,26 @@ mod tests {
     #[test]
     fn a_provider_that_did_not_answer_is_left_alone_and_others_are_not() {
         let pauses = Pauses::default();
-        pauses.enter("a").unwrap().leave(Some(&Failure::TimedOut));
-        assert!(pauses.enter("a").is_none());
-        assert!(pauses.enter("b").is_some());
+        pauses.enter("a", 1).unwrap().leave(Some(&Failure::TimedOut));
+        assert!(pauses.enter("a", 1).is_none());
+        assert!(pauses.enter("b", 1).is_some());
     }
 
     #[test]
     fn an_answer_that_it_does_not_exist_is_an_answer() {
         let pauses = Pauses::default();
-        pauses.enter("a").unwrap().leave(Some(&ProviderError::NotFound("x".into()).into()));
-        assert!(pauses.enter("a").is_some());
+        pauses.enter("a", 1).unwrap().leave(Some(&ProviderError::NotFound("x".into()).into()));
+        assert!(pauses.enter("a", 1).is_some());
     }
 
     #[test]
-    fn so_many_wait_at_once_and_no_more() {
+    fn so_many_of_a_uid_wait_at_once_and_leave_room_for_another() {
         let pauses = Pauses::default();
-        let passes: Vec<_> = (0..AT_ONCE).map(|_| pauses.enter("a").unwrap()).collect();
-        assert!(pauses.enter("a").is_none());
-        assert!(pauses.enter("b").is_some(), "another provider is not held up");
+        let passes: Vec<_> = (0..AT_ONCE / 2).map(|_| pauses.enter("a", 1).unwrap()).collect();
+        assert!(pauses.enter("a", 1).is_none());
+        assert!(pauses.enter("a", 2).is_some(), "another uid is not held up");
+        assert!(pauses.enter("b", 1).is_some(), "another provider is not held up");
         drop(passes);
-        assert!(pauses.enter("a").is_some());
+        assert!(pauses.enter("a", 1).is_some());
     }
 }

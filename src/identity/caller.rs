@@ -224,8 +224,17 @@ impl Attestor {
             true => Some(process::open_status(dir.as_fd()).map_err(gone)?),
             false => None,
         };
-        let leader = process::open_dir(Tid(status.tgid)).map_err(gone)?;
-        let start = process::start_time(leader.as_fd()).map_err(gone)?;
+        let of_leader = match status.tgid == caller.tid.0 {
+            true => None,
+            false => {
+                let leader = process::open_dir(Tid(status.tgid)).map_err(gone)?;
+                Some(process::start_time(leader.as_fd()).map_err(gone)?)
+            }
+        };
+        let cgroup_file = (!by_number).then_some(cgroup_file);
+        // Last: all of it was read from one thread that is still there.
+        let own = process::start_time(dir.as_fd()).map_err(gone)?;
+        let start = of_leader.unwrap_or(own);
         let identity = Arc::new(Identity {
             process: ProcessId { pid: Pid(status.tgid), start },
             uid: caller.uid,
@@ -239,10 +248,7 @@ impl Attestor {
                 false => UserNamespace::Other,
             },
         });
-        // Last: all of it was read from one thread that is still there.
-        process::start_time(dir.as_fd()).map_err(gone)?;
-        let cgroup = (!by_number).then_some(cgroup_file);
-        Ok(Pin { dir, pidfd, status, status_file, cgroup, user_namespace, identity })
+        Ok(Pin { dir, pidfd, status, status_file, cgroup: cgroup_file, user_namespace, identity })
     }
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::bounded::Bounded;
 use crate::fetcher::Link;
@@ -107,7 +107,8 @@ impl Resolver {
     }
 
     /// The secret, fetched if need be. All who ask for the same wait for one fetch. `may_ask` is asked before one is started,
-    /// and only then: who is answered from memory or joins a fetch that is under way makes no provider be asked.
+    /// and only then: who is answered from memory or joins a fetch that is under way makes no provider be asked. What it gives
+    /// is where the fetch waits for its turn.
     ///
     /// # Errors
     /// As the provider or `may_ask` answers, or [`ResolveError::TimedOut`].
@@ -115,7 +116,7 @@ impl Resolver {
         self: &Arc<Self>,
         grant: &Grant,
         reference: &Reference,
-        may_ask: impl Fn() -> Result<(), E>,
+        may_ask: impl Fn() -> Result<Arc<Semaphore>, E>,
     ) -> Result<Arc<Secret>, E> {
         // A flight that started before the value changed brings the old one; the next brings the new one. Whoever asks
         // after the change must not get the old one, so a stale landing is asked for once more.
@@ -156,7 +157,7 @@ impl Resolver {
     async fn join_flight<E: From<ResolveError>>(
         self: &Arc<Self>,
         reference: &Reference,
-        may_ask: impl Fn() -> Result<(), E>,
+        may_ask: impl Fn() -> Result<Arc<Semaphore>, E>,
     ) -> Result<Arc<Secret>, E> {
         let mut landing = {
             let mut flights = self.flights.lock();
@@ -164,11 +165,11 @@ impl Resolver {
                 // One that has ended without landing (its task panicked) is none.
                 Some(flight) if flight.has_changed().is_ok() => flight.clone(),
                 _ => {
-                    may_ask()?;
+                    let turns = may_ask()?;
                     let (sender, flight) = watch::channel(None);
                     flights.insert(reference.clone(), flight.clone());
                     // A task of its own: it goes on when the one that asked first gives up.
-                    tokio::spawn(Arc::clone(self).fly(reference.clone(), sender));
+                    tokio::spawn(Arc::clone(self).fly(reference.clone(), turns, sender));
                     flight
                 }
             }
@@ -177,12 +178,22 @@ impl Resolver {
         Ok(landed.ok().and_then(|landed| landed.clone()).unwrap_or(Err(ResolveError::TimedOut))?)
     }
 
-    async fn fly(self: Arc<Self>, reference: Reference, landing: watch::Sender<Landed>) {
-        let since = std::time::Instant::now();
-        let result = match tokio::time::timeout(self.deadline, self.link.fetch(&reference)).await {
+    async fn fly(
+        self: Arc<Self>,
+        reference: Reference,
+        turns: Arc<Semaphore>,
+        landing: watch::Sender<Landed>,
+    ) {
+        let fetch = async {
+            // Never closed, so this always is a turn.
+            let _turn = turns.acquire().await;
+            let since = std::time::Instant::now();
+            self.link.fetch(&reference).await.map(|fetched| (fetched, since))
+        };
+        let result = match tokio::time::timeout(self.deadline, fetch).await {
             Err(_) => Err(ResolveError::TimedOut),
             Ok(Err(error)) => Err(error.into()),
-            Ok(Ok(fetched)) => Ok(Arc::new(Secret {
+            Ok(Ok((fetched, since))) => Ok(Arc::new(Secret {
                 bytes: fetched.bytes,
                 version: fetched.version,
                 created: fetched.created,

@@ -193,6 +193,50 @@ fn so_many_requests_of_a_process_and_of_a_uid_wait_and_all_others_are_served_as_
 }
 
 #[test]
+fn a_uid_that_waits_for_many_slow_secrets_leaves_turns_at_the_provider_to_others() {
+    let mut host = Host::new();
+    host.set("t", b"fine");
+    host.hang();
+    let files: String = (0..20).map(|n| format!("file.h{n} = \"hung:s{n}\"\n")).collect();
+    let scopes = format!(
+        "[limits]\ndeadline = \"1min\"\nstat_wait = \"1ms\"\n[scope.a]\nmode = \"0444\"
+        allow = [{{ uid = 0 }}, {{ uid = 1000 }}]\nfile.fine = \"local:t\"\n{files}{HUNG}"
+    );
+    host.configure("", &scopes);
+    host.mount();
+    let fetcher = host.fetcher_pid().unwrap();
+    let threads = || fs::read_dir(format!("/proc/{fetcher}/task")).unwrap().count();
+    assert_eq!(fs::read(host.file("a/fine")).unwrap(), b"fine");
+    let before = threads();
+    let read = |uid: u32, name: String| {
+        let mut cat = Command::new("/usr/bin/setpriv");
+        cat.args([
+            "--clear-groups",
+            "--reuid",
+            &uid.to_string(),
+            "--regid",
+            &uid.to_string(),
+            "/usr/bin/cat",
+        ]);
+        cat.arg(host.file(&name)).spawn().unwrap()
+    };
+    let mut readers: Vec<Child> = (0..19).map(|n| read(1000, format!("a/h{n}"))).collect();
+    host.eventually("all wait", || readers.iter().all(|reader| waits_for_fuse(reader.id())));
+    // A fetch from a store takes a thread of its own; one thread may be left from the first.
+    let under_way = || threads() - before;
+    host.eventually("twelve are under way", || under_way() >= 11);
+    assert!(under_way() <= 12, "{} fetches of one uid at once", under_way());
+    let of_one = under_way();
+    readers.push(read(0, "a/h19".into()));
+    host.eventually("another uid's is under way too", || under_way() == of_one + 1);
+    assert!(under_way() <= 13, "{} fetches of two uids at once", under_way());
+    for reader in &mut readers {
+        signal(reader.id(), Signal::KILL);
+        reader.wait().unwrap();
+    }
+}
+
+#[test]
 fn a_thousand_threads_of_a_service_that_start_on_one_secret_are_all_served() {
     // They wait for one fetch, and only that one counts.
     let host = host("misses_per_process = 1");
