@@ -23,6 +23,7 @@ use crate::resolve::Resolver;
 use crate::sys::arena;
 
 mod harden;
+mod operator;
 mod reload;
 mod signals;
 
@@ -125,7 +126,7 @@ impl Daemon {
         let link =
             Link::start(fetcher_command, &providers(&config)).map_err(system("cannot start the fetcher"))?;
         let resolver = Resolver::new(link, limits.cache_max / 2, limits.fresh_for, limits.deadline);
-        let attestor = Attestor::new().map_err(system("cannot read /proc"))?;
+        let attestor = Attestor::new().map(Arc::new).map_err(system("cannot read /proc"))?;
         let access = Access::new(attestor, Arc::clone(&resolver), audit.clone(), limits);
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
         let state = Mutex::new(State { config, notifications: None });

@@ -53,11 +53,11 @@ pub enum Refusal {
 pub struct Attestor {
     pins: Mutex<LruCache<Tid, Arc<Pin>>>,
     user_namespace: Vec<u8>,
-    inspections: Inspections,
+    pub(super) inspections: Inspections,
 }
 
 /// A thread that asked before.
-struct Pin {
+pub(super) struct Pin {
     dir: OwnedFd,
     /// `None` before Linux 6.13.
     pidfd: Option<(OwnedFd, pidfd::Info)>,
@@ -65,7 +65,7 @@ struct Pin {
     /// `/proc/<tid>/cgroup`, where the number in `pidfd`'s answer does not stand for all of it.
     cgroup: Option<OwnedFd>,
     user_namespace: Vec<u8>,
-    identity: Arc<Identity>,
+    pub(super) identity: Arc<Identity>,
 }
 
 /// How many threads are remembered. Each costs two descriptors, a third on a host with cgroup v1, and about 1 KiB.
@@ -189,7 +189,9 @@ impl Attestor {
         told && same_cgroup() && (caller.uid, caller.gid) == (pin.identity.uid, pin.identity.gid)
     }
 
-    fn take(&self, caller: Caller) -> Result<Pin, Refusal> {
+    /// Reads all that an identity is made of. Blocks while the thread is inside execve, which a caller of an unanswered
+    /// request is not.
+    pub(super) fn take(&self, caller: Caller) -> Result<Pin, Refusal> {
         let gone = |_: std::io::Error| Refusal::Gone;
         let dir = process::open_dir(caller.tid).map_err(gone)?;
         let pidfd = pidfd::open_thread(caller.tid.0)

@@ -6,12 +6,14 @@
 //! ```text
 //!  Caller (tid, uid, gid) -- Attestor::identify --> Identity     always: ids, executable, cgroup
 //!                            Attestor::gather   --> Evidence     when a rule turns on it: age, hardening, ...
+//!                            Attestor::inspect  --> Inspected    for explanations: a process that asks for nothing
 //!                 selectors/ a fact of both     --> Verdict      yes, no, or "ask for this first"
 //! ```
 
 mod caller;
 mod cgroup;
 mod evidence;
+mod inspect;
 mod inspections;
 mod process;
 mod selectors;
@@ -19,9 +21,11 @@ mod selectors;
 pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::Cgroup;
 pub use evidence::{Evidence, Fact, Facts, Found, Hardening, Subject};
+pub use inspect::{Inspected, running};
 pub use process::{Exe, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{
     PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, exe, selector,
+    strength,
 };
 
 #[cfg(test)]

@@ -85,6 +85,8 @@ pub(super) struct Status {
     pub(super) ignored: u64,
     pub(super) caught: u64,
     pub(super) no_new_privs: bool,
+    /// Effective capabilities, in the thread's own user namespace.
+    pub(super) capabilities: u64,
 }
 
 impl Status {
@@ -126,6 +128,7 @@ fn parse_status(text: &str) -> Option<Status> {
             "SigIgn" => status.ignored = mask(value)?,
             "SigCgt" => status.caught = mask(value)?,
             "NoNewPrivs" => status.no_new_privs = value == "1",
+            "CapEff" => status.capabilities = mask(value)?,
             _ => {}
         }
     }
@@ -173,6 +176,11 @@ pub(super) fn exe(dir: BorrowedFd<'_>) -> io::Result<Exe> {
 /// The user namespace, as the kernel names it (`user:[4026531837]`). Needs the right to inspect the process.
 pub(super) fn user_namespace(dir: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     Ok(rustix::fs::readlinkat(dir, c"ns/user", Vec::new())?.into_bytes())
+}
+
+/// The mount namespace, as the kernel names it. Needs the right to inspect the process.
+pub(super) fn mount_namespace(dir: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    Ok(rustix::fs::readlinkat(dir, c"ns/mnt", Vec::new())?.into_bytes())
 }
 
 /// Opens `/proc/<tid>/cgroup` for [`cgroup_again`].

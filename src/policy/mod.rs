@@ -65,17 +65,27 @@ impl Rule {
         Self { name: name.into(), selectors }
     }
 
+    /// `scope.number`.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// What the rule demands.
     pub fn selectors(&self) -> &[Box<dyn Selector>] {
         &self.selectors
+    }
+
+    /// What each selector finds, in order.
+    pub fn tried<'a>(&'a self, of: &'a Subject<'_>) -> impl Iterator<Item = (&'a dyn Selector, Verdict)> {
+        self.selectors.iter().map(|selector| (&**selector, selector.check(of)))
     }
 
     /// What becomes of the rule for `of`. A fact is asked for only where nothing that is known already says no.
     fn weigh(&self, of: &Subject<'_>) -> Weighed {
         let mut asked = Facts::NONE;
         let mut unproven = None;
-        for selector in &self.selectors {
-            match selector.check(of) {
+        for (selector, verdict) in self.tried(of) {
+            match verdict {
                 Verdict::Yes => {}
                 Verdict::No => return Weighed::No,
                 Verdict::Ask(fact) => asked = asked.with(fact),

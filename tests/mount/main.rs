@@ -11,6 +11,7 @@
 mod attack;
 mod audit;
 mod exe;
+mod explain;
 mod fetcher;
 mod hang;
 mod life;

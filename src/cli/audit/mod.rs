@@ -13,7 +13,6 @@ use crate::config::{self, checked::AuditSink};
 mod file;
 mod filter;
 mod journal;
-mod names;
 mod shown;
 mod table;
 mod when;
