@@ -6,6 +6,7 @@ use super::explanation::{
 };
 use super::kernel;
 use super::place::Place;
+use super::view::{View, matches};
 use crate::failure::Failure;
 use crate::identity::{Evidence, Identity, Inspected, Subject, UserNamespace, Verdict, strength};
 use crate::policy::{self, Decision, Denial, Purpose, Rule};
@@ -20,26 +21,6 @@ pub struct Asked<'a> {
     pub judged_by: JudgedBy,
     /// The uid that serves the mount.
     pub served_by: u32,
-}
-
-/// What somebody may see of a scope's rules.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum View {
-    /// All.
-    Whole,
-    /// Those that match the process asked about, or demand an id and have it right: what others need is nobody's business.
-    /// Whether a file exists shows only where the directory may be entered.
-    Own,
-}
-
-impl View {
-    /// Whether a rule is shown.
-    pub(super) fn shows(self, rule: &Rule, of: &Subject<'_>) -> bool {
-        let mut ids = rule.tried(of).filter(|(selector, _)| selector.pins().is_some()).peekable();
-        self == Self::Whole
-            || matches(rule, of)
-            || (ids.peek().is_some() && ids.all(|(_, verdict)| verdict == Verdict::Yes))
-    }
 }
 
 /// Explains what would become of an open by a process that was looked at, with the evidence about it.
@@ -161,10 +142,6 @@ impl RuleSeen {
     fn missing(&self) -> impl Iterator<Item = &SelectorSeen> {
         self.selectors.iter().filter(|selector| selector.matched != Told::Yes)
     }
-}
-
-fn matches(rule: &Rule, of: &Subject<'_>) -> bool {
-    rule.holds_in(of.who.user_namespace) && rule.tried(of).all(|(_, verdict)| verdict == Verdict::Yes)
 }
 
 fn of_rule(rule: &Rule, of: &Subject<'_>) -> RuleSeen {

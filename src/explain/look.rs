@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::judge::View;
+use super::view::View;
 use crate::config::checked::Scope;
 use crate::identity::{Attestor, Evidence, Facts, Found, Inspected, Refusal, Subject, Tid, Verdict};
 use crate::policy::{self, Decision, Purpose, Rules};

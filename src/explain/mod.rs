@@ -18,11 +18,13 @@ mod look;
 mod place;
 #[cfg(test)]
 mod tests;
+mod view;
 
 pub use answer::{Whom, answer, whoami};
 pub use explanation::{
     Change, ExeSeen, Explanation, JudgedBy, Kernel, Outcome, Passes, Permissions, RuleSeen, Seen,
     SelectorSeen, Told, Whose,
 };
-pub use judge::{Asked, View, explain};
+pub use judge::{Asked, explain};
 pub use place::{NoSuchPath, Place};
+pub use view::View;

@@ -3,7 +3,7 @@
 use std::path::{Component, Path};
 use std::sync::Arc;
 
-use super::judge::View;
+use super::view::View;
 use crate::config::checked::{Config, File, Scope};
 
 /// A file of a scope, or a name that the scope may not have.
