@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{ConfigArg, Failure, check};
+use crate::audit::line::printable;
 use crate::config::{self, Config};
 use crate::control::{self, Answer, Ask};
 use crate::mount;
@@ -90,7 +91,11 @@ fn by_mount(path: Option<&Path>) -> Result<PathBuf, Failure> {
             Ok(control.into())
         }
         [] => Err(Failure::new("no mount of hushfs is seen, and no configuration can be read").hint(hint)),
-        _ => Err(Failure::new("several mounts of hushfs are seen").hint(hint)),
+        several => {
+            let names: Vec<_> = several.iter().map(|mount| printable(&mount.to_string_lossy())).collect();
+            let message = format!("several mounts of hushfs are seen: {}", names.join(", "));
+            Err(Failure::new(message).hint(hint))
+        }
     }
 }
 

@@ -163,6 +163,12 @@ fn everybody_may_ask_about_himself_and_about_nobody_else() {
     }
     assert_eq!(other, told, "whether a file is there is not told to who may not enter");
 
+    // Who may not read the configuration finds the socket beside the mount.
+    let path = host.file("a/token");
+    let mut by_path = as_user(1001, HUSHFS);
+    let by_path = by_path.arg("explain").arg(&path).args(["--self", "--json"]).env_remove("HUSHFS_CONFIG");
+    assert_eq!(json(&by_path.output().unwrap())["path"], "a/token");
+
     let whoami = as_other(1000, &host, &["whoami", "--json"]);
     assert_eq!((whoami.status.code(), &json(&whoami)["uid"]), (Some(0), &1000.into()), "{}", text(&whoami));
     let page = text(&as_other(1000, &host, &["whoami"]));

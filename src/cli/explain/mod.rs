@@ -76,7 +76,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     } else {
         let mut page = page::Page::new(term::says_fancy());
         let pages: Vec<_> = explanations.iter().map(|one| page.explanation(one, &whom)).collect();
-        term::say(pages.join("\n"));
+        term::say(pages.join("\n").trim_end());
     }
     Ok(code(&explanations))
 }

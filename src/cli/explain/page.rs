@@ -51,10 +51,14 @@ impl Page {
 
     /// What is seen of a process, a line each.
     pub(crate) fn caller(&mut self, seen: &Seen) -> Vec<String> {
-        let mut lines = vec![match seen.age_seconds {
-            Some(age) => format!("pid {}, thread {}, started {age}s ago", seen.pid, seen.thread),
-            None => format!("pid {}, thread {}", seen.pid, seen.thread),
-        }];
+        let mut first = format!("pid {}", seen.pid);
+        if seen.thread != seen.pid {
+            let _ = write!(first, ", thread {}", seen.thread);
+        }
+        if let Some(age) = seen.age_seconds {
+            let _ = write!(first, ", started {age}s ago");
+        }
+        let mut lines = vec![first];
         let user = printable(self.names.shown(seen.uid));
         lines.push(match seen.uids == [seen.uid; 4] {
             true => format!("uid {user}, gid {}, groups {}", seen.gid, listed(&seen.groups)),
