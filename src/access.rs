@@ -90,7 +90,7 @@ pub type Opened = (Arc<Content>, Arc<Identity>);
 
 /// Decides and answers. Shared by all requests.
 pub struct Access {
-    attestor: Attestor,
+    attestor: Arc<Attestor>,
     resolver: Arc<Resolver>,
     renderer: Renderer,
     audit: Audit,
@@ -467,7 +467,7 @@ fn gone(failure: Failure) -> Failure {
 
 impl Access {
     /// One that works with these.
-    pub fn new(attestor: Attestor, resolver: Arc<Resolver>, audit: Audit, limits: Limits) -> Arc<Self> {
+    pub fn new(attestor: Arc<Attestor>, resolver: Arc<Resolver>, audit: Audit, limits: Limits) -> Arc<Self> {
         Arc::new(Self {
             attestor,
             resolver,
@@ -485,7 +485,7 @@ impl Access {
     }
 
     /// Who can be asked about callers.
-    pub fn attestor(&self) -> &Attestor {
+    pub fn attestor(&self) -> &Arc<Attestor> {
         &self.attestor
     }
 

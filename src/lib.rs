@@ -19,7 +19,7 @@
 //! ```
 //!
 //! Beside that way: `config/` (raw -> checked), `fetcher/` (the process that runs `providers/`, one file each), `control/`
-//! (the socket of `hushfs reload`), `cli/` (one file per verb), `run.rs` (the only file that names every module), and
+//! (the socket on which the daemon is asked), `explain/` (what a decision turns on, for people), `cli/` (one file per verb), `run.rs` (the only file that names every module), and
 //! at the bottom `secret.rs` and `sys/` (the only unsafe code).
 
 // What composes and commands
@@ -28,6 +28,7 @@ pub mod run;
 
 // The way of one request
 pub mod control;
+pub mod explain;
 pub mod fuse;
 pub mod fs;
 pub mod access;

@@ -24,6 +24,7 @@ use crate::sys::arena;
 
 mod harden;
 mod learning;
+mod operator;
 mod reload;
 mod signals;
 
@@ -135,7 +136,7 @@ impl Daemon {
         let link =
             Link::start(fetcher_command, &providers(&config)).map_err(system("cannot start the fetcher"))?;
         let resolver = Resolver::new(link, limits.cache_max / 2, limits.fresh_for, limits.deadline);
-        let attestor = Attestor::new().map_err(system("cannot read /proc"))?;
+        let attestor = Attestor::new().map(Arc::new).map_err(system("cannot read /proc"))?;
         attestor.ask_runtimes_at(&config.runtimes);
         let access = Access::new(attestor, Arc::clone(&resolver), audit.clone(), limits);
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{ConfigArg, EXIT_CONFIG, Outcome, term};
 use crate::config::checked::{AuditSink, Config, Format, Scope};
 use crate::config::{self, Look, Problem, Problems};
-use crate::identity;
+use crate::identity::{Selector, strength};
 use crate::policy::Rule;
 
 #[derive(Debug, clap::Args)]
@@ -192,14 +192,11 @@ fn scope_report(scope: &Scope) -> ScopeReport<'_> {
 
 /// What a rule demands, and how hard each is to evade.
 fn selectors(rule: &Rule) -> Vec<SelectorReport> {
-    let one = |described: String| {
-        let kind = described.split(':').next().and_then(identity::selector);
-        SelectorReport {
-            strength: kind.map(|kind| kind.strength.to_string()).unwrap_or_default(),
-            selector: described,
-        }
+    let one = |selector: &dyn Selector| SelectorReport {
+        selector: selector.describe(),
+        strength: strength(selector).map(|strength| strength.to_string()).unwrap_or_default(),
     };
-    rule.selectors().iter().map(|selector| one(selector.describe())).collect()
+    rule.selectors().iter().map(|selector| one(&**selector)).collect()
 }
 
 fn octal(mode: u16) -> String {

@@ -1,6 +1,7 @@
 //! The command line: one file for each verb, and a line in `Verb`.
 //!
-//! Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 78 the configuration is wrong (`EX_CONFIG` of sysexits.h).
+//! Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 `explain` says denied, 78 the configuration is wrong
+//! (`EX_CONFIG` of sysexits.h).
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -9,6 +10,8 @@ use clap::{Parser, Subcommand};
 
 mod audit;
 mod check;
+mod daemon;
+mod explain;
 mod init;
 mod log;
 mod mount;
@@ -18,6 +21,7 @@ mod reload;
 mod store;
 mod suggest;
 mod term;
+mod whoami;
 
 /// The configuration is wrong: `EX_CONFIG` of sysexits.h.
 pub const EXIT_CONFIG: u8 = 78;
@@ -26,7 +30,7 @@ pub const EXIT_CONFIG: u8 = 78;
 #[derive(Debug, Parser)]
 #[command(name = "hushfs", version, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 78 the configuration is wrong."
+    after_help = "Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 explain: denied, 78 the configuration is wrong."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -43,6 +47,10 @@ enum Verb {
     Mount(mount::Args),
     /// Make the running daemon read its configuration again
     Reload(reload::Args),
+    /// Say why a process may read a file, or why not
+    Explain(explain::Args),
+    /// Show what hushfs sees of you
+    Whoami(whoami::Args),
     /// Work on an embedded encrypted store
     Store(store::Args),
     /// Show who read what
@@ -71,6 +79,8 @@ pub fn main() -> ExitCode {
         Verb::Check(args) => check::run(args),
         Verb::Mount(args) => mount::run(args),
         Verb::Reload(args) => reload::run(args),
+        Verb::Explain(args) => explain::run(args),
+        Verb::Whoami(args) => whoami::run(args),
         Verb::Store(args) => store::run(args),
         Verb::Audit(args) => audit::run(&args),
         Verb::Suggest(args) => suggest::run(&args),
@@ -106,6 +116,11 @@ impl Failure {
 pub(crate) type Outcome = Result<ExitCode, Failure>;
 
 impl ConfigArg {
+    /// Whether somebody named a file, or the usual one can be read.
+    pub(crate) fn is_there(&self) -> bool {
+        self.config.is_some() || std::fs::File::open(self.path()).is_ok()
+    }
+
     /// The file to read.
     pub(crate) fn path(&self) -> PathBuf {
         if let Some(path) =

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use super::{ConfigArg, EXIT_CONFIG, Failure, Outcome, check, term};
+use super::{ConfigArg, EXIT_CONFIG, Outcome, check, daemon, term};
 use crate::control::{self, Answer, Ask};
 
 /// How long the daemon may take.
@@ -22,20 +22,16 @@ pub(crate) fn run(args: Args) -> Outcome {
         Err(problems) => return Ok(check::refuse(&problems)),
     };
     let answer = control::ask(&config.control, &Ask::Reload { config: config.path.clone() }, PATIENCE)
-        .map_err(|error| {
-            Failure::new(format!("no hushfs answers at `{}`: {error}", config.control.display())).hint(
-                "is it running with this configuration? `systemctl status hushfs`, or start `hushfs mount`",
-            )
-        })?;
+        .map_err(|error| daemon::does_not_answer(&config.control, &error))?;
     match answer {
         Answer::Done { message } => {
             term::say(message);
             Ok(ExitCode::SUCCESS)
         }
-        Answer::Refused { message } => Err(Failure::new(message)),
         Answer::Wrong { message } => {
             term::note(message);
             Ok(ExitCode::from(EXIT_CONFIG))
         }
+        other => Err(daemon::unexpected(other)),
     }
 }

@@ -1,6 +1,6 @@
 //! What goes to a terminal: the only place that prints.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{IsTerminal, Write as _};
 
 use comfy_table::ContentArrangement;
 use owo_colors::{OwoColorize, Stream};
@@ -45,6 +45,15 @@ pub(crate) fn arrangement() -> ContentArrangement {
 
 /// Whether errors go to a terminal that wants colours (<https://no-color.org>).
 pub(crate) fn is_fancy() -> bool {
+    wants_colours(&std::io::stderr())
+}
+
+/// Whether what is said goes to one.
+pub(crate) fn says_fancy() -> bool {
+    wants_colours(&std::io::stdout())
+}
+
+fn wants_colours(stream: &impl IsTerminal) -> bool {
     let wanted = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
-    wanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb") && std::io::stderr().is_terminal()
+    wanted && std::env::var_os("TERM").is_none_or(|term| term != "dumb") && stream.is_terminal()
 }

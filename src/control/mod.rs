@@ -1,22 +1,22 @@
-//! The control socket: how `hushfs reload` speaks to the daemon.
+//! The control socket: how the command line speaks to the daemon.
 //!
-//! One JSON object on one line each way. Each verb declares who may use it, checked by the kernel's word on the peer, not by
-//! what the peer says.
+//! One JSON object on one line each way. Everybody on the host can connect. Each verb declares who may use it
+//! ([`Ask::whose`]), and who a peer is the kernel says ([`Peer`]), not the peer.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::{UnixListener, UnixStream};
 
-/// The longest line that is read, in bytes.
-const LONGEST: u64 = 4096;
-/// How long a peer may take to say what it wants.
-const PATIENCE: Duration = Duration::from_secs(5);
+use crate::explain::{Explanation, Seen, Whom};
+
+mod listener;
+mod peer;
+mod places;
+
+pub use listener::Listener;
+pub use peer::Peer;
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,35 @@ pub enum Ask {
         /// The file that is meant: a daemon that serves another refuses.
         config: PathBuf,
     },
+    /// What is seen of the process that asks?
+    Whoami,
+    /// What would become of an open, and why?
+    Explain {
+        /// `scope/name`, or the absolute path below the mount.
+        path: String,
+        /// By whom.
+        whom: Whom,
+    },
+}
+
+/// Whose business a verb is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Root's, and that of the user the daemon runs as.
+    Operators,
+    /// Everybody's: it tells only of the process that asks.
+    Everybody,
+}
+
+impl Ask {
+    fn whose(&self) -> Whose {
+        match self {
+            Self::Whoami | Self::Explain { whom: Whom::Itself, .. } => Whose::Everybody,
+            Self::Reload { .. } | Self::Explain { whom: Whom::Pid(_) | Whom::Unit(_), .. } => {
+                Whose::Operators
+            }
+        }
+    }
 }
 
 /// What came of it.
@@ -48,6 +77,16 @@ pub enum Answer {
         /// One line for each mistake.
         message: String,
     },
+    /// Who asks.
+    Seen {
+        /// What is seen of it.
+        caller: Box<Seen>,
+    },
+    /// Why.
+    Explained {
+        /// At least one.
+        explanations: Vec<Explanation>,
+    },
 }
 
 /// Does what is asked.
@@ -55,85 +94,10 @@ pub enum Answer {
 pub trait Operator: Send + Sync {
     /// Reads the configuration again, if it is the one that is meant.
     async fn reload(&self, meant: Option<&Path>) -> Answer;
-}
-
-impl Ask {
-    /// Whether a peer of that uid may: root, and whoever the daemon runs as.
-    fn may(&self, uid: u32) -> bool {
-        match self {
-            Self::Reload { .. } => uid == 0 || uid == rustix::process::geteuid().as_raw(),
-        }
-    }
-}
-
-/// A socket that is listened on. Dropping it removes it.
-pub struct Listener {
-    listener: UnixListener,
-    path: PathBuf,
-}
-
-impl Listener {
-    /// Listens at `path`, in place of what an earlier daemon left there. The mount's lock must be held, so that no
-    /// daemon that lives loses its socket.
-    ///
-    /// # Errors
-    /// As bind(2).
-    pub fn bind(path: &Path) -> io::Result<Self> {
-        match std::fs::symlink_metadata(path) {
-            Ok(meta) if std::os::unix::fs::FileTypeExt::is_socket(&meta.file_type()) => {
-                std::fs::remove_file(path)?
-            }
-            _ => {}
-        }
-        let listener = UnixListener::bind(path)?;
-        // Who connects in between is turned away by uid all the same.
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
-        Ok(Self { listener, path: path.to_owned() })
-    }
-
-    /// Answers until dropped.
-    pub async fn serve(&self, operator: Arc<dyn Operator>) {
-        loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => {
-                    let operator = Arc::clone(&operator);
-                    tokio::spawn(async move {
-                        if let Err(error) = answer(stream, operator).await {
-                            tracing::debug!(%error, "a peer of the control socket went away");
-                        }
-                    });
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "the control socket does not accept");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
-                }
-            }
-        }
-    }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
-}
-
-async fn answer(mut stream: UnixStream, operator: Arc<dyn Operator>) -> io::Result<()> {
-    let uid = stream.peer_cred()?.uid();
-    let (from, mut to) = stream.split();
-    let mut line = String::new();
-    let mut from = BufReader::new(from.take(LONGEST));
-    tokio::time::timeout(PATIENCE, from.read_line(&mut line)).await??;
-    let answer = match serde_json::from_str::<Ask>(&line) {
-        Err(_) => Answer::Refused { message: "not understood".into() },
-        Ok(ask) if !ask.may(uid) => {
-            Answer::Refused { message: "only root may, and the user of the daemon".into() }
-        }
-        Ok(Ask::Reload { config }) => operator.reload(Some(&config)).await,
-    };
-    let mut line = serde_json::to_vec(&answer).map_err(io::Error::other)?;
-    line.push(b'\n');
-    to.write_all(&line).await
+    /// Tells a peer what is seen of it.
+    async fn whoami(&self, peer: &Peer) -> Answer;
+    /// Explains what would become of an open of `path`.
+    async fn explain(&self, peer: &Peer, path: &str, whom: &Whom) -> Answer;
 }
 
 /// Asks the daemon whose socket is at `path`, and waits for its answer for at most `patience`.
@@ -147,7 +111,11 @@ pub fn ask(path: &Path, ask: &Ask, patience: Duration) -> io::Result<Answer> {
     stream.set_write_timeout(Some(patience))?;
     let mut line = serde_json::to_vec(ask).map_err(io::Error::other)?;
     line.push(b'\n');
-    stream.write_all(&line)?;
+    match stream.write_all(&line) {
+        // Turned away before it was heard: why is there to be read.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
+        written => written?,
+    }
     let mut line = String::new();
     std::io::BufReader::new(stream).read_line(&mut line)?;
     serde_json::from_str(&line).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))

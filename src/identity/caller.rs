@@ -57,7 +57,7 @@ pub enum Refusal {
 pub struct Attestor {
     pins: Pins,
     user_namespace: Vec<u8>,
-    inspections: Inspections,
+    pub(super) inspections: Inspections,
     containers: ArcSwap<Containers>,
     digests: Digests,
 }
@@ -201,7 +201,9 @@ impl Attestor {
         process::status(dir.as_fd()).is_ok_and(|status| wants_to_stop(&status))
     }
 
-    fn take(&self, caller: Caller) -> Result<Pin, Refusal> {
+    /// Reads all that an identity is made of. Blocks while the thread is inside execve, which a caller of an unanswered
+    /// request is not.
+    pub(super) fn take(&self, caller: Caller) -> Result<Pin, Refusal> {
         let gone = |_: std::io::Error| Refusal::Gone;
         let dir = process::open_dir(caller.tid).map_err(gone)?;
         let pidfd = pidfd::open_thread(caller.tid.0)

@@ -103,7 +103,7 @@ impl Facts {
 
     /// These and `fact`.
     #[must_use]
-    pub fn with(self, fact: Fact) -> Self {
+    pub const fn with(self, fact: Fact) -> Self {
         Self(self.0 | bit(fact))
     }
 
@@ -113,6 +113,12 @@ impl Facts {
         Self(self.0 | other.0)
     }
 
+    /// These without those.
+    #[must_use]
+    pub fn minus(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
     /// These without `fact`.
     #[must_use]
     pub fn without(self, fact: Fact) -> Self {
@@ -120,7 +126,7 @@ impl Facts {
     }
 }
 
-fn bit(fact: Fact) -> u16 {
+const fn bit(fact: Fact) -> u16 {
     1 << fact as u16
 }
 

@@ -6,6 +6,7 @@
 //! ```text
 //!  Caller (tid, uid, gid) -- Attestor::identify --> Identity     always: ids, executable, cgroup
 //!                            Attestor::gather   --> Evidence     when a rule turns on it: age, hardening, ...
+//!                            Attestor::inspect  --> Inspected    for explanations: a process that asks for nothing
 //!                 selectors/ a fact of both     --> Verdict      yes, no, or "ask for this first"
 //! ```
 
@@ -14,6 +15,7 @@ mod cgroup;
 mod container;
 mod evidence;
 mod facts;
+mod inspect;
 mod inspections;
 mod interpreters;
 mod namespaces;
@@ -26,11 +28,13 @@ pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::{Cgroup, Membership, Place};
 pub use container::{Container, ContainerId, Engine, Runtimes};
 pub use evidence::{Digest, Evidence, Fact, Facts, Found, Hardening, Subject, Traced};
+pub use inspect::{Inspected, running};
 pub use interpreters::is_interpreter;
 pub use namespaces::{Misplaced, Namespaces};
 pub use process::{Exe, Gids, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{
     PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, egid, exe, selector,
+    strength,
 };
 
 #[cfg(test)]

@@ -107,6 +107,8 @@ pub(super) struct Status {
     pub(super) threads: usize,
     /// 0 where nobody traces it.
     pub(super) tracer: u32,
+    /// Effective capabilities, in the thread's own user namespace.
+    pub(super) capabilities: u64,
 }
 
 impl Status {
@@ -178,6 +180,7 @@ fn parse_status(text: &str) -> Option<Status> {
             "Threads" => status.threads = value.parse().ok()?,
             "TracerPid" => status.tracer = value.parse().ok()?,
             "NoNewPrivs" => status.no_new_privs = value == "1",
+            "CapEff" => status.capabilities = mask(value)?,
             _ => {}
         }
     }
@@ -218,6 +221,11 @@ pub(super) fn exe(dir: BorrowedFd<'_>) -> io::Result<Exe> {
 /// The user namespace, as the kernel names it (`user:[4026531837]`). Needs the right to inspect the process.
 pub(super) fn user_namespace(dir: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     Ok(rustix::fs::readlinkat(dir, c"ns/user", Vec::new())?.into_bytes())
+}
+
+/// The mount namespace, as the kernel names it. Needs the right to inspect the process.
+pub(super) fn mount_namespace(dir: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
+    Ok(rustix::fs::readlinkat(dir, c"ns/mnt", Vec::new())?.into_bytes())
 }
 
 /// Opens `/proc/<tid>/cgroup` for [`cgroup_again`].

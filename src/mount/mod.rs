@@ -56,6 +56,14 @@ impl MountError {
     }
 }
 
+/// Where mounts of hushfs are seen, by the kernel's list: nothing is touched.
+///
+/// # Errors
+/// When the list cannot be read.
+pub fn seen() -> io::Result<Vec<PathBuf>> {
+    point::all_ours()
+}
+
 impl Mount {
     /// Mounts at `at` and gives the FUSE descriptor to serve. Nothing is answered before somebody serves it, so nothing may
     /// touch the mount until then.

@@ -1,9 +1,9 @@
 //! The place: claimed by a lock, cleared of a dead mount of ours, never of anybody else's.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::{File, OpenOptions};
 use std::io;
-use std::os::unix::ffi::OsStrExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -135,20 +135,26 @@ pub(super) fn wait_until_gone(point: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The types of what is mounted at `point`, the one that is seen last, from /proc/self/mountinfo: asking the mount itself
-/// could wait forever.
+/// Where mounts of ours are seen. Whether they are served is not asked.
+pub(super) fn all_ours() -> io::Result<Vec<PathBuf>> {
+    Ok(mounts()?.into_iter().filter(|(_, kind)| kind == OURS).map(|(place, _)| place).collect())
+}
+
+/// The types of what is mounted at `point`, the one that is seen last.
 fn mounted(point: &Path) -> io::Result<Vec<String>> {
+    Ok(mounts()?.into_iter().filter(|(place, _)| place == point).map(|(_, kind)| kind).collect())
+}
+
+/// Every mount, place and type, from /proc/self/mountinfo: asking a mount itself could wait forever.
+fn mounts() -> io::Result<Vec<(PathBuf, String)>> {
     let info = std::fs::read(MOUNTINFO)?;
-    let mut found = Vec::new();
-    for line in info.split(|byte| *byte == b'\n') {
+    let one = |line: &[u8]| {
         let mut fields = line.split(|byte| *byte == b' ');
-        let Some(place) = fields.nth(4) else { continue };
-        if unescape(place) == point.as_os_str().as_bytes() {
-            let kind = fields.skip_while(|field| *field != b"-").nth(1).unwrap_or_default();
-            found.push(OsStr::from_bytes(kind).to_string_lossy().into_owned());
-        }
-    }
-    Ok(found)
+        let place = unescape(fields.nth(4)?);
+        let kind = fields.skip_while(|field| *field != b"-").nth(1).unwrap_or_default();
+        Some((OsString::from_vec(place).into(), OsStr::from_bytes(kind).to_string_lossy().into_owned()))
+    };
+    Ok(info.split(|byte| *byte == b'\n').filter_map(one).collect())
 }
 
 /// Spaces and the like are written as `\040` there.

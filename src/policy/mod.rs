@@ -84,14 +84,19 @@ impl Rule {
         &self.selectors
     }
 
+    /// What each selector finds, in order.
+    pub fn tried<'a>(&'a self, of: &'a Subject<'_>) -> impl Iterator<Item = (&'a dyn Selector, Verdict)> {
+        self.selectors.iter().map(|selector| (&**selector, selector.check(of)))
+    }
+
     /// What becomes of the rule for `of`. A fact is asked for only where nothing that is known already says no.
     fn weigh(&self, of: &Subject<'_>) -> Weighed {
         let mut asked = Facts::NONE;
         let (mut unproven, mut state) = (None, None);
-        for selector in &self.selectors {
-            match selector.check(of) {
+        for (selector, verdict) in self.tried(of) {
+            match verdict {
                 Verdict::Yes => {}
-                Verdict::No if turns_on_evidence(selector.as_ref(), of) => state = Some(selector),
+                Verdict::No if turns_on_evidence(selector, of) => state = Some(selector),
                 Verdict::No => return Weighed::No,
                 Verdict::Ask(fact) => asked = asked.with(fact),
                 Verdict::Unproven => unproven = Some(selector),

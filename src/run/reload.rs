@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 
 use super::{Daemon, providers};
 use crate::config::{self, Changes, Problems};
-use crate::control::{Answer, Operator};
+use crate::control::Answer;
 use crate::fetcher::ProviderSettings;
 
 /// How long a reload waits for the kernel to forget what is no longer so.
@@ -19,9 +19,9 @@ enum Reload {
     Refused(String),
 }
 
-#[async_trait::async_trait]
-impl Operator for Daemon {
-    async fn reload(&self, meant: Option<&Path>) -> Answer {
+impl Daemon {
+    /// Reads the configuration again, if it is the one that is meant, and says what came of it.
+    pub(super) async fn reload_meant(&self, meant: Option<&Path>) -> Answer {
         let _one = self.reloading.lock().await;
         let served = self.state.lock().config.path.clone();
         if meant.is_some_and(|meant| meant != served) {
@@ -51,9 +51,7 @@ impl Operator for Daemon {
             }
         }
     }
-}
 
-impl Daemon {
     /// Reads the configuration and applies it whole, or not at all. Gives what came of it, and word of when the kernel knows.
     async fn apply(&self) -> Result<(String, Option<oneshot::Receiver<()>>), Reload> {
         let path = self.state.lock().config.path.clone();

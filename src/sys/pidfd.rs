@@ -19,6 +19,30 @@ pub fn open_thread(tid: u32) -> io::Result<OwnedFd> {
     }
 }
 
+/// A pidfd of the process that connected `socket` (`SO_PEERPIDFD`, Linux 6.5). Unlike its number it can mean no other.
+///
+/// # Errors
+/// `ENOPROTOOPT` on older kernels; `EINVAL` or `ESRCH` when the process is gone.
+pub fn of_peer(socket: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let mut fd: libc::c_int = -1;
+    let mut size = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: both pointers are to locals that outlive the call, and the size is that of the first.
+    let done = unsafe {
+        libc::getsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_PEERPIDFD,
+            std::ptr::from_mut(&mut fd).cast(),
+            std::ptr::from_mut(&mut size),
+        )
+    };
+    if done != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the kernel just made this descriptor for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
 /// What `PIDFD_GET_INFO` tells (Linux 6.13), read in one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Info {
@@ -57,6 +81,19 @@ pub fn info(pidfd: BorrowedFd<'_>) -> io::Result<Info> {
 mod tests {
     use super::*;
     use std::os::fd::AsFd;
+
+    #[test]
+    fn a_peer_is_told_by_the_kernel() {
+        let (one, _other) = std::os::unix::net::UnixStream::pair().unwrap();
+        match of_peer(one.as_fd()) {
+            Ok(pidfd) => {
+                if let Ok(info) = info(pidfd.as_fd()) {
+                    assert_eq!(info.tgid, std::process::id());
+                }
+            }
+            Err(error) => assert_eq!(error.raw_os_error(), Some(libc::ENOPROTOOPT), "before Linux 6.5"),
+        }
+    }
 
     #[test]
     fn a_thread_is_told_from_its_process() {

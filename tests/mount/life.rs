@@ -291,12 +291,12 @@ fn a_wrong_configuration_mounts_nothing_and_ends_with_78() {
 }
 
 #[test]
-fn the_sockets_lock_and_log_are_for_the_daemons_user_alone() {
+fn lock_and_log_are_for_the_daemons_user_alone_and_whoever_connects_is_asked_who_he_is() {
     let host = host();
-    for name in ["m.sock", "m.lock", "audit.log"] {
+    fs::read(host.file("a/token")).unwrap();
+    for (name, mode) in [("m.sock", 0o666), ("m.lock", 0o600), ("audit.log", 0o600)] {
         let meta = fs::symlink_metadata(host.path(name)).unwrap();
-        fs::read(host.file("a/token")).unwrap();
-        assert_eq!((meta.permissions().mode() & 0o777, meta.uid()), (0o600, 0), "{name}");
+        assert_eq!((meta.permissions().mode() & 0o777, meta.uid()), (mode, 0), "{name}");
     }
 }
 

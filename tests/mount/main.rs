@@ -12,6 +12,7 @@ mod attack;
 mod audit;
 mod bounds;
 mod exe;
+mod explain;
 mod fetcher;
 mod groups;
 mod hang;

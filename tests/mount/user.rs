@@ -138,6 +138,25 @@ fn the_user_reads_and_the_kernel_keeps_everybody_else_out_root_too() {
 }
 
 #[test]
+fn who_may_read_a_mount_of_one_user_is_explained() {
+    let mut home = Home::new();
+    home.mount();
+    let config = home.path("hushfs.toml");
+    let explained = |args: &[&str]| {
+        let mut explain = home.hushfs(&["explain", "--json", "--config"]);
+        let output = explain.arg(&config).args(args).output().unwrap();
+        serde_json::from_slice::<serde_json::Value>(&output.stdout).unwrap_or_else(|_| panic!("{output:?}"))
+    };
+    let told = explained(&["a/token", "--self"]);
+    assert_eq!((&told["outcome"], &told["kernel"]["mount_only_for"]), (&"allowed".into(), &USER.into()));
+    let told = explained(&["others/token", "--self"]);
+    assert_eq!((&told["outcome"], &told["rules_not_shown"]), (&"denied".into(), &0.into()), "all are his");
+    // The daemon of a user cannot look into root's processes, and the kernel keeps them out anyway.
+    let told = explained(&["a/token", "--pid", &std::process::id().to_string()]);
+    assert_eq!((&told["outcome"], &told["kernel"]["passes"]), (&"denied".into(), &false.into()), "{told}");
+}
+
+#[test]
 fn a_dead_mount_of_the_user_is_cleared_by_the_next_start() {
     let mut home = Home::new();
     home.mount();

@@ -3,9 +3,10 @@
 use clap::ValueEnum;
 use jiff::Timestamp;
 
-use super::{names, when};
+use super::when;
 use crate::audit::{Line, Op, Outcome, Record};
 use crate::cli::Failure;
+use crate::cli::names;
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct FilterArgs {

@@ -4,7 +4,6 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use super::Outcome;
-use super::names;
 use super::records::{self, SourceArgs, Told, Until, when};
 
 mod filter;

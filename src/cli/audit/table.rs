@@ -5,9 +5,9 @@ use std::io::IsTerminal;
 use comfy_table::{Table as Grid, presets};
 use jiff::tz::TimeZone;
 
-use super::names::Names;
 use crate::audit::Line;
 use crate::audit::line::{printable, word};
+use crate::cli::names::Names;
 use crate::cli::term;
 
 /// The columns and, for rows that are printed one by one, their widths.

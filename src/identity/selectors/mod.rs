@@ -170,6 +170,12 @@ pub fn selector(key: &str) -> Option<&'static SelectorKind> {
     SELECTORS.iter().find(|kind| kind.key == key)
 }
 
+/// How hard a selector is to evade.
+pub fn strength(of: &dyn Selector) -> Option<Strength> {
+    let described = of.describe();
+    described.split(':').next().and_then(selector).map(|kind| kind.strength)
+}
+
 impl fmt::Display for Strength {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -1,0 +1,105 @@
+//! The whole way of one question.
+
+use std::cmp::Reverse;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::explanation::{Explanation, Seen};
+use super::judge::{self, Asked, explain};
+use super::look::look;
+use crate::identity::{self, Attestor, Found, Tid};
+
+/// Of how many processes of a unit each is looked at.
+const OF_A_UNIT: usize = 256;
+
+/// Who is asked about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whom {
+    /// The process that asks.
+    Itself,
+    /// A process, or a thread.
+    Pid(u32),
+    /// The processes of a system unit.
+    Unit(String),
+}
+
+/// Explains what would become of an open by whom it is asked about: one explanation, or for a unit one for each kind of process
+/// in it, the oldest first.
+///
+/// # Errors
+/// Why it cannot be told, as a clause.
+pub async fn answer(
+    attestor: &Arc<Attestor>,
+    asked: &Asked<'_>,
+    whom: &Whom,
+    itself: Tid,
+) -> Result<Vec<Explanation>, String> {
+    // As for an open that would be denied: an executable may have been replaced since.
+    let scope = Arc::clone(&asked.place.scope);
+    let _ = tokio::task::spawn_blocking(move || scope.rules.look_again()).await;
+    match whom {
+        Whom::Itself => Ok(vec![one(attestor, asked, itself).await?]),
+        Whom::Pid(pid) => Ok(vec![one(attestor, asked, Tid(*pid)).await?]),
+        Whom::Unit(unit) => of_unit(attestor, asked, unit.clone()).await,
+    }
+}
+
+/// What is seen of the process.
+///
+/// # Errors
+/// Why nothing can be seen of it, as a clause.
+pub async fn whoami(attestor: &Arc<Attestor>, tid: Tid) -> Found<Seen> {
+    let (seen, evidence) = look(attestor, tid, None).await?;
+    Ok(judge::of_process(&seen, &evidence))
+}
+
+async fn one(attestor: &Arc<Attestor>, asked: &Asked<'_>, tid: Tid) -> Result<Explanation, String> {
+    let (seen, evidence) =
+        look(attestor, tid, Some((&asked.place.scope, asked.view))).await.map_err(|why| why.to_string())?;
+    explain(asked, &seen, &evidence)
+}
+
+async fn of_unit(
+    attestor: &Arc<Attestor>,
+    asked: &Asked<'_>,
+    unit: String,
+) -> Result<Vec<Explanation>, String> {
+    let name = unit.clone();
+    let search = move || identity::running(|cgroup| cgroup.place().is_some_and(|place| place.unit == unit));
+    let found = match tokio::task::spawn_blocking(search).await {
+        Ok(Ok(found)) => found,
+        Ok(Err(error)) => return Err(format!("processes cannot be listed: {error}")),
+        Err(_) => return Err("processes cannot be listed: a bug in hushfs".to_owned()),
+    };
+    let mut explanations: Vec<Explanation> = Vec::new();
+    let mut failure = format!("no process of unit `{name}` is running");
+    for tid in found.into_iter().take(OF_A_UNIT) {
+        match one(attestor, asked, tid).await {
+            Ok(explanation) => explanations.push(explanation),
+            Err(why) => failure = why,
+        }
+    }
+    if explanations.is_empty() {
+        return Err(failure);
+    }
+    explanations.sort_by_key(|one| Reverse(one.caller.age_seconds));
+    let mut kinds: Vec<Explanation> = Vec::new();
+    for explanation in explanations {
+        if !kinds.iter().any(|known| known.caller.is_of_the_kind_of(&explanation.caller)) {
+            kinds.push(explanation);
+        }
+    }
+    Ok(kinds)
+}
+
+impl Seen {
+    /// Whether it runs the same program with the same ids in the same namespaces.
+    fn is_of_the_kind_of(&self, other: &Self) -> bool {
+        let kind = |of: &Self| {
+            (of.exe.clone(), of.uids, of.gid, of.groups.clone(), of.user_namespace, of.mount_namespace)
+        };
+        kind(self) == kind(other)
+    }
+}

@@ -1,0 +1,193 @@
+//! What is said: the layout of `--json`, and of the control socket's answer.
+
+use serde::{Deserialize, Serialize};
+
+/// What would become of an open, and what that turns on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explanation {
+    /// `scope/name`.
+    pub path: String,
+    /// Whose word it is.
+    pub judged_by: JudgedBy,
+    /// What would become of it.
+    pub outcome: Outcome,
+    /// What the caller would see instead of the bytes.
+    pub errno: Option<String>,
+    /// Why not, in words.
+    pub reason: Option<String>,
+    /// The rule that allows it.
+    pub rule: Option<String>,
+    /// Who it is.
+    pub caller: Seen,
+    /// What owner, group and mode say.
+    pub kernel: Kernel,
+    /// What each rule says, in the order in which they are tried. Empty for a caller that is denied whatever they say.
+    pub rules: Vec<RuleSeen>,
+    /// How many rules are left out, because they are for others.
+    pub rules_not_shown: usize,
+    /// What would have to be otherwise; `None` where it is allowed.
+    pub to_change: Option<Change>,
+}
+
+/// Whose word an explanation is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JudgedBy {
+    /// The running daemon's, with what it remembers.
+    Daemon,
+    /// That of a command that read the configuration.
+    Configuration,
+}
+
+/// What would become of an open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Outcome {
+    /// A rule allows it.
+    Allowed,
+    /// Nothing does.
+    Denied,
+    /// It turns on what could not be found out here.
+    Unknown,
+}
+
+/// What is seen of a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The process.
+    pub pid: u32,
+    /// The thread that was looked at.
+    pub thread: u32,
+    /// The file system uid: what the kernel tells of a caller.
+    pub uid: u32,
+    /// Real, effective, saved and file system uid, which must all be the same.
+    pub uids: [u32; 4],
+    /// The gid for file access.
+    pub gid: u32,
+    /// Supplementary groups.
+    pub groups: Vec<u32>,
+    /// The executable.
+    pub exe: Option<ExeSeen>,
+    /// The system unit.
+    pub unit: Option<String>,
+    /// The path among the control groups.
+    pub cgroup: Option<String>,
+    /// The user namespace.
+    pub user_namespace: Option<Whose>,
+    /// The mount namespace.
+    pub mount_namespace: Option<Whose>,
+    /// How long ago the process started, in seconds.
+    pub age_seconds: Option<u64>,
+    /// Whether it can gain no rights by executing a program.
+    pub no_new_privs: Option<bool>,
+    /// Why it is denied whatever the rules say; then only what stands in front of `groups` is known.
+    pub refused: Option<String>,
+}
+
+/// An executable, by the kernel's own reference.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExeSeen {
+    /// As the kernel names it, in the process's own view.
+    pub path: String,
+    /// `major:minor`.
+    pub device: String,
+    /// On that device.
+    pub inode: u64,
+}
+
+/// Whose namespace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Whose {
+    /// That of hushfs.
+    Ours,
+    /// Another.
+    Other,
+}
+
+/// What the kernel itself checks, before hushfs is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kernel {
+    /// Whether it lets the caller through to the rules.
+    pub passes: bool,
+    /// The uid that a mount made without root is for.
+    pub mount_only_for: Option<u32>,
+    /// Entering the scope's directory.
+    pub directory: Permissions,
+    /// Reading the file. `None` for somebody who may not know whether it is there.
+    pub file: Option<Permissions>,
+}
+
+/// Owner, group and mode, and what they make of the caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Permissions {
+    /// The owner.
+    pub uid: u32,
+    /// The group.
+    pub gid: u32,
+    /// The permission bits, in octal.
+    pub mode: String,
+    /// As what the caller passes, if it does.
+    pub passes_as: Option<Passes>,
+}
+
+/// As what somebody passes owner, group and mode.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Passes {
+    /// By the owner's bits.
+    Owner,
+    /// By the group's bits.
+    Group,
+    /// By the bits for others.
+    Others,
+    /// By `CAP_DAC_OVERRIDE` or `CAP_DAC_READ_SEARCH`, as root has them.
+    Capability,
+}
+
+/// What a rule says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RuleSeen {
+    /// `scope.number`.
+    pub rule: String,
+    /// Whether the caller has all that it demands, in a user namespace for which it holds.
+    pub matches: bool,
+    /// Whether it is for callers of that user namespace.
+    pub holds_in_namespace: bool,
+    /// What it demands.
+    pub selectors: Vec<SelectorSeen>,
+}
+
+/// What a selector says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelectorSeen {
+    /// What is demanded, `key:value`.
+    pub selector: String,
+    /// How hard it is to evade.
+    pub strength: String,
+    /// Whether the caller has it.
+    pub matched: Told,
+    /// What the caller has of the kind.
+    pub seen: String,
+}
+
+/// Yes, no, or neither.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Told {
+    /// It has it.
+    Yes,
+    /// It does not have it.
+    No,
+    /// It cannot be told, which counts as no.
+    Unknown,
+}
+
+/// What would have to be otherwise.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Change {
+    /// The rule that is nearest: of which the least is missing.
+    pub rule: Option<String>,
+    /// What is missing, one clause each.
+    pub missing: Vec<String>,
+}

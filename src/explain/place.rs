@@ -1,0 +1,70 @@
+//! The file that a path means. By names alone: the mount is never touched.
+
+use std::path::{Component, Path};
+use std::sync::Arc;
+
+use super::view::View;
+use crate::config::checked::{Config, File, Scope};
+
+/// A file of a scope, or a name that the scope may not have.
+pub struct Place {
+    /// The scope.
+    pub scope: Arc<Scope>,
+    /// The file, if there is one of that name.
+    pub file: Option<Arc<File>>,
+    /// Its name.
+    pub name: String,
+}
+
+/// Why a path means no file.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoSuchPath {
+    /// An absolute path that does not begin with the mount's.
+    #[error("`{0}` is not below the mount `{1}`")]
+    NotBelow(String, String),
+    /// Not the name of a scope and the name of a file.
+    #[error("`{0}` does not name a file: write `scope/name`, or the path of a file below the mount")]
+    NotAFile(String),
+    /// No scope of that name.
+    #[error("there is no scope `{0}`")]
+    NoScope(String),
+}
+
+impl Place {
+    /// The place of `path`: `scope/name`, or the absolute path below the mount.
+    ///
+    /// # Errors
+    /// When it cannot mean a file.
+    pub fn find(config: &Config, path: &str) -> Result<Self, NoSuchPath> {
+        let below = match Path::new(path) {
+            absolute if absolute.is_absolute() => absolute
+                .strip_prefix(&config.mount)
+                .map_err(|_| NoSuchPath::NotBelow(path.to_owned(), config.mount.display().to_string()))?,
+            relative => relative,
+        };
+        let names: Vec<_> = below.components().collect();
+        let [Component::Normal(scope), Component::Normal(name)] = names.as_slice() else {
+            return Err(NoSuchPath::NotAFile(path.to_owned()));
+        };
+        let (scope, name) = (scope.to_string_lossy(), name.to_string_lossy());
+        let found = config.scopes.iter().find(|one| one.name == scope);
+        let scope = Arc::clone(found.ok_or_else(|| NoSuchPath::NoScope(scope.into_owned()))?);
+        let file = scope.files.iter().find(|file| file.name == name).map(Arc::clone);
+        Ok(Self { scope, file, name: name.into_owned() })
+    }
+
+    /// `scope/name`.
+    pub fn path(&self) -> String {
+        format!("{}/{}", self.scope.name, self.name)
+    }
+
+    /// What is said where there is no file of the name.
+    pub(super) fn no_such_file(&self, view: View) -> String {
+        let message = format!("scope `{}` has no file `{}`", self.scope.name, self.name);
+        if view == View::Own || self.scope.files.is_empty() {
+            return message;
+        }
+        let names: Vec<_> = self.scope.files.iter().map(|file| file.name.as_str()).collect();
+        format!("{message}; it has {}", names.join(", "))
+    }
+}

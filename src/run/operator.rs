@@ -1,0 +1,56 @@
+//! What the control socket can ask of the daemon.
+
+use std::path::Path;
+
+use super::Daemon;
+use crate::control::{Answer, Operator, Peer};
+use crate::explain::{self, Asked, Explanation, JudgedBy, Place, View, Whom};
+
+/// What is said to a peer that ended or became somebody else while it was looked at.
+const CHANGED: &str = "the process that asked is another one by now";
+
+#[async_trait::async_trait]
+impl Operator for Daemon {
+    async fn reload(&self, meant: Option<&Path>) -> Answer {
+        self.reload_meant(meant).await
+    }
+
+    async fn whoami(&self, peer: &Peer) -> Answer {
+        match explain::whoami(self.access.attestor(), peer.tid()).await {
+            Ok(seen) if is_about(peer, seen.uid) => Answer::Seen { caller: Box::new(seen) },
+            Ok(_) => Answer::Refused { message: CHANGED.into() },
+            Err(why) => Answer::Refused { message: why.to_string() },
+        }
+    }
+
+    async fn explain(&self, peer: &Peer, path: &str, whom: &Whom) -> Answer {
+        match self.explained(peer, path, whom).await {
+            Ok(explanations) => Answer::Explained { explanations },
+            Err(message) => Answer::Refused { message },
+        }
+    }
+}
+
+impl Daemon {
+    async fn explained(&self, peer: &Peer, path: &str, whom: &Whom) -> Result<Vec<Explanation>, String> {
+        // The scope as it is in force, with the executables that its rules hold.
+        let place = Place::find(&self.state.lock().config, path).map_err(|error| error.to_string())?;
+        let asked = Asked {
+            place: &place,
+            view: if peer.is_operator() { View::Whole } else { View::Own },
+            judged_by: JudgedBy::Daemon,
+            served_by: rustix::process::geteuid().as_raw(),
+        };
+        let explanations = explain::answer(self.access.attestor(), &asked, whom, peer.tid()).await?;
+        let about_itself = |one: &Explanation| is_about(peer, one.caller.uid);
+        match whom {
+            Whom::Itself if !explanations.iter().all(about_itself) => Err(CHANGED.to_owned()),
+            _ => Ok(explanations),
+        }
+    }
+}
+
+/// Whether what was seen, of a process with that uid, is about the peer: it lives still, and did not become somebody else.
+fn is_about(peer: &Peer, uid: u32) -> bool {
+    peer.lives() && peer.uid() == uid
+}

@@ -1,0 +1,409 @@
+//! What is said of a decision, and who may ask.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::support::{HUSHFS, Host, as_user};
+
+const SCOPES: &str = "
+    [scope.a]\nmode = \"0444\"\nfile.token = \"local:t\"
+    allow = [{ uid = 1000, exe = \"/usr/bin/sleep\" }, { uid = 1001, within = \"1h\" }, { uid = 0, gid = 50 }]
+    [scope.mine]\nallow = { uid = 1000 }\nfile.token = \"local:t\"";
+
+fn host() -> Host {
+    Host::mounted(&[("t", b"the value")], SCOPES)
+}
+
+/// A process of that uid, until dropped.
+struct Running(Child);
+
+impl Running {
+    fn start(uid: u32, program: &str, args: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        let command = command.args(args).uid(uid).gid(uid).stdin(Stdio::null()).stdout(Stdio::null());
+        Self(command.spawn().unwrap())
+    }
+
+    fn pid(&self) -> String {
+        self.0.id().to_string()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// `hushfs explain ... --json` by root: the exit code and what it says.
+fn explained(host: &Host, args: &[&str]) -> (Option<i32>, Value) {
+    let output = host.run(&[&["explain", "--json"], args].concat(), b"");
+    let text = text(&output);
+    (output.status.code(), serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{text}")))
+}
+
+fn text(output: &Output) -> String {
+    [&*output.stdout, &*output.stderr].map(String::from_utf8_lossy).concat()
+}
+
+/// `hushfs` as another user, who may not read the configuration.
+fn as_other(uid: u32, host: &Host, args: &[&str]) -> Output {
+    let mut command = as_user(uid, HUSHFS);
+    command.args(args).env("HUSHFS_CONTROL", host.path("m.sock")).output().unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(output)))
+}
+
+#[test]
+fn root_is_told_why_a_process_may_and_why_another_may_not() {
+    let host = host();
+    let sleep = Running::start(1000, "/usr/bin/sleep", &["60"]);
+    let tail = Running::start(1000, "/usr/bin/tail", &["-f", "/dev/null"]);
+    let (code, told) = explained(&host, &["a/token", "--pid", &sleep.pid()]);
+    assert_eq!(
+        (code, &told["outcome"], &told["rule"]),
+        (Some(0), &"allowed".into(), &"a.1".into()),
+        "{told}"
+    );
+    assert_eq!(told["judged_by"], "daemon");
+    assert_eq!(told["caller"]["exe"]["path"], "/usr/bin/sleep");
+    assert_eq!(told["kernel"]["file"]["passes_as"], "others");
+
+    let path = host.file("a/token");
+    let (code, told) = explained(&host, &[path.to_str().unwrap(), "--pid", &tail.pid()]);
+    assert_eq!(
+        (code, &told["outcome"], &told["errno"]),
+        (Some(3), &"denied".into(), &"EACCES".into()),
+        "{told}"
+    );
+    assert_eq!(told["to_change"]["rule"], "a.1");
+    let missing = told["to_change"]["missing"].as_array().unwrap();
+    assert_eq!(missing.len(), 1);
+    assert!(missing[0].as_str().unwrap().contains("the caller runs /usr/bin/tail"), "{missing:?}");
+    // Every fact is established, also where another selector says no already.
+    assert_eq!(told["rules"][1]["selectors"][1]["selector"], "within:3600s");
+    assert_eq!(told["rules"][1]["selectors"][1]["matched"], "yes");
+
+    let page = text(&host.run(&["explain", "a/token", "--pid", &tail.pid()], b""));
+    assert!(page.starts_with("DENIED     a/token for pid "), "{page}");
+    for line in ["rules      - a.1", "to change  rule a.1 is the nearest"] {
+        assert!(page.contains(line), "{page}");
+    }
+    assert!(page.lines().count() <= 24, "more than a screen:\n{page}");
+}
+
+#[test]
+fn what_is_said_is_what_an_open_does() {
+    let host = host();
+    // Opens, says what came of it, and stays.
+    let program = "import os, sys
+exec(sys.argv[1])
+print(os.getpid())
+for path in sys.argv[2:]:
+    try: os.close(os.open(path, os.O_RDONLY)); print('allowed')
+    except OSError as error: print('denied')
+sys.stdout.flush()
+import time; time.sleep(60)";
+    let ids = |ids: &str| format!("os.setgroups([]); os.setresgid(7, 7, 7); os.setresuid({ids})");
+    let who = [
+        ids("1000, 1000, 1000"),
+        ids("1001, 1001, 1001"),
+        ids("1002, 1002, 1002"),
+        ids("1001, 1001, 0"),
+        "os.setgroups([50])".to_owned(),
+        "os.setgroups([])".to_owned(),
+        format!("{}; import ctypes; ctypes.CDLL(None).unshare(0x10000000)", ids("1001, 1001, 1001")),
+    ];
+    let mut seen = Vec::new();
+    for setup in &who {
+        let mut child = Command::new("/usr/bin/python3");
+        child.args(["-c", program, setup]).args([host.file("a/token"), host.file("mine/token")]);
+        let mut child = child.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let pid = lines.next().unwrap().unwrap();
+        for file in ["a/token", "mine/token"] {
+            let did = lines.next().unwrap().unwrap();
+            let (code, told) = explained(&host, &[file, "--pid", &pid]);
+            assert_eq!(told["outcome"], did, "{setup}: {told}");
+            assert_eq!(code, Some(if did == "allowed" { 0 } else { 3 }));
+            seen.push(did);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(seen.iter().filter(|did| *did == "allowed").count() >= 3, "{seen:?}");
+    assert!(seen.iter().filter(|did| *did == "denied").count() >= 8, "{seen:?}");
+}
+
+#[test]
+fn everybody_may_ask_about_himself_and_about_nobody_else() {
+    let host = host();
+    let own = as_other(1001, &host, &["explain", "a/token", "--self", "--json"]);
+    assert_eq!(own.status.code(), Some(0), "{}", text(&own));
+    let told = json(&own);
+    assert_eq!((&told["rule"], &told["caller"]["uid"]), (&"a.2".into(), &1001.into()), "{told}");
+    assert_eq!(told["caller"]["exe"]["path"], HUSHFS);
+    assert_eq!((told["rules"].as_array().unwrap().len(), &told["rules_not_shown"]), (1, &2.into()), "{told}");
+
+    let closed = as_other(1001, &host, &["explain", "mine/token", "--self", "--json"]);
+    assert_eq!(closed.status.code(), Some(3));
+    let told = json(&closed);
+    assert_eq!((&told["kernel"]["file"], &told["rules"]), (&Value::Null, &Value::Array(Vec::new())));
+    let mut other = json(&as_other(1001, &host, &["explain", "mine/nothing", "--self", "--json"]));
+    for changing in ["path", "caller"] {
+        other[changing] = told[changing].clone();
+    }
+    assert_eq!(other, told, "whether a file is there is not told to who may not enter");
+
+    // Who may not read the configuration finds the socket beside the mount.
+    let path = host.file("a/token");
+    let mut by_path = as_user(1001, HUSHFS);
+    let by_path = by_path.arg("explain").arg(&path).args(["--self", "--json"]).env_remove("HUSHFS_CONFIG");
+    assert_eq!(json(&by_path.output().unwrap())["path"], "a/token");
+
+    let whoami = as_other(1000, &host, &["whoami", "--json"]);
+    assert_eq!((whoami.status.code(), &json(&whoami)["uid"]), (Some(0), &1000.into()), "{}", text(&whoami));
+    let page = text(&as_other(1000, &host, &["whoami"]));
+    assert!(page.contains("uid = 1000  (strong)") || page.contains("user = "), "{page}");
+
+    let mine = Running::start(1000, "/usr/bin/sleep", &["60"]);
+    let theirs = Running::start(1001, "/usr/bin/sleep", &["60"]);
+    for whom in [["--pid", &mine.pid()], ["--pid", &theirs.pid()], ["--unit", "x.service"]] {
+        let output = as_other(1000, &host, &[&["explain", "a/token"], &whom[..]].concat());
+        assert_eq!(output.status.code(), Some(1), "{whom:?}");
+        assert!(text(&output).contains("only root may"), "{}", text(&output));
+    }
+}
+
+#[test]
+fn the_socket_is_for_everybody_and_reload_is_not() {
+    let host = host();
+    let mode = std::fs::metadata(host.path("m.sock")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o666);
+    let program = "import json, socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
+s.sendall((sys.argv[2] + '\\n').encode()); print(s.makefile().readline(), end='')";
+    let say = |what: &str| {
+        let mut peer = as_user(1000, "/usr/bin/python3");
+        text(&peer.args(["-c", program]).arg(host.path("m.sock")).arg(what).output().unwrap())
+    };
+    let reload = format!("{{\"verb\":\"reload\",\"config\":\"{}\"}}", host.path("hushfs.toml").display());
+    assert!(say(&reload).contains("only root may"));
+    assert!(
+        say("{\"verb\":\"explain\",\"path\":\"a/token\",\"whom\":{\"pid\":1}}").contains("only root may")
+    );
+    assert!(say("nonsense").contains("not understood"));
+    assert!(say(&"x".repeat(5000)).contains("not understood"));
+    assert!(say("{\"verb\":\"whoami\"}").contains("\"uid\":1000"));
+    assert!(!host.log().contains("configuration applied"), "{}", host.log());
+}
+
+#[test]
+fn without_a_daemon_the_configuration_says_the_same() {
+    let mut host = host();
+    let sleep = Running::start(1000, "/usr/bin/sleep", &["60"]);
+    let tail = Running::start(1000, "/usr/bin/tail", &["-f", "/dev/null"]);
+    let ask = |host: &Host, more: &[&str]| {
+        [&sleep, &tail].map(|process| {
+            let (code, mut told) = explained(host, &[&["a/token", "--pid", &process.pid()], more].concat());
+            told["caller"]["age_seconds"] = Value::Null;
+            (code, told["judged_by"].take(), told)
+        })
+    };
+    let online = ask(&host, &[]);
+    let forced = ask(&host, &["--offline"]);
+    host.stop();
+    let offline = ask(&host, &[]);
+    for ((online, forced), offline) in online.iter().zip(&forced).zip(&offline) {
+        assert_eq!((&online.1, &offline.1), (&"daemon".into(), &"configuration".into()));
+        assert_eq!((online.0, &online.2), (offline.0, &offline.2));
+        assert_eq!(forced, offline);
+    }
+    let page = text(&host.run(&["explain", "a/token", "--pid", &tail.pid()], b""));
+    assert!(page.contains("no daemon was asked"), "{page}");
+    assert!(text(&host.run(&["whoami"], b"")).contains("no daemon was asked"));
+}
+
+#[test]
+fn what_is_not_there_is_said_and_is_not_a_denial() {
+    let host = host();
+    let said = |args: &[&str], words: &str| {
+        let output = host.run(&[&["explain"], args].concat(), b"");
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        assert!(text(&output).contains(words), "{}", text(&output));
+    };
+    said(&["a/nothing", "--self"], "has no file `nothing`; it has token");
+    said(&["b/token", "--self"], "there is no scope `b`");
+    said(&["/etc/passwd", "--self"], "is not below the mount");
+    said(&["a/token", "--pid", "4194300"], "the process is gone");
+    said(&["a/token", "--unit", "nobody-has-this.service"], "no process of unit `nobody-has-this.service`");
+    let output = host.run(&["explain", "a/token"], b"");
+    assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_unit_is_explained_once_for_each_kind_of_process() {
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+    let unified = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+    let root = unified.clone().find(|fields| fields[2] == "cgroup2").expect("a cgroup v2 hierarchy")[1];
+    let unit = format!("hushfs-explain-{}.service", std::process::id());
+    let slice = std::path::Path::new(root).join("system.slice");
+    let had_slice = slice.exists();
+    let place = slice.join(&unit);
+    std::fs::create_dir_all(&place).unwrap();
+    let host = host();
+    let first = Running::start(1000, "/usr/bin/tail", &["-f", "/dev/null"]);
+    let others = [1000, 1000, 1001].map(|uid| Running::start(uid, "/usr/bin/sleep", &["60"]));
+    for process in others.iter().chain([&first]) {
+        std::fs::write(place.join("cgroup.procs"), process.pid()).unwrap();
+    }
+    let told = explained(&host, &["a/token", "--unit", &unit]);
+    let page = text(&host.run(&["explain", "a/token", "--unit", &unit], b""));
+    drop((first, others));
+    host.eventually("the control group is empty", || std::fs::remove_dir(&place).is_ok());
+    if !had_slice {
+        std::fs::remove_dir(&slice).unwrap();
+    }
+    let (code, told) = told;
+    assert_eq!(code, Some(3), "one of them is denied");
+    let mut kinds: Vec<_> =
+        told.as_array().unwrap().iter().map(|one| one["outcome"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["allowed", "allowed", "denied"], "{told}");
+    assert!(told.as_array().unwrap().iter().all(|one| one["caller"]["unit"] == unit.as_str()), "{told}");
+    assert_eq!(page.matches(&format!("unit {unit}")).count(), 3, "{page}");
+}
+
+#[test]
+fn the_keys_of_the_json_stay() {
+    let host = host();
+    let tail = Running::start(1000, "/usr/bin/tail", &["-f", "/dev/null"]);
+    let (_, told) = explained(&host, &["a/token", "--pid", &tail.pid()]);
+    let keys = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
+    assert_eq!(
+        keys(&told),
+        "caller errno judged_by kernel outcome path reason rule rules rules_not_shown to_change"
+    );
+    assert_eq!(
+        keys(&told["caller"]),
+        "age_seconds cgroup exe gid groups mount_namespace no_new_privs pid refused thread uid uids unit \
+         user_namespace"
+    );
+    assert_eq!(keys(&told["caller"]["exe"]), "device inode path");
+    assert_eq!(keys(&told["kernel"]), "directory file mount_only_for passes");
+    assert_eq!(keys(&told["kernel"]["file"]), "gid mode passes_as uid");
+    assert_eq!(keys(&told["rules"][0]), "holds_in_namespace matches rule selectors");
+    assert_eq!(keys(&told["rules"][0]["selectors"][0]), "matched seen selector strength");
+    assert_eq!(keys(&told["to_change"]), "missing rule");
+}
+
+#[test]
+fn a_flood_of_connections_shuts_out_nobody_but_who_makes_it() {
+    let host = host();
+    let program = "import socket, sys
+held = []
+for _ in range(300):
+    s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); held.append(s)
+print(held[-1].makefile().readline(), end='', flush=True)
+sys.stdin.read()";
+    let mut floods: Vec<_> = (2000..2016)
+        .map(|uid| {
+            let mut flood = as_user(uid, "/usr/bin/python3");
+            flood.args(["-c", program]).arg(host.path("m.sock")).stdin(Stdio::piped()).stdout(Stdio::piped());
+            flood.spawn().unwrap()
+        })
+        .collect();
+    for flood in &mut floods {
+        let mut line = String::new();
+        BufReader::new(flood.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        assert!(line.contains("too many are asking"), "{line}");
+    }
+    let output = host.run(&["whoami"], b"");
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    assert_eq!(host.reload().status.code(), Some(0));
+    for mut flood in floods {
+        drop(flood.stdin.take());
+        flood.wait().unwrap();
+    }
+    host.eventually("there is room again", || as_other(1000, &host, &["whoami"]).status.success());
+}
+
+#[test]
+fn a_silent_peer_is_given_up_after_a_while() {
+    let host = host();
+    let mut silent = std::os::unix::net::UnixStream::connect(host.path("m.sock")).unwrap();
+    silent.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let since = Instant::now();
+    assert_eq!(std::io::Read::read(&mut silent, &mut [0; 8]).unwrap(), 0, "closed without a word");
+    assert!(since.elapsed() > Duration::from_secs(4), "{:?}", since.elapsed());
+}
+
+/// Connects, then never gets out of execve: the file that it has open is closed there, which its file system has to be told.
+#[test]
+fn a_process_that_is_stuck_in_execve_holds_up_nobody_else() {
+    let mut host = host();
+    host.hang();
+    let program = "import os, socket, sys, time
+os.setgroups([]); os.setresgid(1000, 1000, 1000); os.seteuid(1000)
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[2]); s.set_inheritable(True)
+if os.fork() == 0:
+    sys.stdin.readline()
+    s.sendall(b'{\"verb\":\"whoami\"}\\n')
+    print(s.makefile().readline(), end='', flush=True)
+    os._exit(0)
+os.seteuid(0)
+held = os.open(sys.argv[1], os.O_RDONLY)
+os.setresuid(1000, 1000, 1000)
+print(os.getpid(), flush=True)
+time.sleep(1)
+os.execv('/bin/true', ['true'])";
+    let mut stuck = Command::new("/usr/bin/python3")
+        .args(["-c", program])
+        .args([host.path("hang/demo/hang"), host.path("m.sock")])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(stuck.stdout.take().unwrap()).lines();
+    let pid: u32 = lines.next().unwrap().unwrap().parse().unwrap();
+    host.stop_the_disk();
+    // Its arguments are gone with its old memory. What else would tell, such as `wchan`, cannot be read now.
+    let arguments = format!("/proc/{pid}/cmdline");
+    host.eventually("it waits inside execve", || std::fs::read(&arguments).is_ok_and(|text| text.is_empty()));
+
+    let since = Instant::now();
+    let mut asking = as_user(1001, HUSHFS);
+    asking.arg("whoami").env("HUSHFS_CONTROL", host.path("m.sock")).stdout(Stdio::null());
+    std::io::Write::write_all(stuck.stdin.as_mut().unwrap(), b"\n").unwrap();
+    let about_it: Vec<_> = (0..4)
+        .map(|_| {
+            let mut ask = Command::new(HUSHFS);
+            ask.args(["explain", "a/token", "--pid", &pid.to_string()]);
+            ask.env("HUSHFS_CONFIG", host.path("hushfs.toml")).stderr(Stdio::piped()).spawn().unwrap()
+        })
+        .collect();
+    for _ in 0..10 {
+        assert!(asking.status().unwrap().success());
+        assert_eq!(explained(&host, &["a/token", "--self"]).0, Some(3));
+        let read = as_user(1000, "/usr/bin/cat").arg(host.file("mine/token")).output().unwrap();
+        assert_eq!(read.stdout, b"the value");
+    }
+    let (took, answer) = (since.elapsed(), lines.next().unwrap().unwrap());
+    assert!(answer.contains("took too long"), "{answer}");
+    for ask in about_it {
+        let output = ask.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(1));
+        assert!(text(&output).contains("took too long"), "{}", text(&output));
+    }
+    assert!(took < Duration::from_secs(15), "{took:?}");
+    drop(host);
+    stuck.wait().unwrap();
+}
