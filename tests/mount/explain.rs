@@ -1,7 +1,7 @@
 //! What is said of a decision, and who may ask.
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -186,8 +186,8 @@ fn everybody_may_ask_about_himself_and_about_nobody_else() {
 #[test]
 fn the_socket_is_for_everybody_and_reload_is_not() {
     let host = host();
-    let mode = std::fs::metadata(host.path("m.sock")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o666);
+    let meta = std::fs::metadata(host.path("m.sock")).unwrap();
+    assert_eq!((meta.permissions().mode() & 0o777, meta.uid()), (0o666, 0));
     let program = "import json, socket, sys
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
 s.sendall((sys.argv[2] + '\\n').encode()); print(s.makefile().readline(), end='')";
@@ -344,6 +344,33 @@ fn a_silent_peer_is_given_up_after_a_while() {
     let since = Instant::now();
     assert_eq!(std::io::Read::read(&mut silent, &mut [0; 8]).unwrap(), 0, "closed without a word");
     assert!(since.elapsed() > Duration::from_secs(4), "{:?}", since.elapsed());
+}
+
+#[test]
+fn a_peer_that_ended_or_became_somebody_else_is_told_nothing() {
+    let host = host();
+    host.write("setuid", &std::fs::read("/usr/bin/sleep").unwrap(), 0o4755);
+    // The process that connects does what is asked; a child of it then speaks in its stead.
+    let program = "import os, socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.set_inheritable(True)
+gone, done = os.pipe()
+if os.fork() == 0:
+    os.close(done)
+    os.read(gone, 1)
+    s.sendall(b'{\"verb\":\"whoami\"}\\n')
+    print(s.makefile().readline(), end='', flush=True)
+    os._exit(0)
+if sys.argv[2]: os.execv(sys.argv[2], ['it', '2'])";
+    let said = |becomes: &str| {
+        let mut peer = as_user(1000, "/usr/bin/python3");
+        text(&peer.args(["-c", program]).arg(host.path("m.sock")).arg(becomes).output().unwrap())
+    };
+    let setuid = said(host.path("setuid").to_str().unwrap());
+    assert!(setuid.contains("another one by now") && !setuid.contains("\"uid\""), "{setuid}");
+    let ended = said("");
+    assert!(ended.contains("refused") && !ended.contains("\"uid\""), "{ended}");
+    let same = said("/usr/bin/sleep");
+    assert!(same.contains("/usr/bin/sleep") && same.contains("\"uid\":1000"), "{same}");
 }
 
 /// Connects, then never gets out of execve: the file that it has open is closed there, which its file system has to be told.
