@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::explain::{Explanation, Seen, Whom};
+use crate::explain::{Explained, Seen, Whom};
 
 mod listener;
 mod peer;
@@ -83,10 +83,7 @@ pub enum Answer {
         caller: Box<Seen>,
     },
     /// Why.
-    Explained {
-        /// At least one.
-        explanations: Vec<Explanation>,
-    },
+    Explained(Explained),
 }
 
 /// Does what is asked.

@@ -25,6 +25,15 @@ pub enum Whom {
     Unit(String),
 }
 
+/// What came of a question.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Explained {
+    /// At least one.
+    pub explanations: Vec<Explanation>,
+    /// What processes of a unit could not be looked at and why, one clause each.
+    pub unseen: Vec<String>,
+}
+
 /// Explains what would become of an open by whom it is asked about: one explanation, or for a unit one for each kind of process
 /// in it, the oldest first.
 ///
@@ -35,15 +44,16 @@ pub async fn answer(
     asked: &Asked<'_>,
     whom: &Whom,
     itself: Tid,
-) -> Result<Vec<Explanation>, String> {
+) -> Result<Explained, String> {
     // As for an open that would be denied: an executable may have been replaced since.
     let scope = Arc::clone(&asked.place.scope);
     let _ = tokio::task::spawn_blocking(move || scope.rules.look_again()).await;
-    match whom {
-        Whom::Itself => Ok(vec![one(attestor, asked, itself).await?]),
-        Whom::Pid(pid) => Ok(vec![one(attestor, asked, Tid(*pid)).await?]),
-        Whom::Unit(unit) => of_unit(attestor, asked, unit.clone()).await,
-    }
+    let tid = match whom {
+        Whom::Itself => itself,
+        Whom::Pid(pid) => Tid(*pid),
+        Whom::Unit(unit) => return of_unit(attestor, asked, unit.clone()).await,
+    };
+    Ok(Explained { explanations: vec![one(attestor, asked, tid).await?], unseen: Vec::new() })
 }
 
 /// What is seen of the process.
@@ -61,11 +71,7 @@ async fn one(attestor: &Arc<Attestor>, asked: &Asked<'_>, tid: Tid) -> Result<Ex
     explain(asked, &seen, &evidence)
 }
 
-async fn of_unit(
-    attestor: &Arc<Attestor>,
-    asked: &Asked<'_>,
-    unit: String,
-) -> Result<Vec<Explanation>, String> {
+async fn of_unit(attestor: &Arc<Attestor>, asked: &Asked<'_>, unit: String) -> Result<Explained, String> {
     let name = unit.clone();
     let search = move || identity::running(|cgroup| cgroup.place().is_some_and(|place| place.unit == unit));
     let found = match tokio::task::spawn_blocking(search).await {
@@ -73,25 +79,35 @@ async fn of_unit(
         Ok(Err(error)) => return Err(format!("processes cannot be listed: {error}")),
         Err(_) => return Err("processes cannot be listed: a bug in hushfs".to_owned()),
     };
-    let mut explanations: Vec<Explanation> = Vec::new();
-    let mut failure = format!("no process of unit `{name}` is running");
+    if found.is_empty() {
+        return Err(format!("no process of unit `{name}` is running"));
+    }
+    let (mut explanations, mut unseen) = (Vec::new(), Vec::new());
+    if let Some(more) = found.len().checked_sub(OF_A_UNIT).filter(|more| *more > 0) {
+        unseen.push(format!("{more} more processes are not looked at"));
+    }
     for tid in found.into_iter().take(OF_A_UNIT) {
         match one(attestor, asked, tid).await {
             Ok(explanation) => explanations.push(explanation),
-            Err(why) => failure = why,
+            Err(why) => unseen.push(format!("process {}: {why}", tid.0)),
         }
     }
     if explanations.is_empty() {
-        return Err(failure);
+        return Err(unseen.join("; "));
     }
     explanations.sort_by_key(|one| Reverse(one.caller.age_seconds));
+    Ok(Explained { explanations: of_each_kind(explanations), unseen })
+}
+
+/// The first of each kind of process.
+fn of_each_kind(all: Vec<Explanation>) -> Vec<Explanation> {
     let mut kinds: Vec<Explanation> = Vec::new();
-    for explanation in explanations {
+    for explanation in all {
         if !kinds.iter().any(|known| known.caller.is_of_the_kind_of(&explanation.caller)) {
             kinds.push(explanation);
         }
     }
-    Ok(kinds)
+    kinds
 }
 
 impl Seen {

@@ -20,7 +20,7 @@ mod place;
 mod tests;
 mod view;
 
-pub use answer::{Whom, answer, whoami};
+pub use answer::{Explained, Whom, answer, whoami};
 pub use explanation::{
     Change, ExeSeen, Explanation, JudgedBy, Kernel, Outcome, Passes, Permissions, RuleSeen, Seen,
     SelectorSeen, Told, Whose,

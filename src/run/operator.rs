@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::Daemon;
 use crate::control::{Answer, Operator, Peer};
-use crate::explain::{self, Asked, Explanation, JudgedBy, Place, View, Whom};
+use crate::explain::{self, Asked, Explained, Explanation, JudgedBy, Place, View, Whom};
 
 /// What is said to a peer that ended or became somebody else while it was looked at.
 const CHANGED: &str = "the process that asked is another one by now";
@@ -25,14 +25,14 @@ impl Operator for Daemon {
 
     async fn explain(&self, peer: &Peer, path: &str, whom: &Whom) -> Answer {
         match self.explained(peer, path, whom).await {
-            Ok(explanations) => Answer::Explained { explanations },
+            Ok(explained) => Answer::Explained(explained),
             Err(message) => Answer::Refused { message },
         }
     }
 }
 
 impl Daemon {
-    async fn explained(&self, peer: &Peer, path: &str, whom: &Whom) -> Result<Vec<Explanation>, String> {
+    async fn explained(&self, peer: &Peer, path: &str, whom: &Whom) -> Result<Explained, String> {
         // The scope as it is in force, with the executables that its rules hold.
         let place = Place::find(&self.state.lock().config, path).map_err(|error| error.to_string())?;
         let asked = Asked {
@@ -41,11 +41,11 @@ impl Daemon {
             judged_by: JudgedBy::Daemon,
             served_by: rustix::process::geteuid().as_raw(),
         };
-        let explanations = explain::answer(self.access.attestor(), &asked, whom, peer.tid()).await?;
+        let explained = explain::answer(self.access.attestor(), &asked, whom, peer.tid()).await?;
         let about_itself = |one: &Explanation| is_about(peer, one.caller.uid);
         match whom {
-            Whom::Itself if !explanations.iter().all(about_itself) => Err(CHANGED.to_owned()),
-            _ => Ok(explanations),
+            Whom::Itself if !explained.explanations.iter().all(about_itself) => Err(CHANGED.to_owned()),
+            _ => Ok(explained),
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What is said of a decision, and who may ask.
 
 use std::io::{BufRead, BufReader};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -186,8 +187,8 @@ fn everybody_may_ask_about_himself_and_about_nobody_else() {
 #[test]
 fn the_socket_is_for_everybody_and_reload_is_not() {
     let host = host();
-    let mode = std::fs::metadata(host.path("m.sock")).unwrap().permissions().mode();
-    assert_eq!(mode & 0o777, 0o666);
+    let meta = std::fs::metadata(host.path("m.sock")).unwrap();
+    assert_eq!((meta.permissions().mode() & 0o777, meta.uid()), (0o666, 0));
     let program = "import json, socket, sys
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1])
 s.sendall((sys.argv[2] + '\\n').encode()); print(s.makefile().readline(), end='')";
@@ -249,37 +250,57 @@ fn what_is_not_there_is_said_and_is_not_a_denial() {
     assert_eq!(output.status.code(), Some(2));
 }
 
+/// A control group that looks like a system unit's, until dropped; its processes must have ended by then.
+struct Unit {
+    name: String,
+    place: PathBuf,
+}
+
+impl Unit {
+    fn new(name: &str) -> Self {
+        let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
+        let mut mounts = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+        let root = Path::new(mounts.find(|fields| fields[2] == "cgroup2").expect("a cgroup v2 hierarchy")[1]);
+        let name = format!("{name}-{}.service", std::process::id());
+        let place = root.join(format!("hushfs-test-{name}.slice")).join(&name);
+        std::fs::create_dir_all(&place).unwrap();
+        Self { name, place }
+    }
+
+    fn add(&self, pid: &str) {
+        std::fs::write(self.place.join("cgroup.procs"), pid).unwrap();
+    }
+}
+
+impl Drop for Unit {
+    fn drop(&mut self) {
+        let since = Instant::now();
+        // A process leaves a little after it was waited for.
+        while std::fs::remove_dir(&self.place).is_err() && since.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let _ = std::fs::remove_dir(self.place.parent().unwrap());
+    }
+}
+
 #[test]
 fn a_unit_is_explained_once_for_each_kind_of_process() {
-    let mounts = std::fs::read_to_string("/proc/mounts").unwrap();
-    let unified = mounts.lines().map(|line| line.split(' ').collect::<Vec<_>>());
-    let root = unified.clone().find(|fields| fields[2] == "cgroup2").expect("a cgroup v2 hierarchy")[1];
-    let unit = format!("hushfs-explain-{}.service", std::process::id());
-    let slice = std::path::Path::new(root).join("system.slice");
-    let had_slice = slice.exists();
-    let place = slice.join(&unit);
-    std::fs::create_dir_all(&place).unwrap();
     let host = host();
-    let first = Running::start(1000, "/usr/bin/tail", &["-f", "/dev/null"]);
-    let others = [1000, 1000, 1001].map(|uid| Running::start(uid, "/usr/bin/sleep", &["60"]));
-    for process in others.iter().chain([&first]) {
-        std::fs::write(place.join("cgroup.procs"), process.pid()).unwrap();
+    let unit = Unit::new("kinds");
+    let tail = Running::start(1000, "/usr/bin/tail", &["-f", "/dev/null"]);
+    let sleeps = [1000, 1000, 1001].map(|uid| Running::start(uid, "/usr/bin/sleep", &["60"]));
+    for process in sleeps.iter().chain([&tail]) {
+        unit.add(&process.pid());
     }
-    let told = explained(&host, &["a/token", "--unit", &unit]);
-    let page = text(&host.run(&["explain", "a/token", "--unit", &unit], b""));
-    drop((first, others));
-    host.eventually("the control group is empty", || std::fs::remove_dir(&place).is_ok());
-    if !had_slice {
-        std::fs::remove_dir(&slice).unwrap();
-    }
-    let (code, told) = told;
+    let (code, told) = explained(&host, &["a/token", "--unit", &unit.name]);
     assert_eq!(code, Some(3), "one of them is denied");
-    let mut kinds: Vec<_> =
-        told.as_array().unwrap().iter().map(|one| one["outcome"].as_str().unwrap()).collect();
+    let told = told.as_array().unwrap();
+    let mut kinds: Vec<_> = told.iter().map(|one| one["outcome"].as_str().unwrap()).collect();
     kinds.sort_unstable();
-    assert_eq!(kinds, ["allowed", "allowed", "denied"], "{told}");
-    assert!(told.as_array().unwrap().iter().all(|one| one["caller"]["unit"] == unit.as_str()), "{told}");
-    assert_eq!(page.matches(&format!("unit {unit}")).count(), 3, "{page}");
+    assert_eq!(kinds, ["allowed", "allowed", "denied"], "{told:?}");
+    assert!(told.iter().all(|one| one["caller"]["unit"] == unit.name.as_str()), "{told:?}");
+    let page = text(&host.run(&["explain", "a/token", "--unit", &unit.name], b""));
+    assert_eq!(page.matches(&format!("unit {}", unit.name)).count(), 3, "{page}");
 }
 
 #[test]
@@ -346,9 +367,37 @@ fn a_silent_peer_is_given_up_after_a_while() {
     assert!(since.elapsed() > Duration::from_secs(4), "{:?}", since.elapsed());
 }
 
+#[test]
+fn a_peer_that_ended_or_became_somebody_else_is_told_nothing() {
+    let host = host();
+    host.write("setuid", &std::fs::read("/usr/bin/sleep").unwrap(), 0o4755);
+    // The process that connects does what is asked; a child of it then speaks in its stead.
+    let program = "import os, socket, sys
+s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[1]); s.set_inheritable(True)
+gone, done = os.pipe()
+if os.fork() == 0:
+    os.close(done)
+    os.read(gone, 1)
+    s.sendall(b'{\"verb\":\"whoami\"}\\n')
+    print(s.makefile().readline(), end='', flush=True)
+    os._exit(0)
+if sys.argv[2]: os.execv(sys.argv[2], ['it', '2'])";
+    let said = |becomes: &str| {
+        let mut peer = as_user(1000, "/usr/bin/python3");
+        text(&peer.args(["-c", program]).arg(host.path("m.sock")).arg(becomes).output().unwrap())
+    };
+    let setuid = said(host.path("setuid").to_str().unwrap());
+    assert!(setuid.contains("another one by now") && !setuid.contains("\"uid\""), "{setuid}");
+    let ended = said("");
+    assert!(ended.contains("refused") && !ended.contains("\"uid\""), "{ended}");
+    let same = said("/usr/bin/sleep");
+    assert!(same.contains("/usr/bin/sleep") && same.contains("\"uid\":1000"), "{same}");
+}
+
 /// Connects, then never gets out of execve: the file that it has open is closed there, which its file system has to be told.
 #[test]
 fn a_process_that_is_stuck_in_execve_holds_up_nobody_else() {
+    let unit = Unit::new("stuck");
     let mut host = host();
     host.hang();
     let program = "import os, socket, sys, time
@@ -374,6 +423,9 @@ os.execv('/bin/true', ['true'])";
         .unwrap();
     let mut lines = BufReader::new(stuck.stdout.take().unwrap()).lines();
     let pid: u32 = lines.next().unwrap().unwrap().parse().unwrap();
+    let sleep = Running::start(1000, "/usr/bin/sleep", &["60"]);
+    unit.add(&pid.to_string());
+    unit.add(&sleep.pid());
     host.stop_the_disk();
     // Its arguments are gone with its old memory. What else would tell, such as `wchan`, cannot be read now.
     let arguments = format!("/proc/{pid}/cmdline");
@@ -404,6 +456,10 @@ os.execv('/bin/true', ['true'])";
         assert!(text(&output).contains("took too long"), "{}", text(&output));
     }
     assert!(took < Duration::from_secs(15), "{took:?}");
-    drop(host);
+    let of_unit = host.run(&["explain", "a/token", "--unit", &unit.name], b"");
+    assert_eq!(of_unit.status.code(), Some(0), "{}", text(&of_unit));
+    let missed = String::from_utf8_lossy(&of_unit.stderr).into_owned();
+    assert!(missed.contains(&format!("process {pid}: looking at it took too long")), "{missed}");
+    drop((host, sleep));
     stuck.wait().unwrap();
 }

@@ -8,7 +8,7 @@ use super::daemon::{Asked, DaemonArg, unexpected};
 use super::{Failure, Outcome, term};
 use crate::config::Config;
 use crate::control::{Answer, Ask};
-use crate::explain::{self, Explanation, JudgedBy, Outcome as Judged, Place, View, Whom};
+use crate::explain::{self, Explained, Explanation, JudgedBy, Outcome as Judged, Place, View, Whom};
 use crate::identity::{Attestor, Tid};
 
 pub(super) mod page;
@@ -62,8 +62,8 @@ impl WhomArg {
 pub(crate) fn run(args: Args) -> Outcome {
     let whom = args.whom.whom();
     let ask = Ask::Explain { path: args.path.clone(), whom: whom.clone() };
-    let explanations = match args.daemon.ask(Some(Path::new(&args.path)), &ask)? {
-        Asked::Answered(Answer::Explained { explanations }) => explanations,
+    let Explained { explanations, unseen } = match args.daemon.ask(Some(Path::new(&args.path)), &ask)? {
+        Asked::Answered(Answer::Explained(explained)) => explained,
         Asked::Answered(other) => return Err(unexpected(other)),
         Asked::Wrong(code) => return Ok(code),
         Asked::Alone(config) => alone(&config, &args.path, &whom)?,
@@ -78,11 +78,14 @@ pub(crate) fn run(args: Args) -> Outcome {
         let pages: Vec<_> = explanations.iter().map(|one| page.explanation(one, &whom)).collect();
         term::say(pages.join("\n").trim_end());
     }
+    for why in unseen {
+        term::note(why);
+    }
     Ok(code(&explanations))
 }
 
 /// Explains without a daemon.
-fn alone(config: &Config, path: &str, whom: &Whom) -> Result<Vec<Explanation>, Failure> {
+fn alone(config: &Config, path: &str, whom: &Whom) -> Result<Explained, Failure> {
     let place = Place::find(config, path).map_err(|error| Failure::new(error.to_string()))?;
     let asked = explain::Asked {
         place: &place,
