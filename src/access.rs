@@ -14,7 +14,7 @@ use crate::audit::Audit;
 use crate::audit::record::Op;
 use crate::config::checked::{File, Limits, Scope};
 use crate::failure::Failure;
-use crate::identity::{Attestor, Caller, Evidence, Facts, Identity, Refusal, Subject, Tid};
+use crate::identity::{Attestor, Caller, Evidence, Fact, Facts, Identity, Refusal, Subject, Tid};
 use crate::policy::{self, Decision, Grant, Purpose};
 use crate::reference::Reference;
 use crate::render::{Content, Renderer};
@@ -130,6 +130,9 @@ impl Access {
                     return answer;
                 }
             }
+            // What sets a container up looks at the files to be bound in it, already in its group, while the runtime holds the
+            // container and answers nobody: each would wait for the other. So it is the open that asks.
+            Standing::Unsure(_, facts) if facts.contains(Fact::Container) => return Answer::Now(Ok(None)),
             Standing::Unsure(..) => {}
         }
         let Some(pass) = self.pauses.enter(target.whole.provider()) else { return Answer::Now(Ok(None)) };
