@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use crate::docker::{Docker, IMAGE};
+use crate::docker::Docker;
+use crate::image::IMAGE;
 use crate::rules::host;
 use crate::support::{Host, python, says};
 

@@ -7,13 +7,10 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
-use rustix::mount::{UnmountFlags, unmount};
 use rustix::process::Signal;
 
+use crate::image::{IMAGE, import, is_read, unmount_below};
 use crate::support::{Host, ends_within, signal};
-
-/// The image that all containers are of.
-pub(crate) const IMAGE: &str = "hushfs-test:1";
 
 /// An engine with its containers. All of it goes when dropped, also by a test that fails.
 pub(crate) struct Docker {
@@ -54,7 +51,9 @@ impl Docker {
         let options = options.iter().map(|option| (*option).to_owned()).collect();
         let mut docker = Self { daemon: None, options, ranges, image_id: String::new(), dir };
         docker.start();
-        docker.image_id = docker.import(IMAGE);
+        let output = import(docker.dir.path(), docker.docker(&["import", "-", IMAGE]));
+        assert!(output.status.success(), "{output:?}\n{}", docker.log());
+        docker.image_id = String::from_utf8(output.stdout).unwrap().trim_end().to_owned();
         docker
     }
 
@@ -125,15 +124,7 @@ impl Docker {
 
     /// Whether a process in this container may read a file of the mount.
     pub(crate) fn reads(&self, container: &str, file: &str) -> bool {
-        let output = self.cat(container, file);
-        match output.status.success() {
-            true => assert_eq!(output.stdout, b"v"),
-            false => {
-                let said = String::from_utf8_lossy(&output.stderr);
-                assert!(output.stdout.is_empty() && said.contains("Permission denied"), "{output:?}");
-            }
-        }
-        output.status.success()
+        is_read(&self.cat(container, file))
     }
 
     /// The command line of this engine, with a minute to live.
@@ -152,25 +143,6 @@ impl Docker {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{command:?}: {said}\n{}", self.log());
         String::from_utf8(output.stdout).unwrap().trim_end().to_owned()
-    }
-
-    /// Makes an image of busybox and nothing else; gives its id.
-    pub(crate) fn import(&self, name: &str) -> String {
-        let bin = self.path("image/bin");
-        if !bin.exists() {
-            std::fs::create_dir_all(&bin).unwrap();
-            std::fs::copy("/bin/busybox", bin.join("busybox")).expect("apt-get install busybox-static");
-            for applet in ["sh", "cat", "sleep"] {
-                std::os::unix::fs::symlink("busybox", bin.join(applet)).unwrap();
-            }
-        }
-        let mut tar = Command::new("tar");
-        let mut tar =
-            tar.arg("-C").arg(self.path("image")).args(["-c", "."]).stdout(Stdio::piped()).spawn().unwrap();
-        let mut import = self.docker(&["import", "-", name]);
-        let id = self.says(import.stdin(tar.stdout.take().unwrap()));
-        assert!(tar.wait().unwrap().success());
-        id
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -215,11 +187,7 @@ impl Drop for Docker {
         if let Some(pid) = left_behind(&self.path("exec/containerd/containerd.pid")) {
             signal(pid, Signal::KILL);
         }
-        let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
-        let points = mounts.lines().rev().filter_map(|line| line.split(' ').nth(1));
-        for point in points.filter(|point| Path::new(point).starts_with(self.dir.path())) {
-            let _ = unmount(point, UnmountFlags::DETACH);
-        }
+        unmount_below(self.dir.path());
     }
 }
 

@@ -1,4 +1,4 @@
-//! Real containers read from a real mount: a Docker Engine of our own, started and ended by the tests.
+//! Real containers read from a real mount: engines of our own, started and ended by the tests.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -13,7 +13,9 @@
 mod support;
 
 mod docker;
+mod image;
 
 mod attack;
 mod outage;
+mod podman;
 mod rules;

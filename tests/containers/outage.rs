@@ -1,6 +1,7 @@
 //! The runtime goes away and comes back while containers run on.
 
-use crate::docker::{Docker, IMAGE};
+use crate::docker::Docker;
+use crate::image::IMAGE;
 use crate::rules::host;
 use crate::support::Record;
 

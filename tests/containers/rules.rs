@@ -2,7 +2,8 @@
 
 use std::time::Instant;
 
-use crate::docker::{Docker, IMAGE};
+use crate::docker::Docker;
+use crate::image::IMAGE;
 use crate::support::{Host, as_user};
 
 /// A mount with a scope for each of these demands, by its name.
