@@ -141,6 +141,9 @@ impl Access {
                     return answer;
                 }
             }
+            // What sets a container up looks at the files to be bound in it, already in its group, while the runtime holds the
+            // container and answers nobody: each would wait for the other. So it is the open that asks.
+            Standing::Unsure(_, facts) if facts.contains(Fact::Container) => return Answer::Now(Ok(None)),
             Standing::Unsure(..) => {}
         }
         let Some(pass) = self.pauses.enter(target.whole.provider(), caller.uid) else {
