@@ -1,7 +1,7 @@
 //! The control socket: how the command line speaks to the daemon.
 //!
-//! One JSON object on one line each way. Everybody on the host can connect. Each verb declares who may use it
-//! ([`Ask::whose`]), and who a peer is the kernel says ([`Peer`]), not the peer.
+//! One JSON object on one line each way. Everybody on the host can connect. Each verb declares who may use it, and who a peer
+//! is the kernel says ([`Peer`]), not the peer.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -8,7 +8,7 @@ use crate::policy::Rule;
 pub enum View {
     /// All.
     Whole,
-    /// Those that match the process asked about, or demand an id and have it right: what others need is nobody's business.
+    /// Those of which the process asked about has everything, and those that demand an id and have it right: what others need is nobody's business.
     /// Whether a file exists shows only where the directory may be entered.
     Own,
 }
@@ -18,12 +18,16 @@ impl View {
     pub(super) fn shows(self, rule: &Rule, of: &Subject<'_>) -> bool {
         let mut ids = rule.tried(of).filter(|(selector, _)| selector.pins().is_some()).peekable();
         self == Self::Whole
-            || matches(rule, of)
+            || has_all(rule, of)
             || (ids.peek().is_some() && ids.all(|(_, verdict)| verdict == Verdict::Yes))
     }
 }
 
 /// Whether the caller has all that a rule demands, in a user namespace for which it holds.
 pub(super) fn matches(rule: &Rule, of: &Subject<'_>) -> bool {
-    rule.holds_in(of.who.user_namespace) && rule.tried(of).all(|(_, verdict)| verdict == Verdict::Yes)
+    rule.holds_in(of.who.user_namespace) && has_all(rule, of)
+}
+
+fn has_all(rule: &Rule, of: &Subject<'_>) -> bool {
+    rule.tried(of).all(|(_, verdict)| verdict == Verdict::Yes)
 }

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
 use serde_json::Value;
 
-use crate::support::{HUSHFS, Host, as_user};
+use crate::support::{HUSHFS, Host, as_user, signal};
 
 const SCOPES: &str = "
     [scope.a]\nmode = \"0444\"\nfile.token = \"local:t\"
@@ -400,7 +401,8 @@ fn a_process_that_is_stuck_in_execve_holds_up_nobody_else() {
     let unit = Unit::new("stuck");
     let mut host = host();
     host.hang();
-    let program = "import os, socket, sys, time
+    let program = "import os, signal, socket, sys
+signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 os.setgroups([]); os.setresgid(1000, 1000, 1000); os.seteuid(1000)
 s = socket.socket(socket.AF_UNIX); s.connect(sys.argv[2]); s.set_inheritable(True)
 if os.fork() == 0:
@@ -412,7 +414,7 @@ os.seteuid(0)
 held = os.open(sys.argv[1], os.O_RDONLY)
 os.setresuid(1000, 1000, 1000)
 print(os.getpid(), flush=True)
-time.sleep(1)
+signal.sigwait([signal.SIGUSR1])
 os.execv('/bin/true', ['true'])";
     let mut stuck = Command::new("/usr/bin/python3")
         .args(["-c", program])
@@ -427,6 +429,7 @@ os.execv('/bin/true', ['true'])";
     unit.add(&pid.to_string());
     unit.add(&sleep.pid());
     host.stop_the_disk();
+    signal(pid, Signal::USR1);
     // Its arguments are gone with its old memory. What else would tell, such as `wchan`, cannot be read now.
     let arguments = format!("/proc/{pid}/cmdline");
     host.eventually("it waits inside execve", || std::fs::read(&arguments).is_ok_and(|text| text.is_empty()));

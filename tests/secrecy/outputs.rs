@@ -192,7 +192,10 @@ fn a_value_put_through_everything_is_nowhere_but_where_it_is_read() {
             seen.keep_process("fetcher", daemon.fetcher());
             let config = host.path("hushfs.toml");
             let config = config.to_str().unwrap();
-            seen.run(&["reload", "--config", config], "", none, Stdout::Searched);
+            for args in [&["reload"][..], &["whoami"], &["explain", "--self", "a/set"]] {
+                let (done, _) = seen.run(&[args, &["--config", config]].concat(), "", none, Stdout::Searched);
+                assert!(done, "{args:?}");
+            }
             daemon.signal(Signal::HUP);
         }
         assert_eq!(core_limit(daemon.front()), "0 0");
