@@ -10,6 +10,7 @@
 
 mod attack;
 mod audit;
+mod control;
 mod exe;
 mod explain;
 mod fetcher;
