@@ -11,6 +11,7 @@
 mod attack;
 mod audit;
 mod bounds;
+mod control;
 mod exe;
 mod explain;
 mod fetcher;
