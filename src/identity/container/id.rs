@@ -6,9 +6,10 @@
 //! stands further down, at the end, or below anything else is no id. For the same reason these do not count:
 //!
 //! - a parent of one's own outside of systemd (`--cgroup-parent /mypods`): nothing in the path says whose it is. A slice
-//!   (`--cgroup-parent my.slice`, with the systemd driver) counts;
+//!   (`--cgroup-parent my.slice`, with the systemd driver) counts. On a host without systemd nobody makes slices, and whoever
+//!   makes a group of such a name by hand must not give it to a user;
 //! - a container of `podman run --cgroups=split`, as Quadlet starts them: it lies in the group of its service. Name that
-//!   service;
+//!   service by `unit`;
 //! - a rootless container: it lies in its user's session ([`is_rootless`]).
 //!
 //! What lies below a container's group (a systemd or an engine inside) belongs to the container.
