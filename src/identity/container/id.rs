@@ -40,10 +40,21 @@ impl ContainerId {
     /// From the text of `/proc/<tid>/cgroup`. On a host with cgroup v1 there is a line for each hierarchy, and those that
     /// name a container must agree.
     pub(in crate::identity) fn of_lines(text: &str) -> Option<Self> {
-        let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-        let mut named = paths.filter_map(of_path);
-        let first = named.next()?;
-        named.all(|other| other == first).then_some(first)
+        let mut found = None;
+        let mut before = "";
+        for path in text.lines().filter_map(|line| line.splitn(3, ':').nth(2)) {
+            // Nearly always all lines say the same.
+            if path == before {
+                continue;
+            }
+            before = path;
+            match (of_path(path), &found) {
+                (Some(other), Some(first)) if other != *first => return None,
+                (Some(first), None) => found = Some(first),
+                _ => {}
+            }
+        }
+        found
     }
 
     /// The first twelve digits: what engines print.
