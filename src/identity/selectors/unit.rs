@@ -15,11 +15,13 @@
 //! may move processes among all of the unit's groups, so they are not told apart from each other; on a host
 //! with cgroup v1 alone that user may move any process of his into them.
 //!
-//! `worker@*.service` is every instance of that template. A process of a unit's group that was removed is in no unit, and one in
-//! a user namespace of its own (`PrivateUsers=`) is denied as everywhere. Names are written as
+//! `worker@*.service` is every instance of that template. A process of a unit's group that was removed is in no unit. Names are written as
 //! `systemctl` shows them (`dev-disk\x2d1.swap`).
+//!
+//! It holds in other user namespaces too (`PrivateUsers=`, a rootless container that the unit runs), with `slice` and ids beside it. A rule that has
+//! `exe` as well does not: there an executable could be forged.
 
-use super::{Says, Selector, SelectorKind, Strength, Verdict};
+use super::{Elsewhere, Says, Selector, SelectorKind, Strength, Verdict};
 use crate::identity::Subject;
 
 mod pattern;
@@ -43,6 +45,10 @@ impl Selector for Unit {
 
     fn describe(&self) -> String {
         format!("unit:{}", self.0.written())
+    }
+
+    fn elsewhere(&self) -> Elsewhere {
+        Elsewhere::Proves
     }
 
     fn seen(&self, of: &Subject<'_>) -> String {

@@ -22,10 +22,11 @@
 //! names `name`, `image` or `digest` as well, for `label` and `compose` alone can be had by the image's author.
 //!
 //! It holds in other user namespaces too (`userns-remap`, `--userns`): there an executable could be forged, but no process
-//! gets into the group of a container that way. A rootless container is not recognised, for its user names it, and no
-//! other selector holds in its user namespace: start it as root.
+//! gets into the group of a container that way. A rule that has `exe` as well is
+//! for containers without a user namespace of their own. A rootless container is not recognised, for its user names it: start it as
+//! root, or from a system unit and name that (`unit = "app.service/*"`).
 
-use super::{Says, Selector, SelectorKind, Strength, Verdict};
+use super::{Elsewhere, Says, Selector, SelectorKind, Strength, Verdict};
 use crate::identity::container::is_rootless;
 use crate::identity::evidence::{Evidence, Subject};
 
@@ -89,8 +90,8 @@ impl Selector for InContainer {
         }
     }
 
-    fn holds_in_other_namespaces(&self) -> bool {
-        true
+    fn elsewhere(&self) -> Elsewhere {
+        Elsewhere::Proves
     }
 }
 
