@@ -10,9 +10,11 @@
 
 mod attack;
 mod audit;
+mod digest;
 mod exe;
 mod fetcher;
 mod hang;
+mod hardening;
 mod life;
 mod limits;
 mod log;
@@ -21,6 +23,7 @@ mod open;
 mod passed;
 mod read;
 mod readdir;
+mod reads;
 mod reload;
 mod stat;
 mod support;
