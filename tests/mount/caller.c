@@ -5,7 +5,7 @@
 //   p  print the process id
 //   t  read from a second thread
 //   w  read once for each line of the standard input, instead of once
-//   m  have the memory lock of the process held: FILE is followed by a file whose READ is never answered (examples/null.rs)
+//   m  read, then have the memory lock of the process held and read again: FILE is followed by a file whose READ is never answered (examples/null.rs)
 #include <fcntl.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -59,6 +59,8 @@ int main(int count, char **words) {
     if (has('m') && count > 3) {
         locked = words[3];
         direct = open(locked, O_RDONLY | O_NONBLOCK);
+        // Everything that is needed later is touched once: a page fault would wait as well.
+        attempt();
         pthread_create(&thread, NULL, wait_for_page, NULL);
         usleep(300000);
         pthread_create(&thread, NULL, hold_lock, NULL);

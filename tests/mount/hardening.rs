@@ -149,8 +149,10 @@ fn a_process_that_holds_the_lock_of_its_memory_holds_up_nobody_else() {
     let mut host = host("no_preload = true");
     host.hang();
     let mut command = as_user(1000, caller().to_str().unwrap());
-    command.arg("m").arg(host.file("a/token")).arg(host.path("hang/demo/locked")).stdout(Stdio::piped());
+    command.arg("lm").arg(host.file("a/token")).arg(host.path("hang/demo/locked")).stdout(Stdio::piped());
     let mut holds = command.spawn().unwrap();
+    let mut lines = BufReader::new(holds.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "the value");
     let since = Instant::now();
     let mut served = 0;
     while holds.try_wait().unwrap().is_none()
@@ -161,9 +163,11 @@ fn a_process_that_holds_the_lock_of_its_memory_holds_up_nobody_else() {
         served += 1;
     }
     assert!(served > 3, "others are served meanwhile: {served}");
-    let reason = reason(&host);
-    // The file system ends first: until then the caller cannot.
+    let denied = host_denied(&host);
+    // The file system ends first: until then the caller cannot, and whoever looks at it waits.
     host.end_hang();
+    assert!(denied, "not within eight seconds");
+    let reason = reason(&host);
     assert!(ends_within(&mut holds, Duration::from_secs(10)).is_some());
     assert!(reason.contains("took too long"), "{reason}");
     let (took, code) = host.stop();

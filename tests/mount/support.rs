@@ -411,7 +411,11 @@ pub(crate) fn caller() -> &'static Path {
             let dir = tempfile::Builder::new().prefix("hushfs-caller-").tempdir().unwrap();
             std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
             let path = dir.path().join("caller");
-            compile(&["-pthread"], concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mount/caller.c"), &path);
+            compile(
+                &["-pthread", "-Wl,-z,now"],
+                concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mount/caller.c"),
+                &path,
+            );
             (dir, path)
         })
         .1
