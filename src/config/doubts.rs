@@ -1,8 +1,11 @@
 //! Rules that say less than they seem to: selectors whose worth depends on the host or on what stands beside them.
 
 use super::report::{Found, Report};
-use super::rules::Part;
-use crate::identity::{PinnedId, egid};
+use super::table::Entry;
+use crate::identity::{PinnedId, Selector, egid};
+
+/// A selector of a rule, with where it stands.
+pub(super) type Part<'e, 's> = (&'e Entry<'s>, Box<dyn Selector>);
 
 /// Names of members that a warning shows.
 const SHOWN: usize = 3;

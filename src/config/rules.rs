@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::doubts;
+use super::doubts::{self, Part};
 use super::report::{At, Found, Report};
 use super::table::{Entry, entries, listed, nearest};
 use super::trust::{Trust, Want};
@@ -33,9 +33,6 @@ const INTERPRETERS: &[&str] = &[
     "node", "nodejs", "deno", "bun", "python", "pypy", "bash", "sh", "dash", "zsh", "ksh", "fish", "busybox",
     "java", "perl", "ruby", "php", "lua", "luajit", "tclsh", "env", "awk", "gawk", "mawk", "dotnet",
 ];
-
-/// A selector with where it stands.
-pub(super) type Part<'e, 's> = (&'e Entry<'s>, Box<dyn Selector>);
 
 /// A rule with what it demands of the caller's ids.
 pub(super) struct Checked {

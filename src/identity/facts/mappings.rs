@@ -22,7 +22,7 @@ const FILES: usize = 4096;
 /// Bytes of `maps` that are read.
 const TEXT: u64 = 16 << 20;
 /// How often a process is looked at that maps other files meanwhile.
-const TRIES: usize = 3;
+const TRIES: usize = 16;
 
 /// The first file of code that somebody other than root may have written, and why it is one.
 pub(in crate::identity) fn foreign_code(tid: Tid) -> Found<Option<Arc<str>>> {
@@ -124,6 +124,7 @@ fn fault(stat: &Statx, mounts: &Mounts) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{copy_of_sleep, running};
     use super::*;
 
     #[test]
@@ -142,17 +143,10 @@ mod tests {
     #[test]
     fn a_program_of_root_has_no_foreign_code_and_a_copy_that_is_not_roots_has() {
         use std::os::unix::fs::{PermissionsExt, chown};
-        let run = |program: &std::path::Path| {
-            let mut child = std::process::Command::new(program).arg("60").spawn().unwrap();
-            let found = foreign_code(Tid(child.id()));
-            child.kill().unwrap();
-            child.wait().unwrap();
-            found
-        };
+        let run = |program: &std::path::Path| running(program, foreign_code);
         assert_eq!(run(std::path::Path::new("/bin/sleep")), Ok(None), "run tests as root");
         let dir = tempfile::tempdir().unwrap();
-        let copy = dir.path().join("sleep");
-        std::fs::copy("/bin/sleep", &copy).unwrap();
+        let copy = copy_of_sleep(dir.path());
         assert_eq!(run(&copy), Ok(None));
         std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o775)).unwrap();
         assert!(run(&copy).unwrap().unwrap().ends_with("sleep may be written by others than root"));
