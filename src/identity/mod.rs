@@ -22,7 +22,7 @@ pub use cgroup::Cgroup;
 pub use evidence::{Digest, Evidence, Fact, Facts, Found, Hardening, Subject, Traced};
 pub use process::{Exe, Gids, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{
-    PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, egid, exe, selector,
+    PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, exe, selector,
 };
 
 #[cfg(test)]

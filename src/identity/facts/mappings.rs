@@ -1,9 +1,9 @@
 //! Which files of executable code a process has mapped, and whether each is root's alone.
 //!
 //! Each file is looked at through `/proc/<tid>/map_files`, which leads to the very file that is mapped and not to what its
-//! path leads to now. It is not opened, and its file system is not asked (`AT_STATX_DONT_SYNC`). But `map_files`, and `maps` on
-//! older kernels, waits for the lock of the process's memory, which the process can have held for as long as it likes (by `mmap` of a file
-//! on a FUSE of its own; measured on Linux 6.18). So all of this is for a thread of its own.
+//! path leads to now. It is not opened, and its file system is not asked (`AT_STATX_DONT_SYNC`). But whoever looks into `map_files`
+//! waits for the lock of the process's memory, which the process can have held for as long as it likes, by `mmap` of a file on a
+//! FUSE (measured on Linux 6.18, where `maps` did not wait). So all of this is for a thread of its own.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::evidence::{Fact, Subject};
 
-pub mod egid;
+mod egid;
 pub mod exe;
 mod exe_sha256;
 mod gid;
