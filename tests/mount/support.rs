@@ -405,20 +405,14 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
 
 /// A program that the tests call from, built once: see `caller.c`.
 pub(crate) fn caller() -> &'static Path {
-    static BUILT: OnceLock<(tempfile::TempDir, PathBuf)> = OnceLock::new();
-    &BUILT
-        .get_or_init(|| {
-            let dir = tempfile::Builder::new().prefix("hushfs-caller-").tempdir().unwrap();
-            std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
-            let path = dir.path().join("caller");
-            compile(
-                &["-pthread", "-Wl,-z,now"],
-                concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mount/caller.c"),
-                &path,
-            );
-            (dir, path)
-        })
-        .1
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("caller");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mount/caller.c");
+        compile(&["-pthread", "-Wl,-z,now"], source, &path);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    })
 }
 
 /// Compiles a file of C.
