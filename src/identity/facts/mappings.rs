@@ -1,8 +1,9 @@
 //! Which files of executable code a process has mapped, and whether each is root's alone.
 //!
 //! Each file is looked at through `/proc/<tid>/map_files`, which leads to the very file that is mapped and not to what its
-//! path leads to now. It is not opened, and its file system is not asked (`AT_STATX_DONT_SYNC`). Reading `maps` may still
-//! wait for a lock that the process holds for as long as it likes, so all of this is for a thread of its own.
+//! path leads to now. It is not opened, and its file system is not asked (`AT_STATX_DONT_SYNC`). But whoever looks into `map_files`
+//! waits for the lock of the process's memory, which the process can have held for as long as it likes, by `mmap` of a file on a
+//! FUSE (measured on Linux 6.18, where `maps` did not wait). So all of this is for a thread of its own.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -22,7 +23,7 @@ const FILES: usize = 4096;
 /// Bytes of `maps` that are read.
 const TEXT: u64 = 16 << 20;
 /// How often a process is looked at that maps other files meanwhile.
-const TRIES: usize = 3;
+const TRIES: usize = 16;
 
 /// The first file of code that somebody other than root may have written, and why it is one.
 pub(in crate::identity) fn foreign_code(tid: Tid) -> Found<Option<Arc<str>>> {
@@ -124,6 +125,7 @@ fn fault(stat: &Statx, mounts: &Mounts) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{copy_of_sleep, running};
     use super::*;
 
     #[test]
@@ -142,17 +144,10 @@ mod tests {
     #[test]
     fn a_program_of_root_has_no_foreign_code_and_a_copy_that_is_not_roots_has() {
         use std::os::unix::fs::{PermissionsExt, chown};
-        let run = |program: &std::path::Path| {
-            let mut child = std::process::Command::new(program).arg("60").spawn().unwrap();
-            let found = foreign_code(Tid(child.id()));
-            child.kill().unwrap();
-            child.wait().unwrap();
-            found
-        };
+        let run = |program: &std::path::Path| running(program, foreign_code);
         assert_eq!(run(std::path::Path::new("/bin/sleep")), Ok(None), "run tests as root");
         let dir = tempfile::tempdir().unwrap();
-        let copy = dir.path().join("sleep");
-        std::fs::copy("/bin/sleep", &copy).unwrap();
+        let copy = copy_of_sleep(dir.path());
         assert_eq!(run(&copy), Ok(None));
         std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o775)).unwrap();
         assert!(run(&copy).unwrap().unwrap().ends_with("sleep may be written by others than root"));

@@ -9,7 +9,7 @@ use std::fmt;
 use super::evidence::{Fact, Subject};
 
 mod container;
-pub mod egid;
+mod egid;
 pub mod exe;
 mod exe_sha256;
 mod gid;
