@@ -434,7 +434,8 @@ pub(crate) fn caller() -> &'static Path {
     BUILT.get_or_init(|| {
         let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("caller");
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mount/caller.c");
-        compile(&["-pthread", "-Wl,-z,now"], source, &path);
+        // At a fixed place in memory, as some programs are: its libraries are not.
+        compile(&["-pthread", "-no-pie", "-Wl,-z,now"], source, &path);
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
         path
     })

@@ -76,7 +76,7 @@ fn look(dir: BorrowedFd<'_>) -> Result<Option<String>, Trouble> {
             if files > FILES {
                 return Err(Trouble::TooMany);
             }
-            if let Some(fault) = fault(&stat(dir, range)?, &mounts) {
+            if let Some(fault) = fault(&stat(dir, &range)?, &mounts) {
                 return Ok(Some(format!("{path} {fault}")));
             }
         }
@@ -89,13 +89,18 @@ fn look(dir: BorrowedFd<'_>) -> Result<Option<String>, Trouble> {
     }
 }
 
-/// Range and path of a line of `maps` that is of executable code from a file (proc_pid_maps(5)).
-fn code(line: &str) -> Option<(&str, &str)> {
+/// Range, as `map_files` names it, and path of a line of `maps` that is of executable code from a file (proc_pid_maps(5)).
+fn code(line: &str) -> Option<(String, &str)> {
     let mut fields = line.trim_end().splitn(6, ' ');
     let (range, permissions) = (fields.next()?, fields.next()?);
     let (_offset, _device, inode) = (fields.next()?, fields.next()?, fields.next()?);
     let path = fields.next().unwrap_or_default().trim_start();
-    (permissions.as_bytes().get(2) == Some(&b'x') && inode != "0").then_some((range, path))
+    if permissions.as_bytes().get(2) != Some(&b'x') || inode == "0" {
+        return None;
+    }
+    // Low addresses, of programs at a fixed place, have leading zeros in `maps` and none in `map_files`.
+    let (start, end) = range.split_once('-')?;
+    Some((format!("{}-{}", start.trim_start_matches('0'), end.trim_start_matches('0')), path))
 }
 
 fn stat(dir: BorrowedFd<'_>, range: &str) -> Result<Statx, Trouble> {
@@ -131,7 +136,9 @@ mod tests {
     #[test]
     fn code_from_files_is_told_from_data_and_from_memory() {
         let line = "7f0a-7f0b r-xp 00002000 fe:00 1234       /usr/lib/a b.so (deleted)\n";
-        assert_eq!(code(line), Some(("7f0a-7f0b", "/usr/lib/a b.so (deleted)")));
+        assert_eq!(code(line), Some(("7f0a-7f0b".to_owned(), "/usr/lib/a b.so (deleted)")));
+        let line = "00400000-0041f000 r-xp 00000000 fe:00 1234 /usr/bin/fixed\n";
+        assert_eq!(code(line), Some(("400000-41f000".to_owned(), "/usr/bin/fixed")));
         for line in [
             "7f0a-7f0b r--p 00000000 fe:00 1234 /usr/lib/a.so\n",
             "7f0a-7f0b rwxp 00000000 00:00 0 \n",
