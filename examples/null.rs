@@ -3,7 +3,8 @@
 //! `DIR/demo/token` holds thirteen bytes and is served with the flags that hushfs uses: direct I/O, no attribute cache for
 //! the file, names and directories cached for long, `default_permissions`, open to every user when root mounts it, two
 //! threads, FLUSH answered once with `ENOSYS`. With `--hang` there is `DIR/demo/hang` too: it can be opened, and a READ of
-//! it is never answered, like a file on a dead disk, until this program ends.
+//! it is never answered, like a file on a dead disk, until this program ends. With `--program FILE` there is `DIR/demo/program`, a
+//! copy of that executable, which can be run from there.
 //!
 //! It prints `mounted` and stays until SIGTERM or SIGINT, then unmounts.
 
@@ -27,6 +28,7 @@ const ROOT: INodeNo = INodeNo(1);
 const DEMO: INodeNo = INodeNo(2);
 const TOKEN: INodeNo = INodeNo(3);
 const HANG: INodeNo = INodeNo(4);
+const PROGRAM: INodeNo = INodeNo(5);
 
 /// For names and directories, which never change.
 const LONG: Duration = Duration::from_secs(3600);
@@ -42,11 +44,15 @@ struct Args {
     /// Add a file whose READ is never answered
     #[arg(long)]
     hang: bool,
+    /// Add a file that can be run: a copy of this one
+    #[arg(long)]
+    program: Option<PathBuf>,
 }
 
 struct Null {
     bytes: Vec<u8>,
     hang: bool,
+    program: Option<Vec<u8>>,
     uid: u32,
     gid: u32,
     /// Replies that are owed for ever. A reply that is dropped answers `EIO`.
@@ -59,6 +65,7 @@ impl Null {
             ROOT | DEMO => (FileType::Directory, 0o755, 0),
             TOKEN => (FileType::RegularFile, 0o444, self.bytes.len() as u64),
             HANG if self.hang => (FileType::RegularFile, 0o600, 4096),
+            PROGRAM => (FileType::RegularFile, 0o755, self.program.as_ref()?.len() as u64),
             _ => return None,
         };
         Some(FileAttr {
@@ -83,8 +90,11 @@ impl Null {
     fn children(&self, ino: INodeNo) -> Vec<(INodeNo, &'static str)> {
         match ino {
             ROOT => vec![(DEMO, "demo")],
-            DEMO if self.hang => vec![(TOKEN, "token"), (HANG, "hang")],
-            DEMO => vec![(TOKEN, "token")],
+            DEMO => {
+                let hang = self.hang.then_some((HANG, "hang"));
+                let program = self.program.is_some().then_some((PROGRAM, "program"));
+                [(TOKEN, "token")].into_iter().chain(hang).chain(program).collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -136,9 +146,10 @@ impl Filesystem for Null {
             self.owed.lock().unwrap_or_else(PoisonError::into_inner).push(reply);
             return;
         }
-        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.bytes.len());
-        let to = from.saturating_add(size as usize).min(self.bytes.len());
-        reply.data(self.bytes.get(from..to).unwrap_or_default());
+        let bytes = if ino == PROGRAM { self.program.as_deref().unwrap_or_default() } else { &self.bytes };
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        let to = from.saturating_add(size as usize).min(bytes.len());
+        reply.data(bytes.get(from..to).unwrap_or_default());
     }
 
     fn flush(
@@ -189,6 +200,7 @@ fn run(args: &Args) -> std::io::Result<()> {
     let fs = Null {
         bytes: vec![b'x'; args.size],
         hang: args.hang,
+        program: args.program.as_ref().map(std::fs::read).transpose()?,
         uid: uid.as_raw(),
         gid: gid.as_raw(),
         owed: Arc::clone(&owed),
@@ -200,9 +212,11 @@ fn run(args: &Args) -> std::io::Result<()> {
         MountOption::RO,
         MountOption::NoSuid,
         MountOption::NoDev,
-        MountOption::NoExec,
         MountOption::NoAtime,
     ];
+    if args.program.is_none() {
+        config.mount_options.push(MountOption::NoExec);
+    }
     config.acl = if uid.is_root() { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(2);
 

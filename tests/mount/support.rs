@@ -215,10 +215,20 @@ impl Host {
 
     /// Puts a file system that never answers reads at `hang`, for the provider that [`HUNG`] describes.
     pub(crate) fn hang(&mut self) {
+        self.hang_with(&[]);
+    }
+
+    /// As `hang`, with a copy of this program in it, at `hang/demo/program`.
+    pub(crate) fn hang_with_program(&mut self, program: &Path) {
+        self.hang_with(&["--program", program.to_str().unwrap()]);
+    }
+
+    fn hang_with(&mut self, options: &[&str]) {
         let at = self.path("hang");
         std::fs::create_dir(&at).unwrap();
         let mut serves = Command::new(null_fuse())
             .arg("--hang")
+            .args(options)
             .arg(&at)
             .stdout(Stdio::piped())
             .stdin(Stdio::null())
