@@ -13,6 +13,8 @@
 //!
 //! What lies below a container's group (a systemd or an engine inside) belongs to the container.
 
+use std::fmt;
+
 /// The container of a process, as its control group says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerId {
@@ -35,6 +37,16 @@ pub enum Engine {
     Kubernetes,
 }
 
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Kubernetes => "kubernetes",
+        })
+    }
+}
+
 impl ContainerId {
     /// From the text of `/proc/<tid>/cgroup`. On a host with cgroup v1 there is a line for each hierarchy, and those that
     /// name a container must agree.
@@ -43,6 +55,11 @@ impl ContainerId {
         let mut named = paths.filter_map(of_path);
         let first = named.next()?;
         named.all(|other| other == first).then_some(first)
+    }
+
+    /// Whether this text is a whole id, or the first digits of one: at least as many as engines print.
+    pub fn may_begin_with(text: &str) -> bool {
+        (SHORT..=64).contains(&text.len()) && is_hex(text)
     }
 
     /// The first twelve digits: what engines print.
@@ -57,7 +74,7 @@ impl ContainerId {
 }
 
 /// Digits of a short id.
-pub(in crate::identity) const SHORT: usize = 12;
+pub(super) const SHORT: usize = 12;
 
 /// Whether the path is one that an engine without root would make: in a user's session, where it proves nothing.
 pub(in crate::identity) fn is_rootless(path: &str) -> bool {
