@@ -3,7 +3,9 @@
 //! `DIR/demo/token` holds thirteen bytes and is served with the flags that hushfs uses: direct I/O, no attribute cache for
 //! the file, names and directories cached for long, `default_permissions`, open to every user when root mounts it, two
 //! threads, FLUSH answered once with `ENOSYS`. With `--hang` there is `DIR/demo/hang` too: it can be opened, and a READ of
-//! it is never answered, like a file on a dead disk, until this program ends.
+//! it is never answered, like a file on a dead disk, until this program ends. So is `DIR/demo/locked`, which everybody may open: through the
+//! page cache, or with `O_NONBLOCK` around it, so that one process can have a page waited for under its own memory lock.
+//! With `--exec FILE` there is `DIR/demo/exec`, a copy of an executable.
 //!
 //! It prints `mounted` and stays until SIGTERM or SIGINT, then unmounts.
 
@@ -27,6 +29,11 @@ const ROOT: INodeNo = INodeNo(1);
 const DEMO: INodeNo = INodeNo(2);
 const TOKEN: INodeNo = INodeNo(3);
 const HANG: INodeNo = INodeNo(4);
+const LOCKED: INodeNo = INodeNo(5);
+const EXEC: INodeNo = INodeNo(6);
+
+/// As in `open(2)`.
+const O_NONBLOCK: i32 = rustix::fs::OFlags::NONBLOCK.bits() as i32;
 
 /// For names and directories, which never change.
 const LONG: Duration = Duration::from_secs(3600);
@@ -39,14 +46,18 @@ struct Args {
     /// Bytes in the file
     #[arg(long, default_value_t = 13)]
     size: usize,
-    /// Add a file whose READ is never answered
+    /// Add files whose READ is never answered
     #[arg(long)]
     hang: bool,
+    /// Add a copy of this executable
+    #[arg(long)]
+    exec: Option<PathBuf>,
 }
 
 struct Null {
     bytes: Vec<u8>,
     hang: bool,
+    exec: Option<Vec<u8>>,
     uid: u32,
     gid: u32,
     /// Replies that are owed for ever. A reply that is dropped answers `EIO`.
@@ -59,6 +70,8 @@ impl Null {
             ROOT | DEMO => (FileType::Directory, 0o755, 0),
             TOKEN => (FileType::RegularFile, 0o444, self.bytes.len() as u64),
             HANG if self.hang => (FileType::RegularFile, 0o600, 4096),
+            LOCKED if self.hang => (FileType::RegularFile, 0o444, 4096),
+            EXEC => (FileType::RegularFile, 0o755, self.exec.as_ref()?.len() as u64),
             _ => return None,
         };
         Some(FileAttr {
@@ -81,12 +94,12 @@ impl Null {
     }
 
     fn children(&self, ino: INodeNo) -> Vec<(INodeNo, &'static str)> {
-        match ino {
-            ROOT => vec![(DEMO, "demo")],
-            DEMO if self.hang => vec![(TOKEN, "token"), (HANG, "hang")],
-            DEMO => vec![(TOKEN, "token")],
-            _ => Vec::new(),
-        }
+        let names = match ino {
+            ROOT => &[(DEMO, "demo")][..],
+            DEMO => &[(TOKEN, "token"), (HANG, "hang"), (LOCKED, "locked"), (EXEC, "exec")],
+            _ => &[],
+        };
+        names.iter().copied().filter(|(ino, _)| self.attr(*ino).is_some()).collect()
     }
 }
 
@@ -117,8 +130,9 @@ impl Filesystem for Null {
         }
     }
 
-    fn open(&self, _req: &Request, _ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
-        reply.opened(FileHandle(0), FopenFlags::FOPEN_DIRECT_IO);
+    fn open(&self, _req: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let cached = ino == EXEC || ino == LOCKED && flags.0 & O_NONBLOCK == 0;
+        reply.opened(FileHandle(0), if cached { FopenFlags::empty() } else { FopenFlags::FOPEN_DIRECT_IO });
     }
 
     fn read(
@@ -132,13 +146,14 @@ impl Filesystem for Null {
         _owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        if ino == HANG {
+        if ino == HANG || ino == LOCKED {
             self.owed.lock().unwrap_or_else(PoisonError::into_inner).push(reply);
             return;
         }
-        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(self.bytes.len());
-        let to = from.saturating_add(size as usize).min(self.bytes.len());
-        reply.data(self.bytes.get(from..to).unwrap_or_default());
+        let bytes = self.exec.as_ref().filter(|_| ino == EXEC).unwrap_or(&self.bytes);
+        let from = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+        let to = from.saturating_add(size as usize).min(bytes.len());
+        reply.data(bytes.get(from..to).unwrap_or_default());
     }
 
     fn flush(
@@ -189,6 +204,7 @@ fn run(args: &Args) -> std::io::Result<()> {
     let fs = Null {
         bytes: vec![b'x'; args.size],
         hang: args.hang,
+        exec: args.exec.as_ref().map(std::fs::read).transpose()?,
         uid: uid.as_raw(),
         gid: gid.as_raw(),
         owed: Arc::clone(&owed),
@@ -200,9 +216,11 @@ fn run(args: &Args) -> std::io::Result<()> {
         MountOption::RO,
         MountOption::NoSuid,
         MountOption::NoDev,
-        MountOption::NoExec,
         MountOption::NoAtime,
     ];
+    if args.exec.is_none() {
+        config.mount_options.push(MountOption::NoExec);
+    }
     config.acl = if uid.is_root() { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(2);
 

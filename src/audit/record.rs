@@ -32,7 +32,7 @@ pub struct Record {
     /// The caller's executable as the kernel names it; empty where unknown.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub exe: String,
-    /// The system unit the caller runs in; empty where none.
+    /// The system unit the caller runs in, in its own group or in one below; empty where none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub unit: String,
     /// The whole id of the container the caller runs in; empty where none.

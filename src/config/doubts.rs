@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use nix::unistd::{Gid, Group};
+
 use super::report::{Found, Report};
 use super::table::Entry;
 use super::trust::{Trust, Want};
-use crate::identity::{PinnedId, Says, Selector, egid, exe, is_interpreter, selector};
+use crate::identity::{PinnedId, Says, Selector, exe, is_interpreter, selector};
 
 /// A selector with where it stands.
 pub(super) type Part<'e, 's> = (&'e Entry<'s>, Box<dyn Selector>);
@@ -26,7 +28,7 @@ pub(super) fn warn(rule: &[Part<'_, '_>], trust: &Trust, report: &mut Report) {
 fn warn_of_members(rule: &[Part<'_, '_>], report: &mut Report) {
     for (entry, selector) in rule {
         let Some(PinnedId::Egid(gid)) = selector.pins() else { continue };
-        let members = egid::members(gid);
+        let members = members(gid);
         if members.is_empty() {
             continue;
         }
@@ -40,6 +42,21 @@ fn warn_of_members(rule: &[Part<'_, '_>], report: &mut Report) {
         let hint = "give the program a group that nobody is in (`groupadd --system`)";
         report.warn(Found::at(&entry.at, message).hint(hint));
     }
+}
+
+/// Who is in a group by the host's database: names, for people. Users whose first group it is are looked for in
+/// /etc/passwd alone.
+fn members(gid: u32) -> Vec<String> {
+    let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
+    let mut members = group.map(|group| group.mem).unwrap_or_default();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    members.extend(passwd.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        let (name, first) = (fields.next()?, fields.nth(2)?);
+        (first.parse() == Ok(gid)).then(|| name.to_owned())
+    }));
+    members.retain(|name| !name.is_empty());
+    members
 }
 
 /// Of root's processes the kernel shows no difference.
@@ -121,4 +138,15 @@ pub(super) fn pins_uid(read: &[Part<'_, '_>]) -> bool {
 /// The selectors of a rule that say who the caller is.
 fn who<'r, 'e, 's>(rule: &'r [Part<'e, 's>]) -> impl Iterator<Item = &'r Part<'e, 's>> {
     rule.iter().filter(|(entry, _)| says(entry) == Some(Says::Who))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_are_those_of_both_tables() {
+        assert!(members(1).contains(&"daemon".to_owned()), "its first group");
+        assert!(members(4_000_000).is_empty());
+    }
 }

@@ -5,7 +5,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::identity::{Evidence, Facts, PinnedId, Selector, Subject, UserNamespace, Verdict};
+use crate::identity::{
+    Evidence, Facts, PinnedId, Selector, Subject, UserNamespace, Verdict, holds_elsewhere,
+};
 
 mod learn;
 
@@ -102,11 +104,13 @@ impl Rule {
                 Verdict::Unproven => unproven = Some(selector),
             }
         }
+        if !self.holds_in(of.who.user_namespace) {
+            return Weighed::OtherNamespace;
+        }
         match (state, unproven) {
             (Some(selector), _) => Weighed::State(selector.seen(of)),
             (None, Some(selector)) => Weighed::Unproven(selector.seen(of)),
             (None, None) if !asked.is_empty() => Weighed::Asks(asked),
-            (None, None) if !self.holds_in(of.who.user_namespace) => Weighed::OtherNamespace,
             (None, None) => Weighed::Yes,
         }
     }
@@ -118,8 +122,7 @@ impl Rule {
 
     /// Whether the rule lets callers of that user namespace in at all.
     pub fn holds_in(&self, namespace: UserNamespace) -> bool {
-        namespace == UserNamespace::Ours
-            || self.selectors.iter().any(|selector| selector.holds_in_other_namespaces())
+        namespace == UserNamespace::Ours || holds_elsewhere(self.selectors.iter().map(|one| &**one))
     }
 }
 
@@ -326,5 +329,21 @@ mod tests {
         let who = Identity { user_namespace: UserNamespace::Other, ..somebody() };
         let Decision::Deny(denial) = decided(&rules, &who, &Evidence::default()) else { panic!("allowed") };
         assert_eq!(denial, Denial::OtherUserNamespace);
+    }
+
+    #[test]
+    fn in_another_user_namespace_a_rule_needs_a_selector_that_holds_there_and_none_that_can_be_forged() {
+        for (demands, holds) in [
+            ("uid = 1", false),
+            ("uid = 1\nunit = \"a.service\"", true),
+            ("slice = \"a.slice\"", true),
+            ("container = { name = \"a\" }\nuid = 1", true),
+            ("unit = \"a.service\"\nexe = \"/bin/cat\"", false),
+            ("uid = 1\nuser_unit = \"a.service\"", false),
+        ] {
+            let rule = rule("s.1", demands);
+            assert_eq!(rule.holds_in(UserNamespace::Other), holds, "{demands}");
+            assert!(rule.holds_in(UserNamespace::Ours), "{demands}");
+        }
     }
 }

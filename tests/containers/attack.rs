@@ -56,7 +56,7 @@ fn a_process_in_a_group_named_like_a_container_in_a_part_that_its_user_was_given
     let host = host(&docker, &[("a", "label = { role = \"app\" }"), ("b", "image = \"hushfs-test:1\"")]);
     let id = docker.idle(&host, &["--label=role=app"]);
     assert!(docker.reads(&id, "a/token"), "the true one reads");
-    let delegated = Delegated::new("hushfs-test-delegated");
+    let delegated = Delegated::new(&format!("hushfs-test-{}", std::process::id()));
     let program = "
 import os, sys
 file, path, parts = sys.argv[1], sys.argv[2], sys.argv[3:]

@@ -43,3 +43,29 @@ fn while_the_runtime_is_away_known_containers_read_and_unknown_ones_do_not() {
     host.eventually("it is asked again", || of(&unknown, "allowed") > 0);
     assert!(docker.reads(&known, "a/token"));
 }
+
+#[test]
+fn a_container_that_starts_with_its_engine_reads_once_the_engine_answers() {
+    let mut docker = Docker::new(&[]);
+    let mut host = host(&docker, &[("a", "label = { role = \"app\" }")]);
+    let script = "until cat /m/a/token; do sleep 0.2; done; exec sleep 600";
+    let options = [
+        "--detach",
+        "--restart=always",
+        "--stop-signal=KILL",
+        "--label=role=app",
+        IMAGE,
+        "/bin/sh",
+        "-c",
+        script,
+    ];
+    let id = docker.says(&mut docker.run(&host, &options));
+    host.recorded("the first", |record| record["container"] == id.as_str() && record["outcome"] == "allowed");
+    // As when the whole host starts anew: nobody knows anything.
+    docker.stop();
+    host.stop();
+    std::fs::remove_file(host.path("audit.log")).unwrap();
+    host.mount();
+    docker.start();
+    host.recorded("the next", |record| record["container"] == id.as_str() && record["outcome"] == "allowed");
+}

@@ -215,10 +215,20 @@ impl Host {
 
     /// Puts a file system that never answers reads at `hang`, for the provider that [`HUNG`] describes.
     pub(crate) fn hang(&mut self) {
+        self.hang_with(&[]);
+    }
+
+    /// As `hang`, with `demo/exec` as a copy of this program.
+    pub(crate) fn hang_with_program(&mut self, program: &Path) {
+        self.hang_with(&[Path::new("--exec"), program]);
+    }
+
+    fn hang_with(&mut self, more: &[&Path]) {
         let at = self.path("hang");
         std::fs::create_dir(&at).unwrap();
         let mut serves = Command::new(null_fuse())
             .arg("--hang")
+            .args(more)
             .arg(&at)
             .stdout(Stdio::piped())
             .stdin(Stdio::null())
@@ -228,6 +238,11 @@ impl Host {
         BufReader::new(serves.stdout.take().unwrap()).read_line(&mut line).unwrap();
         assert_eq!(line, "mounted\n");
         self.hang = Some(Hang { at, serves });
+    }
+
+    /// Ends the file system at `hang`: whoever waits for it gets an error.
+    pub(crate) fn end_hang(&mut self) {
+        self.hang = None;
     }
 
     /// Stops the file system at `hang`: now it does not answer `stat` either.
@@ -411,6 +426,25 @@ pub(crate) fn says(command: &mut Command) -> String {
 pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     let _ = rustix::process::kill_process(pid, signal);
+}
+
+/// A program that the tests call from, built once: see `caller.c`.
+pub(crate) fn caller() -> &'static Path {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(|| {
+        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("caller");
+        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mount/caller.c");
+        // At a fixed place in memory, as some programs are: its libraries are not.
+        compile(&["-pthread", "-no-pie", "-Wl,-z,now"], source, &path);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        path
+    })
+}
+
+/// Compiles a file of C.
+pub(crate) fn compile(options: &[&str], source: &str, to: &Path) {
+    let built = Command::new("gcc").args(options).args(["-Wall", "-Werror", source, "-o"]).arg(to).status();
+    assert!(built.unwrap().success(), "{source} cannot be compiled");
 }
 
 /// A command that runs as this uid and gid, in no other group, with ten seconds to live.

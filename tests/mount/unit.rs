@@ -22,10 +22,12 @@ fn host(rules: &[&str]) -> Host {
     Host::mounted(&[("t", b"the value")], &scopes)
 }
 
+/// Prints the scopes that can be read.
+const READS: &str = "for s in \"$0\"/*; do [ \"$(cat $s/token 2>/dev/null)\" = 'the value' ] && printf %s ${s##*/}; done; true";
+
 /// The scopes that a process of `uid` in `group` can read.
 fn readable(host: &Host, group: &Path, uid: u32) -> String {
-    let script = "for s in \"$0\"/*; do [ \"$(cat $s/token 2>/dev/null)\" = 'the value' ] && printf %s ${s##*/}; done; true";
-    says(inside(group, uid, "/bin/bash").args(["-c", script]).arg(host.file("")))
+    says(inside(group, uid, "/bin/bash").args(["-c", READS]).arg(host.file("")))
 }
 
 #[test]
@@ -198,4 +200,34 @@ fn a_namespace_of_control_groups_hides_nothing_from_the_host() {
     assert_eq!(forged, "0::/system.slice/real.service\ndenied\n");
     let genuine = within(&slice.make("real.service"), &slice.make("real.service"));
     assert_eq!(genuine, "0::/\nthe value");
+}
+
+#[test]
+fn in_a_user_namespace_of_its_own_the_unit_still_holds_and_nothing_that_can_be_forged_there() {
+    let slice = Groups::slice();
+    let host = host(&[
+        "unit = \"one.service\"",
+        "uid = 1000, unit = \"one.service\"",
+        &format!("slice = \"{}\"", slice.name()),
+        "uid = 1000",
+        "unit = \"one.service\", exe = \"/usr/bin/cat\"",
+        "uid = 1001, unit = \"one.service\"",
+    ]);
+    let group = slice.make("one.service");
+    assert_eq!(readable(&host, &group, 1000), "abcde");
+    let mut unshared = inside(&group, 1000, "/usr/bin/unshare");
+    unshared.args(["--user", "--map-root-user", "/bin/bash", "-c", READS]).arg(host.file(""));
+    assert_eq!(says(&mut unshared), "abc");
+    let reason = |scope: &str| {
+        let denied = host.recorded("the denial", |record| {
+            record["scope"] == scope
+                && record["outcome"] == "denied"
+                && record["other_user_namespace"] == true
+        });
+        denied["reason"].as_str().unwrap().to_owned()
+    };
+    for scope in ["d", "e"] {
+        assert_eq!(reason(scope), "the caller is in another user namespace", "{scope}");
+    }
+    assert_eq!(reason("f"), "no rule matches");
 }

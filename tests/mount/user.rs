@@ -36,7 +36,9 @@ impl Home {
         let config = format!(
             "mount = \"{at}/m\"\n{}[provider.local]\nkind = \"store\"\npath = \"store.age\"\n[audit]\nto = \"{at}/audit.log\"\n
              [scope.a]\nallow = {{ uid = {USER} }}\nfile.token = \"local:t\"\n
-             [scope.others]\nmode = \"0444\"\nallow = {{ uid = 1 }}\nfile.token = \"local:t\"\n",
+             [scope.others]\nmode = \"0444\"\nallow = {{ uid = 1 }}\nfile.token = \"local:t\"\n
+             [scope.alone]\nallow = {{ uid = {USER}, not_traced = true }}\nfile.token = \"local:t\"\n
+             [scope.code]\nallow = {{ uid = {USER}, no_preload = true }}\nfile.token = \"local:t\"\n",
             namespaces()
         );
         fs::write(home.path("hushfs.toml"), config).unwrap();
@@ -196,4 +198,19 @@ fn a_directory_of_somebody_else_is_refused_with_what_to_do() {
     let output = home.hushfs(&["mount", "--config"]).arg(home.path("hushfs.toml")).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     assert!(!output.status.success() && said.contains("hint") && !elsewhere.exists(), "{said}");
+}
+
+#[test]
+fn what_takes_root_to_find_out_is_denied_with_that_reason() {
+    let mut home = Home::new();
+    home.mount();
+    let cat = |file: &str| home.command("/usr/bin/cat").arg(home.path("m").join(file)).output().unwrap();
+    assert_eq!(cat("alone/token").stdout, b"the value");
+    assert!(!cat("code/token").status.success());
+    let since = Instant::now();
+    let recorded = || fs::read_to_string(home.path("audit.log")).unwrap_or_default();
+    while !recorded().contains("CAP_CHECKPOINT_RESTORE, which hushfs does not have") {
+        assert!(since.elapsed() < Duration::from_secs(10), "{}", recorded());
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

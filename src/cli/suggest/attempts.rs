@@ -108,18 +108,18 @@ fn place(record: &Record, program: &str) -> Result<Place, LeftOut> {
     if record.exe.is_empty() && record.unit.is_empty() && record.container.is_empty() {
         return Err(LeftOut::Unidentified);
     }
-    if record.uid == 0 && is_systemd(program) {
-        return Err(LeftOut::Systemd);
-    }
     if !record.container.is_empty() {
         return Ok(Place::Container(record.container.clone()));
-    }
-    if record.other_user_namespace {
-        return Err(LeftOut::OtherUserNamespace);
     }
     // A session is a unit too, but no other will have its name; and below a user's manager is all that the user runs.
     if record.unit.ends_with(".service") && !record.unit.starts_with("user@") {
         return Ok(Place::Unit(record.unit.clone()));
+    }
+    if record.uid == 0 && is_systemd(program) {
+        return Err(LeftOut::Systemd);
+    }
+    if record.other_user_namespace {
+        return Err(LeftOut::OtherUserNamespace);
     }
     if !program.starts_with('/') || program.ends_with('…') || !is_plain(program) {
         return Err(LeftOut::OddProgram);
@@ -234,13 +234,11 @@ pub(super) mod tests {
     #[test]
     fn what_must_not_become_a_rule_is_left_out() {
         let root = |exe: &str| Record { uid: 0, ..denied(exe) };
-        let of_unit = Record { unit: "web.service".to_owned(), ..root("/usr/lib/systemd/systemd-executor") };
         let foreign = Record { other_user_namespace: true, ..denied("/usr/bin/app") };
         let cases = [
             (denied(""), LeftOut::Unidentified),
             (foreign, LeftOut::OtherUserNamespace),
             (root("/usr/lib/systemd/systemd"), LeftOut::Systemd),
-            (of_unit, LeftOut::Systemd),
             (denied("relative"), LeftOut::OddProgram),
             (denied("/tmp/a\nb"), LeftOut::OddProgram),
             (denied("/tmp/\u{202e}a"), LeftOut::OddProgram),

@@ -6,7 +6,7 @@ use toml::Value;
 
 use super::attempts::{Attempts, Caller, Place, is_plain};
 use crate::cli::names::{self, Names};
-use crate::identity::{Selector, is_interpreter, selector};
+use crate::identity::{Selector, holds_elsewhere, is_interpreter, selector};
 
 /// What is proposed for a caller.
 pub(super) enum Proposal {
@@ -36,10 +36,11 @@ pub(super) fn choose(caller: &Caller, attempts: &Attempts, names: &mut Names) ->
         Ok(rule) => rule,
         Err(advice) => return Proposal::Advice(advice),
     };
-    if attempts.foreign && !rule.parts.iter().any(|part| part.selector.holds_in_other_namespaces()) {
+    if attempts.foreign && !holds_elsewhere(rule.parts.iter().map(|part| &*part.selector)) {
         return Proposal::Advice(FOREIGN.to_owned());
     }
-    if matches!(caller.place, Place::Unit(_)) {
+    // In another user namespace a program could be forged.
+    if matches!(caller.place, Place::Unit(_)) && !attempts.foreign {
         // Only the one program, where there was one and this host has it: the rule is good without.
         rule.parts.extend(program(attempts).and_then(|path| part("exe", path.into()).ok()));
     }

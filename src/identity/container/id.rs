@@ -6,9 +6,10 @@
 //! stands further down, at the end, or below anything else is no id. For the same reason these do not count:
 //!
 //! - a parent of one's own outside of systemd (`--cgroup-parent /mypods`): nothing in the path says whose it is. A slice
-//!   (`--cgroup-parent my.slice`, with the systemd driver) counts;
+//!   (`--cgroup-parent my.slice`, with the systemd driver) counts. On a host without systemd nobody makes slices, and whoever
+//!   makes a group of such a name by hand must not give it to a user;
 //! - a container of `podman run --cgroups=split`, as Quadlet starts them: it lies in the group of its service. Name that
-//!   service;
+//!   service by `unit`;
 //! - a rootless container: it lies in its user's session ([`is_rootless`]).
 //!
 //! What lies below a container's group (a systemd or an engine inside) belongs to the container.
@@ -51,10 +52,21 @@ impl ContainerId {
     /// From the text of `/proc/<tid>/cgroup`. On a host with cgroup v1 there is a line for each hierarchy, and those that
     /// name a container must agree.
     pub(in crate::identity) fn of_lines(text: &str) -> Option<Self> {
-        let paths = text.lines().filter_map(|line| line.splitn(3, ':').nth(2));
-        let mut named = paths.filter_map(of_path);
-        let first = named.next()?;
-        named.all(|other| other == first).then_some(first)
+        let mut found = None;
+        let mut before = "";
+        for path in text.lines().filter_map(|line| line.splitn(3, ':').nth(2)) {
+            // Nearly always all lines say the same.
+            if path == before {
+                continue;
+            }
+            before = path;
+            match (of_path(path), &found) {
+                (Some(other), Some(first)) if other != *first => return None,
+                (Some(first), None) => found = Some(first),
+                _ => {}
+            }
+        }
+        found
     }
 
     /// Whether this text is a whole id, or the first digits of one: at least as many as engines print.

@@ -185,21 +185,13 @@ fn hash(file: &OwnedFd, key: Key) -> Found<Digest> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{copy_of_sleep, running};
     use super::*;
-    use std::os::unix::fs::PermissionsExt;
     use std::path::Path;
 
     fn sum(path: &Path) -> String {
         let output = std::process::Command::new("sha256sum").arg(path).output().unwrap();
         String::from_utf8(output.stdout).unwrap()[..64].to_owned()
-    }
-
-    fn running<T>(program: &Path, act: impl FnOnce(Tid) -> T) -> T {
-        let mut child = std::process::Command::new(program).arg("60").spawn().unwrap();
-        let outcome = act(Tid(child.id()));
-        child.kill().unwrap();
-        child.wait().unwrap();
-        outcome
     }
 
     #[test]
@@ -217,8 +209,7 @@ mod tests {
     #[test]
     fn a_file_that_was_just_written_is_not_remembered() {
         let dir = tempfile::tempdir().unwrap();
-        let copy = dir.path().join("sleep");
-        std::fs::copy("/bin/sleep", &copy).unwrap();
+        let copy = copy_of_sleep(dir.path());
         let digests = Digests::new();
         running(&copy, |tid| {
             assert_eq!(digests.take(tid).unwrap().to_string(), sum(&copy));
@@ -230,12 +221,9 @@ mod tests {
     #[test]
     fn a_file_that_is_too_large_is_not_read() {
         let dir = tempfile::tempdir().unwrap();
-        let copy = dir.path().join("sleep");
-        std::fs::copy("/bin/sleep", &copy).unwrap();
-        let file = File::options().write(true).open(&copy).unwrap();
-        file.set_len(LARGEST + 1).unwrap();
-        file.set_permissions(std::fs::Permissions::from_mode(0o755)).unwrap();
-        drop(file);
+        let copy = copy_of_sleep(dir.path());
+        let longer = ["-s", "67108865"];
+        assert!(std::process::Command::new("truncate").args(longer).arg(&copy).status().unwrap().success());
         let why = running(&copy, |tid| Digests::new().take(tid)).unwrap_err();
         assert!(why.contains("64 MiB is the most"), "{why}");
     }

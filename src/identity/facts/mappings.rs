@@ -1,8 +1,9 @@
 //! Which files of executable code a process has mapped, and whether each is root's alone.
 //!
 //! Each file is looked at through `/proc/<tid>/map_files`, which leads to the very file that is mapped and not to what its
-//! path leads to now. It is not opened, and its file system is not asked (`AT_STATX_DONT_SYNC`). Reading `maps` may still
-//! wait for a lock that the process holds for as long as it likes, so all of this is for a thread of its own.
+//! path leads to now. It is not opened, and its file system is not asked (`AT_STATX_DONT_SYNC`). But whoever looks into `map_files`
+//! waits for the lock of the process's memory, which the process can have held for as long as it likes, by `mmap` of a file on a
+//! FUSE (measured on Linux 6.18, where `maps` did not wait). So all of this is for a thread of its own.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
@@ -22,7 +23,7 @@ const FILES: usize = 4096;
 /// Bytes of `maps` that are read.
 const TEXT: u64 = 16 << 20;
 /// How often a process is looked at that maps other files meanwhile.
-const TRIES: usize = 3;
+const TRIES: usize = 16;
 
 /// The first file of code that somebody other than root may have written, and why it is one.
 pub(in crate::identity) fn foreign_code(tid: Tid) -> Found<Option<Arc<str>>> {
@@ -75,7 +76,7 @@ fn look(dir: BorrowedFd<'_>) -> Result<Option<String>, Trouble> {
             if files > FILES {
                 return Err(Trouble::TooMany);
             }
-            if let Some(fault) = fault(&stat(dir, range)?, &mounts) {
+            if let Some(fault) = fault(&stat(dir, &range)?, &mounts) {
                 return Ok(Some(format!("{path} {fault}")));
             }
         }
@@ -88,13 +89,18 @@ fn look(dir: BorrowedFd<'_>) -> Result<Option<String>, Trouble> {
     }
 }
 
-/// Range and path of a line of `maps` that is of executable code from a file (proc_pid_maps(5)).
-fn code(line: &str) -> Option<(&str, &str)> {
+/// Range, as `map_files` names it, and path of a line of `maps` that is of executable code from a file (proc_pid_maps(5)).
+fn code(line: &str) -> Option<(String, &str)> {
     let mut fields = line.trim_end().splitn(6, ' ');
     let (range, permissions) = (fields.next()?, fields.next()?);
     let (_offset, _device, inode) = (fields.next()?, fields.next()?, fields.next()?);
     let path = fields.next().unwrap_or_default().trim_start();
-    (permissions.as_bytes().get(2) == Some(&b'x') && inode != "0").then_some((range, path))
+    if permissions.as_bytes().get(2) != Some(&b'x') || inode == "0" {
+        return None;
+    }
+    // Low addresses, of programs at a fixed place, have leading zeros in `maps` and none in `map_files`.
+    let (start, end) = range.split_once('-')?;
+    Some((format!("{}-{}", start.trim_start_matches('0'), end.trim_start_matches('0')), path))
 }
 
 fn stat(dir: BorrowedFd<'_>, range: &str) -> Result<Statx, Trouble> {
@@ -124,12 +130,15 @@ fn fault(stat: &Statx, mounts: &Mounts) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::tests::{copy_of_sleep, running};
     use super::*;
 
     #[test]
     fn code_from_files_is_told_from_data_and_from_memory() {
         let line = "7f0a-7f0b r-xp 00002000 fe:00 1234       /usr/lib/a b.so (deleted)\n";
-        assert_eq!(code(line), Some(("7f0a-7f0b", "/usr/lib/a b.so (deleted)")));
+        assert_eq!(code(line), Some(("7f0a-7f0b".to_owned(), "/usr/lib/a b.so (deleted)")));
+        let line = "00400000-0041f000 r-xp 00000000 fe:00 1234 /usr/bin/fixed\n";
+        assert_eq!(code(line), Some(("400000-41f000".to_owned(), "/usr/bin/fixed")));
         for line in [
             "7f0a-7f0b r--p 00000000 fe:00 1234 /usr/lib/a.so\n",
             "7f0a-7f0b rwxp 00000000 00:00 0 \n",
@@ -142,17 +151,10 @@ mod tests {
     #[test]
     fn a_program_of_root_has_no_foreign_code_and_a_copy_that_is_not_roots_has() {
         use std::os::unix::fs::{PermissionsExt, chown};
-        let run = |program: &std::path::Path| {
-            let mut child = std::process::Command::new(program).arg("60").spawn().unwrap();
-            let found = foreign_code(Tid(child.id()));
-            child.kill().unwrap();
-            child.wait().unwrap();
-            found
-        };
+        let run = |program: &std::path::Path| running(program, foreign_code);
         assert_eq!(run(std::path::Path::new("/bin/sleep")), Ok(None), "run tests as root");
         let dir = tempfile::tempdir().unwrap();
-        let copy = dir.path().join("sleep");
-        std::fs::copy("/bin/sleep", &copy).unwrap();
+        let copy = copy_of_sleep(dir.path());
         assert_eq!(run(&copy), Ok(None));
         std::fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o775)).unwrap();
         assert!(run(&copy).unwrap().unwrap().ends_with("sleep may be written by others than root"));

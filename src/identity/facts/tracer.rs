@@ -9,15 +9,19 @@ use crate::identity::evidence::{Found, Traced};
 use crate::identity::process::{open_dir, status, status_in};
 use crate::identity::{Pid, Tid};
 
-/// Threads of a process that is looked at without waiting.
-const AT_ONCE: usize = 32;
+/// Threads of a process that is looked at without waiting: each takes a file to be read.
+const AT_ONCE: usize = 8;
 /// Threads of a process that is looked at.
 const THREADS: usize = 1024;
 
 /// What can be told at once: nothing of a process with many threads.
 pub(in crate::identity) fn tracer_at_once(tid: Tid) -> Option<Found<Option<Traced>>> {
-    let few = open_dir(tid).and_then(|dir| status(dir.as_fd())).is_ok_and(|status| status.threads <= AT_ONCE);
-    few.then(|| tracer(tid))
+    let status = open_dir(tid).and_then(|dir| status(dir.as_fd())).ok()?;
+    match status.threads {
+        1 => Some(Ok((status.tracer != 0).then_some(Traced { thread: tid, by: Pid(status.tracer) }))),
+        2..=AT_ONCE => Some(tracer(tid)),
+        _ => None,
+    }
 }
 
 /// The first traced thread of the process.
@@ -66,6 +70,7 @@ mod tests {
         let waiting = std::thread::spawn(move || held.recv());
         let me = Tid(std::process::id());
         assert_eq!(tracer(me), Ok(None), "this test is not for a debugger");
+        assert!(tracer_at_once(me).is_none_or(|found| found == Ok(None)));
         let dir = open_dir(me).unwrap();
         assert_eq!(of_process(dir.as_fd(), 1).unwrap(), None);
         drop(hold);

@@ -12,8 +12,6 @@
 //! Whoever has the group otherwise, by `sg`, by `newgrp` or from a service manager, has it as real gid too and does not match.
 //! A setgid program that makes the group its real gid as well does not match any more.
 
-use nix::unistd::{Gid, Group};
-
 use super::{PinnedId, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, gid, id};
 use crate::identity::Subject;
 
@@ -75,21 +73,6 @@ impl Selector for Egid {
     }
 }
 
-/// Who is in a group by the host's database: names, for people. Users whose first group it is are looked for in
-/// /etc/passwd alone.
-pub fn members(gid: u32) -> Vec<String> {
-    let group = Group::from_gid(Gid::from_raw(gid)).ok().flatten();
-    let mut members = group.map(|group| group.mem).unwrap_or_default();
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    members.extend(passwd.lines().filter_map(|line| {
-        let mut fields = line.split(':');
-        let (name, first) = (fields.next()?, fields.nth(2)?);
-        (first.parse() == Ok(gid)).then(|| name.to_owned())
-    }));
-    members.retain(|name| !name.is_empty());
-    members
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,11 +107,5 @@ mod tests {
         for wrong in ["v = 0", "v = \"root\"", "v = -1", "v = true", "v = \"no such group\""] {
             assert!(read(wrong).unwrap_err().hint.is_some(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn members_are_those_of_both_tables() {
-        assert!(members(1).contains(&"daemon".to_owned()), "its first group");
-        assert!(members(4_000_000).is_empty());
     }
 }

@@ -19,7 +19,7 @@ use std::time::Instant;
 use parking_lot::RwLock;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, StatxFlags};
 
-use super::{Says, Selector, SelectorError, SelectorKind, Strength, Verdict};
+use super::{Elsewhere, Says, Selector, SelectorError, SelectorKind, Strength, Verdict};
 use crate::identity::{Exe, Subject};
 
 pub(super) const KIND: SelectorKind = SelectorKind {
@@ -105,6 +105,10 @@ impl Selector for Reference {
 
     fn describe(&self) -> String {
         format!("exe:{}", self.path.display())
+    }
+
+    fn elsewhere(&self) -> Elsewhere {
+        Elsewhere::Forgeable
     }
 
     fn seen(&self, of: &Subject<'_>) -> String {

@@ -13,7 +13,7 @@
 //! mounts nor that of hushfs, which is where a user's own overlay would be; a process in a chroot sees only a part of its list, so keep
 //! its executable on a mount that the host sees too.
 
-use super::{Says, Selector, SelectorError, SelectorKind, Strength, Verdict};
+use super::{Elsewhere, Says, Selector, SelectorError, SelectorKind, Strength, Verdict};
 use crate::identity::Subject;
 use crate::identity::evidence::{Digest, Fact};
 
@@ -62,6 +62,10 @@ impl Selector for ExeSha256 {
     fn describe(&self) -> String {
         let all: Vec<_> = self.0.iter().map(Digest::to_string).collect();
         format!("exe_sha256:{}", all.join(","))
+    }
+
+    fn elsewhere(&self) -> Elsewhere {
+        Elsewhere::Forgeable
     }
 
     fn seen(&self, of: &Subject<'_>) -> String {

@@ -9,7 +9,7 @@ use std::fmt;
 use super::evidence::{Fact, Subject};
 
 mod container;
-pub mod egid;
+mod egid;
 pub mod exe;
 mod exe_sha256;
 mod gid;
@@ -100,11 +100,27 @@ pub trait Selector: Send + Sync {
         None
     }
 
-    /// Whether it holds for a caller in a user namespace of its own as well. Others do not: there an executable can be
-    /// forged, and ids may be mapped.
-    fn holds_in_other_namespaces(&self) -> bool {
-        false
+    /// What it is worth for a caller in a user namespace of its own.
+    fn elsewhere(&self) -> Elsewhere {
+        Elsewhere::Counts
     }
+}
+
+/// What a selector is worth for a caller in another user namespace than ours, which any user may make.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// It says where root put the caller, whatever namespaces that has since: enough for a rule.
+    Proves,
+    /// It holds there as well, and is not enough.
+    Counts,
+    /// There it can be forged.
+    Forgeable,
+}
+
+/// Whether a rule of these selectors is for callers in other user namespaces as well.
+pub fn holds_elsewhere<'s>(rule: impl Iterator<Item = &'s dyn Selector>) -> bool {
+    let worth: Vec<_> = rule.map(Selector::elsewhere).collect();
+    worth.contains(&Elsewhere::Proves) && !worth.contains(&Elsewhere::Forgeable)
 }
 
 /// What a selector finds.

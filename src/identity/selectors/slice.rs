@@ -5,7 +5,7 @@
 //! it, also of the same uid. **Evaded** by whoever may start a unit in the slice or give one of its units something to run. A slice of the same name in a user's or a
 //! container's part of the tree is another one: only slices above the first unit count. Strong.
 
-use super::{Says, Selector, SelectorError, SelectorKind, Strength, Verdict};
+use super::{Elsewhere, Says, Selector, SelectorError, SelectorKind, Strength, Verdict};
 use crate::identity::{Subject, unit_name};
 
 pub(super) const KIND: SelectorKind = SelectorKind {
@@ -38,6 +38,10 @@ impl Selector for Slice {
 
     fn describe(&self) -> String {
         format!("slice:{}", self.0)
+    }
+
+    fn elsewhere(&self) -> Elsewhere {
+        Elsewhere::Proves
     }
 
     fn seen(&self, of: &Subject<'_>) -> String {

@@ -26,7 +26,7 @@ impl Selector for UserUnit {
     }
 
     fn describe(&self) -> String {
-        format!("user_unit:{}", self.0.written)
+        format!("user_unit:{}", self.0.written())
     }
 
     fn seen(&self, of: &Subject<'_>) -> String {

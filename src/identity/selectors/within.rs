@@ -51,3 +51,23 @@ impl Selector for Within {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Evidence;
+    use crate::identity::process::tests::somebody;
+
+    #[test]
+    fn the_age_is_asked_for_and_the_limit_counts_as_within() {
+        let who = somebody();
+        let check = |age| {
+            let evidence = Evidence { age, ..Evidence::default() };
+            Within(Duration::from_secs(30)).check(&Subject { who: &who, evidence: &evidence })
+        };
+        assert_eq!(check(None), Verdict::Ask(Fact::Age));
+        assert_eq!(check(Some(Duration::ZERO)), Verdict::Yes);
+        assert_eq!(check(Some(Duration::from_secs(30))), Verdict::Yes);
+        assert_eq!(check(Some(Duration::from_millis(30_001))), Verdict::No);
+    }
+}

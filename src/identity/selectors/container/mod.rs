@@ -22,9 +22,11 @@
 //! names `name`, `image` or `digest` as well, for `label` and `compose` alone can be had by the image's author.
 //!
 //! It holds in other user namespaces too (`userns-remap`, `--userns`): there an executable could be forged, but no process
-//! gets into the group of a container that way. A rootless container is not recognised, for its user names it.
+//! gets into the group of a container that way. A rule that has `exe` as well is
+//! for containers without a user namespace of their own. A rootless container is not recognised, for its user names it: start it as
+//! root, or from a system unit and name that (`unit = "app.service/*"`).
 
-use super::{Says, Selector, SelectorKind, Strength, Verdict};
+use super::{Elsewhere, Says, Selector, SelectorKind, Strength, Verdict};
 use crate::identity::container::is_rootless;
 use crate::identity::evidence::{Evidence, Subject};
 
@@ -66,8 +68,8 @@ impl Selector for InContainer {
     fn seen(&self, of: &Subject<'_>) -> String {
         let Some(id) = of.who.container() else {
             return match is_rootless(of.who.cgroup.path()) {
-                true => "the caller is in a rootless container, which its user names as he likes: start it from a \
-                         system service and identify it by `unit`"
+                true => "the caller is in a rootless container, which its user names as he likes: start it as root, \
+                         with ids of its own if it should have any (`--userns=auto`, `userns-remap`)"
                     .into(),
                 false => "the caller is in no container that root started".into(),
             };
@@ -88,8 +90,8 @@ impl Selector for InContainer {
         }
     }
 
-    fn holds_in_other_namespaces(&self) -> bool {
-        true
+    fn elsewhere(&self) -> Elsewhere {
+        Elsewhere::Proves
     }
 }
 
