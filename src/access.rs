@@ -14,7 +14,7 @@ use crate::audit::Audit;
 use crate::audit::record::Op;
 use crate::config::checked::{File, Limits, Scope};
 use crate::failure::Failure;
-use crate::identity::{Attestor, Caller, Evidence, Fact, Facts, Identity, Refusal, Subject, Tid};
+use crate::identity::{Attestor, Caller, Evidence, Fact, Facts, Identity, ProcessId, Refusal, Subject, Tid};
 use crate::policy::{self, Decision, Denial, Grant, Purpose};
 use crate::reference::Reference;
 use crate::render::{Content, Renderer};
@@ -414,7 +414,7 @@ impl Access {
             let decision = policy::decide(&target.scope.rules, &Subject { who, evidence }, purpose);
             let Decision::Ask(asked) = decision else { return decision };
             if asked.contains(Fact::Reads) {
-                evidence.reads = Some(self.spent.of(who.process, &target.path));
+                evidence.reads = Some(self.reads(who.process, &target.path));
             }
             let left = self.attestor.gather(caller, who, asked.without(Fact::Reads), evidence);
             if left == asked {
@@ -487,8 +487,8 @@ impl Access {
 
 /// What learning allows to somebody who is denied, while it lasts. The clock is looked at for nobody else.
 fn learn(target: &Target, of: &Subject<'_>, purpose: Purpose, denial: &Denial) -> Option<Grant> {
-    let lasts = target.scope.learn_until.is_some_and(|until| jiff::Timestamp::now() < until);
-    if lasts { policy::learn(&target.scope.rules, of, purpose, denial) } else { None }
+    target.scope.learns_until(jiff::Timestamp::now())?;
+    policy::learn(&target.scope.rules, of, purpose, denial)
 }
 
 fn gone(failure: Failure) -> Failure {
@@ -517,6 +517,11 @@ impl Access {
     /// Who can be asked about callers.
     pub fn attestor(&self) -> &Arc<Attestor> {
         &self.attestor
+    }
+
+    /// How many times rules that count have let a process instance in to a file.
+    pub fn reads(&self, process: ProcessId, path: &str) -> u32 {
+        self.spent.of(process, path)
     }
 
     /// Forgets what came from these providers: they are configured anew.

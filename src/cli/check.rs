@@ -102,7 +102,8 @@ fn counted(number: usize, word: &str) -> String {
 fn of_scope(scope: &Scope) -> String {
     let names: Vec<_> = scope.files.iter().map(|file| file.name.as_str()).collect();
     let Scope { name, uid, gid, dir_mode, .. } = scope;
-    let learning = learning(scope).map(|until| format!("  learning until {until}\n")).unwrap_or_default();
+    let learning = scope.learns_until(jiff::Timestamp::now());
+    let learning = learning.map(|until| format!("  learning until {until}\n")).unwrap_or_default();
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(term::arrangement());
     table.set_header(["  rule", "demands", "strength"]);
@@ -113,11 +114,6 @@ fn of_scope(scope: &Scope) -> String {
     }
     let files = if names.is_empty() { "no files".to_owned() } else { names.join(", ") };
     format!("{name}/  uid {uid}, gid {gid}, mode {dir_mode:04o}: {files}\n{learning}{}\n", table.trim_fmt())
-}
-
-/// Until when the scope is learning, if it is.
-fn learning(scope: &Scope) -> Option<jiff::Timestamp> {
-    scope.learn_until.filter(|until| jiff::Timestamp::now() < *until)
 }
 
 #[derive(Serialize)]

@@ -9,7 +9,7 @@ use super::explain::{self, page};
 use super::{Failure, Outcome, term};
 use crate::audit::line::printable;
 use crate::control::{Answer, Ask};
-use crate::explain::{Seen, whoami};
+use crate::explain::{ContainerSeen, Seen, whoami};
 use crate::identity::selector;
 
 #[derive(Debug, clap::Args)]
@@ -26,8 +26,9 @@ pub(crate) fn run(args: Args) -> Outcome {
         Asked::Answered(Answer::Seen { caller }) => (*caller, None),
         Asked::Answered(other) => return Err(unexpected(other)),
         Asked::Wrong(code) => return Ok(code),
-        Asked::Alone(_) => {
-            let seen = explain::look(async |attestor, itself| whoami(&attestor, itself).await)?;
+        Asked::Alone(config) => {
+            let seen =
+                explain::look(&config.runtimes, async |attestor, itself| whoami(&attestor, itself).await)?;
             let seen = seen.map_err(|why| Failure::new(why.to_string()))?;
             (seen, Some("no daemon was asked: this is what one would see".to_owned()))
         }
@@ -53,11 +54,26 @@ fn hints(seen: &Seen) -> Vec<String> {
         Some(user) => ("user", format!("{:?}", user.name)),
         None => ("uid", seen.uid.to_string()),
     };
-    let by_unit = seen.unit.as_ref().map(|unit| ("unit", format!("{unit:?}")));
-    let keys = [by_user].into_iter().chain(by_unit);
+    // A container's scope is a unit as well, of a name that is not used again.
+    let by_place = match (&seen.container, &seen.unit) {
+        (Some(container), _) => Some(("container", demand(container))),
+        (None, Some(unit)) => Some(("unit", format!("{unit:?}"))),
+        (None, None) => None,
+    };
+    let keys = [by_user].into_iter().chain(by_place);
     let line = |(key, value): (&str, String)| {
         let strength = selector(key)?.strength;
         Some(format!("{key} = {value}  ({strength})"))
     };
     keys.filter_map(line).collect()
+}
+
+/// How a rule would name a container: by what it has again when it is made anew, if that is known.
+fn demand(container: &ContainerSeen) -> String {
+    let ContainerSeen { id, name, pod_uid, .. } = container;
+    match (name, pod_uid) {
+        (Some(name), _) => format!("{{ name = {name:?} }}"),
+        (None, Some(pod_uid)) => format!("{{ pod_uid = {pod_uid:?} }}"),
+        (None, None) => format!("{{ id = {id:?} }}"),
+    }
 }

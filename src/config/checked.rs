@@ -64,6 +64,13 @@ pub struct Scope {
     pub files: Vec<Arc<File>>,
 }
 
+impl Scope {
+    /// Until when the scope is learning, if it is `now`.
+    pub fn learns_until(&self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        self.learn_until.filter(|until| now < *until)
+    }
+}
+
 /// One file of a scope.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct File {

@@ -51,9 +51,8 @@ impl Ask {
     fn whose(&self) -> Whose {
         match self {
             Self::Whoami | Self::Explain { whom: Whom::Itself, .. } => Whose::Everybody,
-            Self::Reload { .. } | Self::Explain { whom: Whom::Pid(_) | Whom::Unit(_), .. } => {
-                Whose::Operators
-            }
+            Self::Reload { .. } => Whose::Operators,
+            Self::Explain { whom: Whom::Pid(_) | Whom::Unit(_) | Whom::Container(_), .. } => Whose::Operators,
         }
     }
 }

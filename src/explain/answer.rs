@@ -5,13 +5,15 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::asked::Asked;
 use super::explanation::{Explanation, Seen};
-use super::judge::{self, Asked, explain};
+use super::judge::{self, explain};
 use super::look::look;
-use crate::identity::{self, Attestor, Found, Tid};
+use super::members;
+use crate::identity::{Attestor, Found, Tid};
 
-/// Of how many processes of a unit each is looked at.
-const OF_A_UNIT: usize = 256;
+/// Of how many processes of a unit or container each is looked at.
+const MEMBERS: usize = 256;
 
 /// Who is asked about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub enum Whom {
     Pid(u32),
     /// The processes of a system unit.
     Unit(String),
+    /// The processes of a container, by its id, or 12 digits of it or more, or by its name.
+    Container(String),
 }
 
 /// What came of a question.
@@ -30,12 +34,12 @@ pub enum Whom {
 pub struct Explained {
     /// At least one.
     pub explanations: Vec<Explanation>,
-    /// What processes of a unit could not be looked at and why, one clause each.
+    /// What processes of a unit or container could not be looked at and why, one clause each.
     pub unseen: Vec<String>,
 }
 
-/// Explains what would become of an open by whom it is asked about: one explanation, or for a unit one for each kind of process
-/// in it, the oldest first.
+/// Explains what would become of an open by whom it is asked about: one explanation, or for a unit or container one for
+/// each kind of process in it, the oldest first.
 ///
 /// # Errors
 /// Why it cannot be told, as a clause.
@@ -51,7 +55,10 @@ pub async fn answer(
     let tid = match whom {
         Whom::Itself => itself,
         Whom::Pid(pid) => Tid(*pid),
-        Whom::Unit(unit) => return of_unit(attestor, asked, unit.clone()).await,
+        Whom::Unit(unit) => return each(attestor, asked, members::of_unit(unit).await?).await,
+        Whom::Container(container) => {
+            return each(attestor, asked, members::of_container(attestor, container).await?).await;
+        }
     };
     Ok(Explained { explanations: vec![one(attestor, asked, tid).await?], unseen: Vec::new() })
 }
@@ -66,27 +73,16 @@ pub async fn whoami(attestor: &Arc<Attestor>, tid: Tid) -> Found<Seen> {
 }
 
 async fn one(attestor: &Arc<Attestor>, asked: &Asked<'_>, tid: Tid) -> Result<Explanation, String> {
-    let (seen, evidence) =
-        look(attestor, tid, Some((&asked.place.scope, asked.view))).await.map_err(|why| why.to_string())?;
+    let (seen, evidence) = look(attestor, tid, Some(asked)).await.map_err(|why| why.to_string())?;
     explain(asked, &seen, &evidence)
 }
 
-async fn of_unit(attestor: &Arc<Attestor>, asked: &Asked<'_>, unit: String) -> Result<Explained, String> {
-    let name = unit.clone();
-    let search = move || identity::running(|cgroup| cgroup.place().is_some_and(|place| place.unit == unit));
-    let found = match tokio::task::spawn_blocking(search).await {
-        Ok(Ok(found)) => found,
-        Ok(Err(error)) => return Err(format!("processes cannot be listed: {error}")),
-        Err(_) => return Err("processes cannot be listed: a bug in hushfs".to_owned()),
-    };
-    if found.is_empty() {
-        return Err(format!("no process of unit `{name}` is running"));
-    }
+async fn each(attestor: &Arc<Attestor>, asked: &Asked<'_>, found: Vec<Tid>) -> Result<Explained, String> {
     let (mut explanations, mut unseen) = (Vec::new(), Vec::new());
-    if let Some(more) = found.len().checked_sub(OF_A_UNIT).filter(|more| *more > 0) {
+    if let Some(more) = found.len().checked_sub(MEMBERS).filter(|more| *more > 0) {
         unseen.push(format!("{more} more processes are not looked at"));
     }
-    for tid in found.into_iter().take(OF_A_UNIT) {
+    for tid in found.into_iter().take(MEMBERS) {
         match one(attestor, asked, tid).await {
             Ok(explanation) => explanations.push(explanation),
             Err(why) => unseen.push(format!("process {}: {why}", tid.0)),
@@ -111,10 +107,12 @@ fn of_each_kind(all: Vec<Explanation>) -> Vec<Explanation> {
 }
 
 impl Seen {
-    /// Whether it runs the same program with the same ids in the same namespaces.
+    /// Whether it runs the same program with the same ids in the same container and namespaces.
     fn is_of_the_kind_of(&self, other: &Self) -> bool {
         let kind = |of: &Self| {
-            (of.exe.clone(), of.uids, of.gid, of.groups.clone(), of.user_namespace, of.mount_namespace)
+            let container = of.container.as_ref().map(|container| container.id.clone());
+            let namespaces = (of.user_namespace, of.mount_namespace);
+            (of.exe.clone(), of.uids, of.gids, of.groups.clone(), container, namespaces)
         };
         kind(self) == kind(other)
     }

@@ -1,5 +1,6 @@
 //! What is said: the layout of `--json`, and of the control socket's answer.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// What would become of an open, and what that turns on.
@@ -13,10 +14,12 @@ pub struct Explanation {
     pub outcome: Outcome,
     /// What the caller would see instead of the bytes.
     pub errno: Option<String>,
-    /// Why not, in words.
+    /// Why not, or why not without learning, in words.
     pub reason: Option<String>,
-    /// The rule that allows it.
+    /// The rule that allows it or, where only learning does, that is nearest.
     pub rule: Option<String>,
+    /// Until when, where only learning allows it.
+    pub learning_until: Option<Timestamp>,
     /// Who it is.
     pub caller: Seen,
     /// What owner, group and mode say.
@@ -25,7 +28,7 @@ pub struct Explanation {
     pub rules: Vec<RuleSeen>,
     /// How many rules are left out, because they are for others.
     pub rules_not_shown: usize,
-    /// What would have to be otherwise; `None` where it is allowed.
+    /// What would have to be otherwise; `None` where a rule allows it.
     pub to_change: Option<Change>,
 }
 
@@ -43,7 +46,7 @@ pub enum JudgedBy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Outcome {
-    /// A rule allows it.
+    /// A rule allows it, or learning.
     Allowed,
     /// Nothing does.
     Denied,
@@ -64,12 +67,16 @@ pub struct Seen {
     pub uids: [u32; 4],
     /// The gid for file access.
     pub gid: u32,
+    /// Real, effective, saved and file system gid, which differ in a setgid program.
+    pub gids: [u32; 4],
     /// Supplementary groups.
     pub groups: Vec<u32>,
     /// The executable.
     pub exe: Option<ExeSeen>,
     /// The system unit.
     pub unit: Option<String>,
+    /// The container.
+    pub container: Option<ContainerSeen>,
     /// The path among the control groups.
     pub cgroup: Option<String>,
     /// The user namespace.
@@ -80,6 +87,10 @@ pub struct Seen {
     pub age_seconds: Option<u64>,
     /// Whether it can gain no rights by executing a program.
     pub no_new_privs: Option<bool>,
+    /// Whether other processes of its uid are kept out of its memory.
+    pub not_dumpable: Option<bool>,
+    /// Whether a debugger is attached to it.
+    pub traced: Option<bool>,
     /// Why it is denied whatever the rules say; then only what stands in front of `groups` is known.
     pub refused: Option<String>,
 }
@@ -93,6 +104,19 @@ pub struct ExeSeen {
     pub device: String,
     /// On that device.
     pub inode: u64,
+}
+
+/// A container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ContainerSeen {
+    /// The whole id.
+    pub id: String,
+    /// Who made it, where its control group says so: `docker`, `podman` or `kubernetes`.
+    pub engine: Option<String>,
+    /// Its name, where its runtime was asked and said it.
+    pub name: Option<String>,
+    /// The uid of its Kubernetes pod.
+    pub pod_uid: Option<String>,
 }
 
 /// Whose namespace.

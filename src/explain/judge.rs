@@ -1,34 +1,22 @@
 //! From what is known of a process to an [`Explanation`]. Pure.
 
+use super::asked::Asked;
 use super::explanation::{
-    Change, ExeSeen, Explanation, JudgedBy, Kernel, Outcome, Permissions, RuleSeen, Seen, SelectorSeen, Told,
-    Whose,
+    Change, ContainerSeen, ExeSeen, Explanation, Kernel, Outcome, Permissions, RuleSeen, Seen, SelectorSeen,
+    Told, Whose,
 };
 use super::kernel;
-use super::place::Place;
 use super::view::{View, matches};
 use crate::failure::Failure;
 use crate::identity::{Evidence, Identity, Inspected, Subject, UserNamespace, Verdict, strength};
 use crate::policy::{self, Decision, Denial, Purpose, Rule};
-
-/// What is asked, and by whom.
-pub struct Asked<'a> {
-    /// Of which file.
-    pub place: &'a Place,
-    /// What the asker may see.
-    pub view: View,
-    /// Who answers.
-    pub judged_by: JudgedBy,
-    /// The uid that serves the mount.
-    pub served_by: u32,
-}
 
 /// Explains what would become of an open by a process that was looked at, with the evidence about it.
 ///
 /// # Errors
 /// When there is no such file, and the asker may know.
 pub fn explain(asked: &Asked<'_>, seen: &Inspected, evidence: &Evidence) -> Result<Explanation, String> {
-    let Asked { place, view, judged_by, served_by } = asked;
+    let Asked { place, view, judged_by, served_by, .. } = asked;
     let mut kernel = kernel::check(&place.scope, place.file.as_deref(), seen, *served_by);
     if kernel.directory.passes_as.is_none() && *view == View::Own {
         kernel.file = None;
@@ -42,6 +30,7 @@ pub fn explain(asked: &Asked<'_>, seen: &Inspected, evidence: &Evidence) -> Resu
         errno: None,
         reason: None,
         rule: None,
+        learning_until: None,
         caller: of_process(seen, evidence),
         kernel,
         rules: Vec::new(),
@@ -53,17 +42,17 @@ pub fn explain(asked: &Asked<'_>, seen: &Inspected, evidence: &Evidence) -> Resu
             explanation.deny(&(*refusal).into());
             explanation.rules_not_shown = place.scope.rules.iter().count();
         }
-        Ok(who) => explanation.weigh(place, *view, &Subject { who, evidence }),
+        Ok(who) => explanation.weigh(asked, &Subject { who, evidence }),
     }
     if !explanation.kernel.passes {
         explanation.outcome = Outcome::Denied;
-        explanation.rule = None;
+        (explanation.rule, explanation.learning_until) = (None, None);
         explanation.errno = Some("EACCES".into());
         if seen.who.is_ok() {
             explanation.reason = Some("the kernel turns it away before a rule is asked".into());
         }
     }
-    if explanation.outcome != Outcome::Allowed {
+    if explanation.outcome != Outcome::Allowed || explanation.learning_until.is_some() {
         explanation.to_change = Some(change(&explanation));
     }
     Ok(explanation)
@@ -74,12 +63,15 @@ pub(super) fn of_process(seen: &Inspected, evidence: &Evidence) -> Seen {
     let who: Option<&Identity> = seen.who.as_deref().ok();
     let whose = |ours: bool| if ours { Whose::Ours } else { Whose::Other };
     let hardening = evidence.hardening.as_ref().and_then(|found| found.as_ref().ok());
+    let tracer = evidence.tracer.as_ref().and_then(|found| found.as_ref().ok());
+    let named = evidence.container.as_ref().and_then(|found| found.as_ref().ok());
     Seen {
         pid: who.map_or(seen.caller.tid.0, |who| who.process.pid.0),
         thread: seen.caller.tid.0,
         uid: seen.caller.uid,
         uids: seen.uids,
         gid: seen.caller.gid,
+        gids: seen.gids,
         groups: who.map(|who| who.groups.clone()).unwrap_or_default(),
         exe: who.and_then(|who| who.exe.as_ref()).map(|exe| ExeSeen {
             path: exe.path.clone(),
@@ -87,11 +79,19 @@ pub(super) fn of_process(seen: &Inspected, evidence: &Evidence) -> Seen {
             inode: exe.ino,
         }),
         unit: who.and_then(Identity::unit).map(str::to_owned),
+        container: who.and_then(Identity::container).map(|container| ContainerSeen {
+            id: container.id.clone(),
+            engine: container.engine.map(|engine| engine.to_string()),
+            name: named.map(|named| named.name.clone()),
+            pod_uid: container.pod_uid.clone(),
+        }),
         cgroup: who.map(|who| who.cgroup.path().to_owned()),
         user_namespace: who.map(|who| whose(who.user_namespace == UserNamespace::Ours)),
         mount_namespace: seen.sees_our_mounts.map(whose),
         age_seconds: evidence.age.map(|age| age.as_secs()),
         no_new_privs: hardening.map(|found| found.no_new_privs),
+        not_dumpable: hardening.and_then(|found| found.not_dumpable),
+        traced: tracer.map(Option::is_some),
         refused: seen.who.as_ref().err().map(ToString::to_string),
     }
 }
@@ -109,8 +109,9 @@ impl Explanation {
     }
 
     /// What the rules say: the decision, and what each selector found.
-    fn weigh(&mut self, place: &Place, view: View, of: &Subject<'_>) {
-        let rules = &place.scope.rules;
+    fn weigh(&mut self, asked: &Asked<'_>, of: &Subject<'_>) {
+        let (scope, view) = (&asked.place.scope, asked.view);
+        let rules = &scope.rules;
         let (shown, hidden): (Vec<_>, Vec<_>) = rules.iter().partition(|rule| view.shows(rule, of));
         self.rules = shown.into_iter().map(|rule| of_rule(rule, of)).collect();
         self.rules_not_shown = hidden.len();
@@ -120,12 +121,23 @@ impl Explanation {
                 self.rule = Some(grant.rule().to_owned());
             }
             Decision::Deny(denial) => {
-                // What a rule for others could not establish is not told.
+                // What a rule for others turned on, and could establish or not, is not told.
                 let denial = match denial {
-                    Denial::Unproven(why) if view == View::Own && !self.says(&why) => Denial::NoRuleMatches,
+                    Denial::Unproven(why) | Denial::State(why) if view == View::Own && !self.says(&why) => {
+                        Denial::NoRuleMatches
+                    }
                     denial => denial,
                 };
-                self.deny(&Failure::Denied(denial));
+                let until = scope.learns_until(asked.now);
+                match until.and_then(|_| policy::learn(rules, of, Purpose::Read, &denial)) {
+                    None => self.deny(&Failure::Denied(denial)),
+                    Some(grant) => {
+                        self.outcome = Outcome::Allowed;
+                        self.rule = Some(grant.rule().to_owned());
+                        self.reason = grant.learned().map(str::to_owned);
+                        self.learning_until = until;
+                    }
+                }
             }
             Decision::Ask(_) => {
                 self.outcome = Outcome::Unknown;

@@ -44,6 +44,7 @@ fn seen(who: Identity) -> Inspected {
     Inspected {
         caller: Caller { tid: Tid(who.process.pid.0), uid: who.uid, gid: who.gid },
         uids: [who.uid; 4],
+        gids: [who.gids.real, who.gids.effective, who.gids.saved, who.gid],
         reads_everything: who.uid == 0,
         who: Ok(Arc::new(who)),
         sees_our_mounts: Some(true),
@@ -51,7 +52,8 @@ fn seen(who: Identity) -> Inspected {
 }
 
 fn asked(place: &Place, view: View) -> Asked<'_> {
-    Asked { place, view, judged_by: JudgedBy::Daemon, served_by: 0 }
+    let now = jiff::Timestamp::from_second(1000).unwrap();
+    Asked { place, view, judged_by: JudgedBy::Daemon, served_by: 0, now, counted: None }
 }
 
 fn told(place: &Place, view: View, seen: &Inspected) -> Explanation {
@@ -69,8 +71,9 @@ fn selectors() -> impl Strategy<Value = String> {
         one("gid", &["0", "50", "1000"]),
         one("no_new_privs", &["true"]),
         one("within", &["\"5s\"", "\"1h\""]),
+        one("reads", &["1", "3"]),
     );
-    all.prop_map(|(uid, gid, privs, within)| [uid, gid, privs, within].concat())
+    all.prop_map(|(uid, gid, privs, within, reads)| [uid, gid, privs, within, reads].concat())
 }
 
 fn identity() -> impl Strategy<Value = Identity> {
@@ -84,8 +87,10 @@ fn identity() -> impl Strategy<Value = Identity> {
 fn evidence() -> impl Strategy<Value = Evidence> {
     let age = proptest::option::of(proptest::sample::select(vec![1_u64, 60, 7200]));
     let hardening = proptest::option::of(proptest::option::of(any::<bool>()));
-    (age, hardening).prop_map(|(age, hardening)| Evidence {
+    let reads = proptest::option::of(0_u32..4);
+    (age, hardening, reads).prop_map(|(age, hardening, reads)| Evidence {
         age: age.map(Duration::from_secs),
+        reads,
         hardening: hardening.map(|found| {
             found
                 .map(|no_new_privs| Hardening { no_new_privs, not_dumpable: Some(no_new_privs) })
@@ -214,6 +219,40 @@ fn what_a_rule_for_others_could_not_find_out_is_not_told() {
     let reason = |view| explain(&asked(&place, view), &seen(somebody()), &evidence).unwrap().reason.unwrap();
     assert_eq!(reason(View::Whole), "no rule matches: its runtime is away");
     assert_eq!(reason(View::Own), Denial::NoRuleMatches.to_string());
+}
+
+#[test]
+fn what_a_rule_for_others_turned_on_is_told_only_to_whom_the_rule_is_shown() {
+    let evidence = Evidence { reads: Some(1), ..Evidence::default() };
+    let reason = |demands: &str, view| {
+        let place = place(rules(&[demands.into()]), 0o555, "f");
+        explain(&asked(&place, view), &seen(somebody()), &evidence).unwrap().reason.unwrap()
+    };
+    let had = "no rule matches: the caller's process has had 1 of its 1 reads of the file";
+    assert_eq!(reason("reads = 1", View::Whole), had);
+    assert_eq!(reason("reads = 1", View::Own), Denial::NoRuleMatches.to_string());
+    assert_eq!(reason("uid = 1000\nreads = 1", View::Own), had, "the rule is shown");
+}
+
+#[test]
+fn what_learning_allows_is_marked_with_what_would_be_said_without() {
+    let demands = ["uid = 1000\nwithin = \"5s\"".to_owned(), "reads = 1".to_owned()];
+    let evidence = Evidence { age: Some(Duration::from_mins(1)), reads: Some(1), ..Evidence::default() };
+    let told = |uid, until: i64, mode, view| {
+        let mut place = place(rules(&demands), mode, "f");
+        let until = jiff::Timestamp::from_second(until).unwrap();
+        Arc::get_mut(&mut place.scope).unwrap().learn_until = Some(until);
+        explain(&asked(&place, view), &seen(Identity { uid, ..somebody() }), &evidence).unwrap()
+    };
+    let own = told(1000, 1001, 0o555, View::Own);
+    assert_eq!((own.outcome, own.rule.as_deref(), own.errno), (Outcome::Allowed, Some("s.1"), None));
+    assert_eq!(own.learning_until.unwrap().as_second(), 1001);
+    assert_eq!(own.reason.unwrap(), "no rule matches: the caller's process started 60s ago");
+    assert_eq!(own.to_change.unwrap().rule.as_deref(), Some("s.1"));
+    for (uid, until, mode) in [(1001, 1001, 0o555), (1000, 1000, 0o555), (1000, 1001, 0o000)] {
+        let denied = told(uid, until, mode, View::Whole);
+        assert_eq!((denied.outcome, denied.learning_until), (Outcome::Denied, None), "{uid} {until} {mode}");
+    }
 }
 
 #[test]

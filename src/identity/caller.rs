@@ -58,7 +58,7 @@ pub struct Attestor {
     pins: Pins,
     user_namespace: Vec<u8>,
     pub(super) inspections: Inspections,
-    containers: ArcSwap<Containers>,
+    pub(super) containers: ArcSwap<Containers>,
     digests: Digests,
 }
 

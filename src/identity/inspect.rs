@@ -10,7 +10,7 @@ use std::sync::Arc;
 use super::caller::{Attestor, Caller, Refusal};
 use super::evidence::{Evidence, Fact, Facts, Found};
 use super::process::{self, Status};
-use super::{Cgroup, Identity, Tid};
+use super::{Cgroup, Container, ContainerId, Identity, Tid};
 
 /// `CAP_DAC_OVERRIDE` and `CAP_DAC_READ_SEARCH`: either reads what owner, group and mode close.
 const READS_EVERYTHING: u64 = (1 << 1) | (1 << 2);
@@ -22,6 +22,8 @@ pub struct Inspected {
     pub caller: Caller,
     /// Real, effective, saved and file system uid.
     pub uids: [u32; 4],
+    /// The gids, in the same order.
+    pub gids: [u32; 4],
     /// Who it is, or why it would be denied whatever the rules say.
     pub who: Result<Arc<Identity>, Refusal>,
     /// Whether it has a capability that passes owner, group and mode, in its own user namespace.
@@ -30,21 +32,22 @@ pub struct Inspected {
     pub sees_our_mounts: Option<bool>,
 }
 
-/// The processes whose place among the control groups `is` the one. Never blocks: the control group is told even of a process
-/// inside execve.
+/// All processes that we see, with their places among the control groups. Never blocks: the control group is told even of a
+/// process inside execve.
 ///
 /// # Errors
 /// When /proc cannot be read.
-pub fn running(is: impl Fn(&Cgroup) -> bool) -> std::io::Result<Vec<Tid>> {
+pub fn running() -> std::io::Result<Vec<(Tid, Cgroup)>> {
     let number = |entry: std::io::Result<std::fs::DirEntry>| {
         entry.ok().and_then(|entry| entry.file_name().to_str()?.parse().ok()).map(Tid)
     };
-    let is_in = |tid: &Tid| {
-        let dir = process::open_dir(*tid).ok();
-        let file = dir.and_then(|dir| process::open_cgroup(dir.as_fd()).ok());
-        file.and_then(|file| process::cgroup_again(file.as_fd()).ok()).is_some_and(|cgroup| is(&cgroup))
+    // One that cannot be read has ended since.
+    let placed = |tid: Tid| {
+        let dir = process::open_dir(tid).ok()?;
+        let file = process::open_cgroup(dir.as_fd()).ok()?;
+        Some((tid, process::cgroup_again(file.as_fd()).ok()?))
     };
-    Ok(std::fs::read_dir("/proc")?.filter_map(number).filter(is_in).collect())
+    Ok(std::fs::read_dir("/proc")?.filter_map(number).filter_map(placed).collect())
 }
 
 impl Attestor {
@@ -96,11 +99,20 @@ impl Attestor {
         self.look_into(caller, who, left, evidence).await;
     }
 
+    /// What its runtime says of a container, whoever is in it.
+    ///
+    /// # Errors
+    /// Why that cannot be told, as a clause.
+    pub async fn container(&self, id: &ContainerId) -> Found<Arc<Container>> {
+        self.containers.load_full().get(id).await
+    }
+
     fn look(&self, tid: Tid, status: &Status) -> Inspected {
         let caller = Caller { tid, uid: status.uids[3], gid: status.gids[3] };
         Inspected {
             caller,
             uids: status.uids,
+            gids: status.gids,
             who: self.take(caller).map(|pin| Arc::clone(&pin.identity)),
             reads_everything: status.capabilities & READS_EVERYTHING != 0,
             sees_our_mounts: sees_our_mounts(tid),
@@ -149,9 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn processes_are_found_by_their_control_group() {
-        let me = Tid(std::process::id());
-        assert!(running(|_| true).unwrap().contains(&me));
-        assert!(running(|_| false).unwrap().is_empty());
+    fn processes_are_listed_with_their_control_groups() {
+        let own = process::open_cgroup(process::open_dir(Tid(std::process::id())).unwrap().as_fd()).unwrap();
+        let me = (Tid(std::process::id()), process::cgroup_again(own.as_fd()).unwrap());
+        assert!(running().unwrap().contains(&me));
     }
 }

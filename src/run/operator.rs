@@ -35,11 +35,14 @@ impl Daemon {
     async fn explained(&self, peer: &Peer, path: &str, whom: &Whom) -> Result<Explained, String> {
         // The scope as it is in force, with the executables that its rules hold.
         let place = Place::find(&self.state.lock().config, path).map_err(|error| error.to_string())?;
+        let counted = |process, path: &str| self.access.reads(process, path);
         let asked = Asked {
             place: &place,
             view: if peer.is_operator() { View::Whole } else { View::Own },
             judged_by: JudgedBy::Daemon,
             served_by: rustix::process::geteuid().as_raw(),
+            now: jiff::Timestamp::now(),
+            counted: Some(&counted),
         };
         let explained = explain::answer(self.access.attestor(), &asked, whom, peer.tid()).await?;
         let about_itself = |one: &Explanation| is_about(peer, one.caller.uid);

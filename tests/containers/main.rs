@@ -16,6 +16,7 @@ mod docker;
 mod image;
 
 mod attack;
+mod explain;
 mod outage;
 mod podman;
 mod rules;

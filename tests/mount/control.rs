@@ -12,12 +12,12 @@ use crate::explain::{Running, Unit, explained, host, text};
 use crate::support::{HUSHFS, Host, as_user, signal};
 
 /// `hushfs` as another user, who may not read the configuration.
-fn as_other(uid: u32, host: &Host, args: &[&str]) -> Output {
+pub(crate) fn as_other(uid: u32, host: &Host, args: &[&str]) -> Output {
     let mut command = as_user(uid, HUSHFS);
     command.args(args).env("HUSHFS_CONTROL", host.path("m.sock")).output().unwrap()
 }
 
-fn json(output: &Output) -> Value {
+pub(crate) fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|_| panic!("{}", text(output)))
 }
 
@@ -54,7 +54,9 @@ fn everybody_may_ask_about_himself_and_about_nobody_else() {
 
     let mine = Running::start(1000, "/usr/bin/sleep", &["60"]);
     let theirs = Running::start(1001, "/usr/bin/sleep", &["60"]);
-    for whom in [["--pid", &mine.pid()], ["--pid", &theirs.pid()], ["--unit", "x.service"]] {
+    for whom in
+        [["--pid", &mine.pid()], ["--pid", &theirs.pid()], ["--unit", "x.service"], ["--container", "x"]]
+    {
         let output = as_other(1000, &host, &[&["explain", "a/token"], &whom[..]].concat());
         assert_eq!(output.status.code(), Some(1), "{whom:?}");
         assert!(text(&output).contains("only root may"), "{}", text(&output));

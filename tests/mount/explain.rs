@@ -172,6 +172,8 @@ fn what_is_not_there_is_said_and_is_not_a_denial() {
     said(&["/etc/passwd", "--self"], "is not below the mount");
     said(&["a/token", "--pid", "4194300"], "the process is gone");
     said(&["a/token", "--unit", "nobody-has-this.service"], "no process of unit `nobody-has-this.service`");
+    let container = "4e3ad9be6e02";
+    said(&["a/token", "--container", container], "no process of container `4e3ad9be6e02` is running");
     let output = host.run(&["explain", "a/token"], b"");
     assert_eq!(output.status.code(), Some(2));
 }
@@ -237,12 +239,12 @@ fn the_keys_of_the_json_stay() {
     let keys = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(
         keys(&told),
-        "caller errno judged_by kernel outcome path reason rule rules rules_not_shown to_change"
+        "caller errno judged_by kernel learning_until outcome path reason rule rules rules_not_shown to_change"
     );
     assert_eq!(
         keys(&told["caller"]),
-        "age_seconds cgroup exe gid groups mount_namespace no_new_privs pid refused thread uid uids unit \
-         user_namespace"
+        "age_seconds cgroup container exe gid gids groups mount_namespace no_new_privs not_dumpable pid refused \
+         thread traced uid uids unit user_namespace"
     );
     assert_eq!(keys(&told["caller"]["exe"]), "device inode path");
     assert_eq!(keys(&told["kernel"]), "directory file mount_only_for passes");

@@ -15,6 +15,7 @@ mod control;
 mod digest;
 mod exe;
 mod explain;
+mod explain_state;
 mod fetcher;
 mod groups;
 mod hang;

@@ -9,7 +9,7 @@ use super::{Failure, Outcome, term};
 use crate::config::Config;
 use crate::control::{Answer, Ask};
 use crate::explain::{self, Explained, Explanation, JudgedBy, Outcome as Judged, Place, View, Whom};
-use crate::identity::{Attestor, Tid};
+use crate::identity::{Attestor, Runtimes, Tid};
 
 pub(super) mod page;
 
@@ -20,6 +20,7 @@ const EXIT_DENIED: u8 = 3;
 #[command(after_help = "Examples:
   hushfs explain mcpx/slack-token --pid 4711
   hushfs explain /run/hushfs/mcpx/slack-token --unit mcpx.service
+  hushfs explain mcpx/slack-token --container web
   hushfs explain mcpx/slack-token --self
 
 Exit codes: 0 allowed, 3 denied, 1 it cannot be found out.")]
@@ -47,15 +48,16 @@ struct WhomArg {
     /// The processes of this system unit
     #[arg(long, value_name = "UNIT")]
     unit: Option<String>,
+    /// The processes of this container: its name, its id, or the first 12 digits or more of that
+    #[arg(long, value_name = "CONTAINER")]
+    container: Option<String>,
 }
 
 impl WhomArg {
     fn whom(self) -> Whom {
-        match (self.pid, self.unit) {
-            (Some(pid), _) => Whom::Pid(pid),
-            (None, Some(unit)) => Whom::Unit(unit),
-            (None, None) => Whom::Itself,
-        }
+        let Self { pid, itself: _, unit, container } = self;
+        let whom = pid.map(Whom::Pid).or(unit.map(Whom::Unit)).or(container.map(Whom::Container));
+        whom.unwrap_or(Whom::Itself)
     }
 }
 
@@ -92,16 +94,22 @@ fn alone(config: &Config, path: &str, whom: &Whom) -> Result<Explained, Failure>
         view: View::Whole,
         judged_by: JudgedBy::Configuration,
         served_by: rustix::process::geteuid().as_raw(),
+        now: jiff::Timestamp::now(),
+        counted: None,
     };
-    look(async |attestor, itself| explain::answer(&attestor, &asked, whom, itself).await)?
+    look(&config.runtimes, async |attestor, itself| explain::answer(&attestor, &asked, whom, itself).await)?
         .map_err(Failure::new)
 }
 
-/// What looking at processes from this command finds. It gets who can look, and this process.
-pub(super) fn look<T>(look: impl AsyncFnOnce(Arc<Attestor>, Tid) -> T) -> Result<T, Failure> {
+/// What looking at processes from this command finds. It gets who can look, and can ask these runtimes, and this process.
+pub(super) fn look<T>(
+    runtimes: &Runtimes,
+    look: impl AsyncFnOnce(Arc<Attestor>, Tid) -> T,
+) -> Result<T, Failure> {
     let cannot = |error| Failure::new(format!("processes cannot be looked at: {error}"));
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().map_err(cannot)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(cannot)?;
     let attestor = Arc::new(Attestor::new().map_err(cannot)?);
+    attestor.ask_runtimes_at(runtimes);
     let found = runtime.block_on(look(attestor, Tid(std::process::id())));
     // A look that does not answer is not waited for.
     runtime.shutdown_background();

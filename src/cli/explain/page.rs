@@ -31,9 +31,13 @@ impl Page {
         if of.judged_by == JudgedBy::Configuration {
             section(&mut text, "note", ["no daemon was asked: judged by the configuration file".to_owned()]);
         }
-        let tells_of_exe =
-            of.rules.iter().flat_map(|rule| &rule.selectors).any(|one| one.selector.starts_with("exe"));
-        if *whom == Whom::Itself && tells_of_exe {
+        let tells_of =
+            |key| of.rules.iter().flat_map(|rule| &rule.selectors).any(|one| one.selector.starts_with(key));
+        if of.judged_by == JudgedBy::Configuration && tells_of("reads:") {
+            let note = "only a daemon counts reads: judged as if the process had read nothing";
+            section(&mut text, "note", [note.to_owned()]);
+        }
+        if *whom == Whom::Itself && tells_of("exe") {
             let note = "the process looked at is this command, so what is said of its executable is of hushfs itself";
             section(&mut text, "note", [note.to_owned()]);
         }
@@ -61,14 +65,20 @@ impl Page {
         let mut lines = vec![first];
         let user = printable(&self.names.shown(seen.uid));
         lines.push(match seen.uids == [seen.uid; 4] {
-            true => format!("uid {user}, gid {}, groups {}", seen.gid, listed(&seen.groups)),
-            false => {
-                let [real, effective, saved, file] = seen.uids;
-                format!("uids real {real}, effective {effective}, saved {saved}, file system {file}: not one")
+            true if seen.gids == [seen.gid; 4] => {
+                format!("uid {user}, gid {}, groups {}", seen.gid, listed(&seen.groups))
             }
+            true => format!("uid {user}, gids {}, groups {}", four(seen.gids), listed(&seen.groups)),
+            false => format!("uids {}: not one", four(seen.uids)),
         });
         if let Some(exe) = &seen.exe {
             lines.push(format!("exe {} (device {}, inode {})", printable(&exe.path), exe.device, exe.inode));
+        }
+        if let Some(container) = &seen.container {
+            let engine = container.engine.as_deref().map(|engine| format!(" ({engine})")).unwrap_or_default();
+            let name = container.name.as_deref().map(|name| format!("{} ", printable(name)));
+            let (name, id) = (name.unwrap_or_default(), printable(&container.id));
+            lines.push(format!("container {name}{id}{engine}"));
         }
         if let Some(cgroup) = &seen.cgroup {
             let unit = seen.unit.as_deref().unwrap_or("none");
@@ -84,14 +94,21 @@ impl Page {
             whose(seen.user_namespace),
             whose(seen.mount_namespace)
         ));
-        if let Some(set) = seen.no_new_privs {
-            lines.push(format!("no_new_privs {}", if set { "set" } else { "not set" }));
+        let state = [
+            seen.no_new_privs.map(|set| if set { "no_new_privs set" } else { "no_new_privs not set" }),
+            seen.not_dumpable.map(|set| if set { "not dumpable" } else { "dumpable" }),
+            seen.traced.map(|traced| if traced { "traced" } else { "not traced" }),
+        ];
+        let state: Vec<_> = state.into_iter().flatten().collect();
+        if !state.is_empty() {
+            lines.push(state.join(", "));
         }
         lines
     }
 
     fn headline(&mut self, of: &Explanation) -> String {
         let (word, told) = match of.outcome {
+            Outcome::Allowed if of.learning_until.is_some() => ("ALLOWED", Told::Unknown),
             Outcome::Allowed => ("ALLOWED", Told::Yes),
             Outcome::Denied => ("DENIED", Told::No),
             Outcome::Unknown => ("UNKNOWN", Told::Unknown),
@@ -100,8 +117,14 @@ impl Page {
         let word = self.painted(word, told);
         let user = printable(&self.names.shown(of.caller.uid));
         let mut text = format!("{word}{pad}{} for pid {} (uid {user})", printable(&of.path), of.caller.pid);
-        if let Some(rule) = &of.rule {
-            let _ = write!(text, " by rule {}", printable(rule));
+        match (&of.learning_until, &of.rule) {
+            (Some(until), _) => {
+                let _ = write!(text, " only by learning, until {until}");
+            }
+            (None, Some(rule)) => {
+                let _ = write!(text, " by rule {}", printable(rule));
+            }
+            (None, None) => {}
         }
         let why: Vec<_> = [&of.errno, &of.reason].into_iter().flatten().map(|one| printable(one)).collect();
         if !why.is_empty() {
@@ -189,6 +212,10 @@ pub(crate) fn section(text: &mut String, label: &str, lines: impl IntoIterator<I
         let label = if number == 0 { label } else { "" };
         let _ = writeln!(text, "{}", format!("{label:<LABEL$}{line}").trim_end());
     }
+}
+
+fn four([real, effective, saved, file]: [u32; 4]) -> String {
+    format!("real {real}, effective {effective}, saved {saved}, file system {file}")
 }
 
 fn listed(ids: &[u32]) -> String {

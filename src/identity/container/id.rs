@@ -14,6 +14,8 @@
 //!
 //! What lies below a container's group (a systemd or an engine inside) belongs to the container.
 
+use std::fmt;
+
 /// The container of a process, as its control group says.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerId {
@@ -34,6 +36,16 @@ pub enum Engine {
     Podman,
     /// containerd or CRI-O below Kubernetes. They have no interface by which we could ask them.
     Kubernetes,
+}
+
+impl fmt::Display for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Docker => "docker",
+            Self::Podman => "podman",
+            Self::Kubernetes => "kubernetes",
+        })
+    }
 }
 
 impl ContainerId {
@@ -57,6 +69,11 @@ impl ContainerId {
         found
     }
 
+    /// Whether this text is a whole id, or the first digits of one: at least as many as engines print.
+    pub fn may_begin_with(text: &str) -> bool {
+        (SHORT..=64).contains(&text.len()) && is_hex(text)
+    }
+
     /// The first twelve digits: what engines print.
     pub fn short(&self) -> &str {
         self.id.get(..SHORT).unwrap_or(&self.id)
@@ -69,7 +86,7 @@ impl ContainerId {
 }
 
 /// Digits of a short id.
-pub(in crate::identity) const SHORT: usize = 12;
+pub(super) const SHORT: usize = 12;
 
 /// Whether the path is one that an engine without root would make: in a user's session, where it proves nothing.
 pub(in crate::identity) fn is_rootless(path: &str) -> bool {

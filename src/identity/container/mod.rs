@@ -20,7 +20,7 @@ mod remembered;
 
 pub use answer::Container;
 pub use id::{ContainerId, Engine};
-pub(super) use id::{SHORT, is_hex, is_rootless, pod_uid};
+pub(super) use id::{is_hex, is_rootless, pod_uid};
 
 use remembered::Remembered;
 
@@ -83,7 +83,7 @@ impl Containers {
         if facts.contains(Fact::Container) {
             evidence.container = Some(match who.container() {
                 None => Err("the caller is in no container".into()),
-                Some(id) => self.containers.get(&id.id, self.ask(id)).await,
+                Some(id) => self.get(id).await,
             });
         }
         if facts.contains(Fact::Image) {
@@ -96,6 +96,11 @@ impl Containers {
                 }
             });
         }
+    }
+
+    /// What is known of a container, or what its runtime says now.
+    pub(super) async fn get(&self, id: &ContainerId) -> Found<Arc<Container>> {
+        self.containers.get(&id.id, self.ask(id)).await
     }
 
     /// Asks the runtime that made the container or, where its path does not say which, each in turn.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::identity::container::{Container, ContainerId, SHORT, is_hex, pod_uid};
+use crate::identity::container::{Container, ContainerId, is_hex, pod_uid};
 use crate::identity::evidence::{Evidence, Fact};
 use crate::identity::selectors::{SelectorError, Verdict};
 
@@ -121,7 +121,7 @@ fn demand(key: &str, value: &toml::Value) -> Result<Demand, SelectorError> {
     // The text, where it is one that can match.
     let text = |can_match: fn(&str) -> bool| value.as_str().filter(|text| can_match(text)).map(str::to_owned);
     match key {
-        "id" => text(|text| (SHORT..=64).contains(&text.len()) && is_hex(text))
+        "id" => text(ContainerId::may_begin_with)
             .map(Demand::Id)
             .ok_or_else(|| wrong("the 64 digits of an id, or at least the first 12", "`docker ps --no-trunc` shows ids; a container that is made anew has another: name it by `name` or `label`")),
         "name" => text(is_name)
