@@ -5,7 +5,8 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Host, as_user, caller, says};
+use crate::c::caller;
+use crate::support::{Host, as_user, says};
 
 fn sum(path: &Path) -> String {
     says(Command::new("sha256sum").arg(path))[..64].to_owned()

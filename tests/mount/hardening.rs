@@ -6,7 +6,8 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::support::{Host, as_user, caller, compile, ends_within, says};
+use crate::c::caller;
+use crate::support::{Host, as_user, ends_within, says};
 
 /// A group that nobody is in.
 const GROUP: u32 = 5555;
@@ -109,17 +110,7 @@ fn of_root_it_cannot_be_told_and_so_it_is_denied() {
 
 /// A library that wipes every trace of itself from the environment before the program begins.
 fn library(host: &Host) -> std::path::PathBuf {
-    let source = "#include <stdio.h>
-#include <string.h>
-extern char **environ;
-__attribute__((constructor)) static void begin(void) {
-    for (char **one = environ; *one; one++) memset(*one, 0, strlen(*one));
-    *environ = NULL;
-    puts(\"loaded\");
-}";
-    host.write("library.c", source.as_bytes(), 0o600);
-    let library = host.path("library.so");
-    compile(&["-shared", "-fPIC"], host.path("library.c").to_str().unwrap(), &library);
+    let library = host.compile_as("wipe", "library.so", &["-shared", "-fPIC"]);
     chown(&library, Some(1000), Some(1000)).unwrap();
     library
 }

@@ -11,6 +11,7 @@
 mod attack;
 mod audit;
 mod bounds;
+mod c;
 mod control;
 mod digest;
 mod exe;

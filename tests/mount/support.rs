@@ -106,22 +106,6 @@ impl Host {
         file.set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
-    /// Compiles `tests/mount/c/<name>.c` to a program of that name in the host's directory, which all users may run.
-    pub(crate) fn compile(&self, name: &str) -> PathBuf {
-        self.compile_as(name, name, &[])
-    }
-
-    /// As `compile`, with another name for what comes out and options of gcc.
-    pub(crate) fn compile_as(&self, source: &str, name: &str, options: &[&str]) -> PathBuf {
-        let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/mount/c");
-        let mut gcc = Command::new("gcc");
-        gcc.args(["-Wall", "-Wextra", "-Werror", "-O1", "-g", "-pthread"]).args(options);
-        gcc.arg(sources.join(source).with_extension("c")).arg("-o").arg(self.path(name));
-        says(&mut gcc);
-        std::fs::set_permissions(self.path(name), std::fs::Permissions::from_mode(0o755)).unwrap();
-        self.path(name)
-    }
-
     /// Starts the daemon and waits until it is mounted.
     pub(crate) fn mount(&mut self) {
         let log = std::fs::File::create(self.path("log")).unwrap();
@@ -426,25 +410,6 @@ pub(crate) fn says(command: &mut Command) -> String {
 pub(crate) fn signal(pid: u32, signal: Signal) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     let _ = rustix::process::kill_process(pid, signal);
-}
-
-/// A program that the tests call from, built once: see `caller.c`.
-pub(crate) fn caller() -> &'static Path {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    BUILT.get_or_init(|| {
-        let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("caller");
-        let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/mount/caller.c");
-        // At a fixed place in memory, as some programs are: its libraries are not.
-        compile(&["-pthread", "-no-pie", "-Wl,-z,now"], source, &path);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-        path
-    })
-}
-
-/// Compiles a file of C.
-pub(crate) fn compile(options: &[&str], source: &str, to: &Path) {
-    let built = Command::new("gcc").args(options).args(["-Wall", "-Werror", source, "-o"]).arg(to).status();
-    assert!(built.unwrap().success(), "{source} cannot be compiled");
 }
 
 /// A command that runs as this uid and gid, in no other group, with ten seconds to live.
