@@ -224,3 +224,18 @@ fn a_member_of_the_group_who_takes_it_by_sg_is_not_a_setgid_program() {
     let record = host.recorded("the refusal", |record| record["outcome"] == "denied");
     assert_eq!((record["gid"].as_u64(), record["uid"].as_u64()), (Some(u64::from(GROUP)), Some(1000)));
 }
+
+#[test]
+fn to_ask_for_the_size_of_what_is_known_leaves_no_record_though_the_proof_takes_waiting() {
+    let mut host = host("no_preload = true");
+    let file = host.file("a/token");
+    assert_eq!(says(as_user(1000, "/usr/bin/cat").arg(&file)), "the value");
+    for _ in 0..3 {
+        assert_eq!(says(as_user(1000, "/usr/bin/stat").args(["-c", "%s"]).arg(&file)), "9\n");
+    }
+    let records = host.all_records();
+    let of =
+        |op: &str| records.iter().filter(|record| record["op"] == op && record["path"] == "a/token").count();
+    assert_eq!(of("open"), 1);
+    assert!(of("stat") <= 1, "only the one that fetched: {records:?}");
+}

@@ -207,6 +207,25 @@ fn an_executable_on_a_disk_that_does_not_answer_holds_up_nobody() {
 }
 
 #[test]
+fn a_rule_that_names_a_program_on_a_disk_that_does_not_answer_holds_up_nobody() {
+    let mut host = Host::new();
+    host.set("t", b"the value");
+    let resident = host.compile_as("resident", "resident", &["-static"]);
+    host.hang_with_program(&resident);
+    let program = host.path("hang/demo/program");
+    host.configure("", &format!("{}{ANYBODY}", scope(program.to_str().unwrap())));
+    host.mount();
+    host.stop_the_disk();
+    for _ in 0..4 {
+        // Before somebody is turned away it is looked whether the program was replaced.
+        let denied = as_user(1000, "/usr/bin/cat").arg(host.file("a/token")).output().unwrap();
+        assert!(String::from_utf8_lossy(&denied.stderr).contains("Permission denied"), "{denied:?}");
+        std::thread::sleep(Duration::from_millis(150));
+    }
+    others_are_quick(&host);
+}
+
+#[test]
 fn a_parent_that_is_stuck_in_execve_holds_up_nobody() {
     let mut host = Host::new();
     host.set("t", b"the value");

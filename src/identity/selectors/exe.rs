@@ -133,7 +133,9 @@ fn hold(path: &Path) -> Result<Held, SelectorError> {
         SelectorError::new(format!("`{}` cannot be opened: {error}", path.display()), hint)
     };
     let fd = rustix::fs::openat(CWD, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty()).map_err(cannot)?;
-    let stat = rustix::fs::statx(&fd, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS).map_err(cannot)?;
+    // What is known of it will do: a disk that does not answer must not keep us.
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    let stat = rustix::fs::statx(&fd, c"", flags, StatxFlags::BASIC_STATS).map_err(cannot)?;
     let mode = u32::from(stat.stx_mode);
     if rustix::fs::FileType::from_raw_mode(mode) != rustix::fs::FileType::RegularFile || mode & 0o111 == 0 {
         return Err(SelectorError::new(format!("`{}` is not an executable file", path.display()), hint));
