@@ -88,7 +88,9 @@ async fn named(
                 let _place = places.acquire().await;
                 attestor.container(&id).await
             };
-            let said = timeout_at(until, ask).await.unwrap_or_else(|_| Err("it took too long".into()));
+            let said = timeout_at(until, ask)
+                .await
+                .unwrap_or_else(|_| Err("the runtimes take too long to answer".into()));
             (id, said)
         });
     }

@@ -15,6 +15,9 @@ use super::{Cgroup, Container, ContainerId, Identity, Tid};
 /// `CAP_DAC_OVERRIDE` and `CAP_DAC_READ_SEARCH`: either reads what owner, group and mode close.
 const READS_EVERYTHING: u64 = (1 << 1) | (1 << 2);
 
+/// What is said of a process that has ended, or is about to.
+const GONE: &str = "the process is gone";
+
 /// What was seen of a process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Inspected {
@@ -60,16 +63,15 @@ impl Attestor {
         if tid.0 == 0 {
             return Err(Refusal::NoProcess.to_string().into());
         }
-        let gone = |_| "the process is gone";
+        let gone = |_| GONE;
         // Does not block, and says whose looks it counts among.
         let dir = process::open_dir(tid).map_err(gone)?;
         let status = process::status(dir.as_fd()).map_err(gone)?;
         let (attestor, uid) = (Arc::clone(self), status.uids[3]);
         let look = move || {
             let seen = attestor.look(tid, &status);
-            // A caller that cannot be inspected is denied; one that has ended is not a caller.
-            process::status(dir.as_fd()).map_err(gone)?;
-            Ok(seen)
+            // A caller that cannot be inspected is denied; one that is ending is not a caller.
+            if process::is_ending(dir.as_fd()) { Err(GONE.into()) } else { Ok(seen) }
         };
         self.inspections.run(uid, look).await
     }
@@ -156,8 +158,11 @@ mod tests {
         attestor.establish(seen.caller, &who, Facts::CHEAP, &mut evidence).await;
         assert!(evidence.age.is_some() && evidence.hardening.is_some());
         child.kill().unwrap();
+        let dir = process::open_dir(seen.caller.tid).unwrap();
+        while !process::has_ended(dir.as_fd()) {}
+        assert_eq!(attestor.inspect(seen.caller.tid).await, Err(GONE.into()), "nobody has waited for it yet");
         child.wait().unwrap();
-        assert!(attestor.inspect(seen.caller.tid).await.is_err());
+        assert_eq!(attestor.inspect(seen.caller.tid).await, Err(GONE.into()));
     }
 
     #[test]

@@ -189,10 +189,20 @@ fn parse_status(text: &str) -> Option<Status> {
 
 /// Start time of a process, field 22 of `/proc/<pid>/stat`, in clock ticks since boot.
 pub(super) fn start_time(dir: BorrowedFd<'_>) -> io::Result<u64> {
+    stat(dir, 22)
+}
+
+/// Whether a thread is ending or has ended: then it runs no program, as a kernel thread does not. By `PF_EXITING` among the
+/// flags in field 9 of `/proc/<tid>/stat`. Never blocks.
+pub(super) fn is_ending(dir: BorrowedFd<'_>) -> bool {
+    stat(dir, 9).map_or(true, |flags| flags & 0x4 != 0)
+}
+
+/// A field of `/proc/<tid>/stat`, behind the second, which is the name in parentheses and may hold anything, parentheses too.
+fn stat(dir: BorrowedFd<'_>, field: usize) -> io::Result<u64> {
     let text = read(dir, c"stat")?;
-    // The second field is the name in parentheses and may hold anything, parentheses too.
     text.rsplit_once(')')
-        .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(19)?.parse().ok())
+        .and_then(|(_, rest)| rest.split_ascii_whitespace().nth(field.checked_sub(3)?)?.parse().ok())
         .ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 

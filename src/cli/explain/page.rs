@@ -77,7 +77,9 @@ impl Page {
         if let Some(container) = &seen.container {
             let engine = container.engine.as_deref().map(|engine| format!(" ({engine})")).unwrap_or_default();
             let name = container.name.as_deref().map(|name| format!("{} ", printable(name)));
-            let (name, id) = (name.unwrap_or_default(), printable(&container.id));
+            // The rest of it stands in the path below.
+            let id = printable(container.id.get(..12).unwrap_or(&container.id));
+            let name = name.unwrap_or_default();
             lines.push(format!("container {name}{id}{engine}"));
         }
         if let Some(cgroup) = &seen.cgroup {
