@@ -212,7 +212,7 @@ fn a_rule_that_names_a_program_on_a_disk_that_does_not_answer_holds_up_nobody() 
     host.set("t", b"the value");
     let resident = host.compile_as("resident", "resident", &["-static"]);
     host.hang_with_program(&resident);
-    let program = host.path("hang/demo/program");
+    let program = host.path("hang/demo/exec");
     host.configure("", &format!("{}{ANYBODY}", scope(program.to_str().unwrap())));
     host.mount();
     host.stop_the_disk();
