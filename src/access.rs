@@ -1,8 +1,17 @@
 //! The whole way of one open, from top to bottom. Read this file first.
 //!
 //! [`Access::open`] is the way: who is asking, may they, is the value known, and what goes on record. What is known is
-//! answered on the thread that asked ([`Answer::Now`]); what has to be fetched is answered later ([`Answer::Later`]), so
-//! that one slow secret holds up nobody else.
+//! answered on the thread that asked ([`Answer::Now`]); what has to be fetched, or looked into, is answered later
+//! ([`Answer::Later`]), so that one slow secret or caller holds up nobody else.
+//!
+//! ```text
+//!  open, read, reopen      one attempt, one record (attempt.rs)
+//!    |-- who, and may they (deciding.rs)   --> a grant
+//!    |-- room and rate     (waiting.rs, misses.rs, turns.rs)
+//!    |-- the value         resolve/, render/
+//!    '-- counted           (spent.rs)
+//!  size                    what stat tells (size.rs)
+//! ```
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -14,21 +23,24 @@ use crate::audit::Audit;
 use crate::audit::record::Op;
 use crate::config::checked::{File, Limits, Scope};
 use crate::failure::Failure;
-use crate::identity::{Attestor, Caller, Evidence, Fact, Facts, Identity, ProcessId, Refusal, Subject, Tid};
-use crate::policy::{self, Decision, Denial, Grant, Purpose};
+use crate::identity::{Attestor, Caller, Evidence, Identity, ProcessId, Tid};
+use crate::policy::{Grant, Purpose};
 use crate::reference::Reference;
 use crate::render::{Content, Renderer};
 use crate::resolve::{Freshness, Resolver, Secret};
 
 mod attempt;
 mod bursts;
+mod deciding;
 mod misses;
 mod pauses;
+mod size;
 mod spent;
 mod turns;
 mod waiting;
 
 use attempt::{Attempt, Requests};
+use deciding::{Rejected, Standing};
 use misses::Misses;
 use pauses::Pauses;
 use spent::Spent;
@@ -68,23 +80,6 @@ impl<T: 'static, E: 'static> Answer<T, E> {
     }
 }
 
-/// Who is let in, and the rule that does.
-type Admitted = (Arc<Identity>, Grant);
-
-/// Why not and, where it could be told, who was not.
-type Rejected = (Failure, Option<Arc<Identity>>);
-
-/// How somebody stands before anything was waited for.
-enum Standing {
-    Admitted(Admitted),
-    Rejected(Rejected),
-    /// It turns on facts that take waiting.
-    Unsure(Arc<Identity>, Facts),
-}
-
-/// How often a caller that changes while it is looked into is looked into again.
-const ROUNDS: usize = 8;
-
 /// What an open gives: the bytes, and who was proven to ask for them.
 pub type Opened = (Arc<Content>, Arc<Identity>);
 
@@ -115,72 +110,6 @@ impl Access {
     ) -> Answer<Opened> {
         let attempt = self.requests.begin(Op::Open, caller, target);
         self.obtain(attempt, caller, target, Purpose::Read, self.limits.deadline, room)
-    }
-
-    /// What `target` shows, for the sake of its true size, for a `caller` that may read it; `None` where the caller may not,
-    /// or it cannot be found out in the time that a stat may take. Asking for what is known is not an attempt and leaves no
-    /// record.
-    pub fn size(self: &Arc<Self>, caller: Caller, target: &Arc<Target>) -> Answer<Option<Arc<Content>>> {
-        // The kernel asks this before each open. Only a size is told, so a caller that was let in before is not proven again.
-        if !target.scope.rules.ask_for_groups()
-            && let Some(who) = self.attestor.recall(caller)
-            && let Decision::Allow(grant) =
-                self.weigh(caller, target, &who, Purpose::Stat, &mut Evidence::default())
-            && let Some(content) = self.shown(&grant, target)
-        {
-            return Answer::Now(Ok(content));
-        }
-        match self.standing(caller, target, Purpose::Stat, &mut Evidence::default()) {
-            Standing::Rejected(_) => Answer::Now(Ok(None)),
-            Standing::Admitted((_, grant)) => match self.shown(&grant, target) {
-                Some(content) => Answer::Now(Ok(content)),
-                None => self.fetch_for_size(caller, target),
-            },
-            // What sets a container up looks at the files to be bound in it, already in its group, while the runtime holds the
-            // container and answers nobody: each would wait for the other. So it is the open that asks.
-            Standing::Unsure(_, facts) if facts.contains(Fact::Container) => Answer::Now(Ok(None)),
-            Standing::Unsure(who, _) => {
-                let Ok(place) = self.waiting.enter(&who) else { return Answer::Now(Ok(None)) };
-                let (access, target) = (Arc::clone(self), Arc::clone(target));
-                Answer::Later(Box::pin(async move {
-                    let _place = place;
-                    let settled = access.settle(caller, &target, Purpose::Stat);
-                    let Ok(Ok((_, grant))) = tokio::time::timeout(access.limits.stat_wait, settled).await
-                    else {
-                        return Ok(None);
-                    };
-                    match access.shown(&grant, &target) {
-                        Some(content) => Ok(content),
-                        None => match access.fetch_for_size(caller, &target) {
-                            Answer::Now(content) => content,
-                            Answer::Later(content) => content.await,
-                        },
-                    }
-                }))
-            }
-        }
-    }
-
-    /// What `target` shows now, without asking its provider; the outer `None` is that it has to be asked.
-    fn shown(&self, grant: &Grant, target: &Target) -> Option<Option<Arc<Content>>> {
-        let secret = self.resolver.cached(grant, &target.whole)?;
-        Some(self.renderer.render(&target.file, secret).ok())
-    }
-
-    /// As [`Access::size`], where the provider has to be asked: an attempt.
-    fn fetch_for_size(
-        self: &Arc<Self>,
-        caller: Caller,
-        target: &Arc<Target>,
-    ) -> Answer<Option<Arc<Content>>> {
-        let Some(pass) = self.pauses.enter(target.whole.provider(), caller.uid) else {
-            return Answer::Now(Ok(None));
-        };
-        let attempt = self.requests.begin(Op::Stat, caller, target);
-        self.obtain(attempt, caller, target, Purpose::Stat, self.limits.stat_wait, Ok(())).then(|result| {
-            pass.leave(result.as_ref().err());
-            Ok(result.ok().map(|(content, _)| content))
-        })
     }
 
     /// Whether a descriptor of `target` `knows` the caller: it opened it, or was let in before, and is the same program still.
@@ -307,122 +236,6 @@ impl Access {
         }
     }
 
-    /// Who is asking, and may they.
-    fn decide(
-        self: &Arc<Self>,
-        caller: Caller,
-        target: &Arc<Target>,
-        purpose: Purpose,
-    ) -> Answer<Admitted, Rejected> {
-        match self.standing(caller, target, purpose, &mut Evidence::default()) {
-            Standing::Admitted(admitted) => Answer::Now(Ok(admitted)),
-            Standing::Rejected(rejected) => Answer::Now(Err(rejected)),
-            Standing::Unsure(who, _) => {
-                let place = match self.waiting.enter(&who) {
-                    Ok(place) => place,
-                    Err(full) => return Answer::Now(Err((full, Some(who)))),
-                };
-                let (access, target) = (Arc::clone(self), Arc::clone(target));
-                Answer::Later(Box::pin(async move {
-                    let _place = place;
-                    access.settle(caller, &target, purpose).await
-                }))
-            }
-        }
-    }
-
-    /// As [`Access::decide`], waiting for what takes waiting. What is found out is good for this one decision.
-    async fn settle(&self, caller: Caller, target: &Target, purpose: Purpose) -> Result<Admitted, Rejected> {
-        let mut evidence = Evidence::default();
-        let mut about: Option<Arc<Identity>> = None;
-        for _ in 0..ROUNDS {
-            match self.standing(caller, target, purpose, &mut evidence) {
-                Standing::Admitted((who, _)) | Standing::Unsure(who, _)
-                    if about.as_ref().is_some_and(|before| *before != who) =>
-                {
-                    // It became somebody else while it was looked into: what was found is not about this one.
-                    evidence = Evidence::default();
-                    about = None;
-                }
-                Standing::Admitted(admitted) => return Ok(admitted),
-                Standing::Rejected(rejected) => return Err(rejected),
-                Standing::Unsure(who, facts) => {
-                    self.attestor.look_into(caller, &who, facts, &mut evidence).await;
-                    about = Some(who);
-                }
-            }
-        }
-        Err((Refusal::Changing.into(), about))
-    }
-
-    /// Who is asking, and may they, as far as that can be told at once and with the evidence there is.
-    fn standing(
-        &self,
-        caller: Caller,
-        target: &Target,
-        purpose: Purpose,
-        evidence: &mut Evidence,
-    ) -> Standing {
-        let unidentified = |refusal: Refusal| Standing::Rejected((refusal.into(), None));
-        let who = match self.identify(caller, target) {
-            Ok(who) => who,
-            Err(refusal) => return unidentified(refusal),
-        };
-        match self.weigh(caller, target, &who, purpose, evidence) {
-            Decision::Allow(grant) => return Standing::Admitted((who, grant)),
-            Decision::Ask(facts) => return Standing::Unsure(who, facts),
-            Decision::Deny(_) => {}
-        }
-        // Before somebody is turned away: an executable may have been replaced since, and a caller that had no groups may
-        // have some now.
-        let rules = &target.scope.rules;
-        rules.look_again();
-        let who = match rules.ask_for_groups().then(|| self.attestor.identify_anew(caller)) {
-            None => who,
-            Some(Ok(who)) => who,
-            Some(Err(refusal)) => return unidentified(refusal),
-        };
-        match self.weigh(caller, target, &who, purpose, evidence) {
-            Decision::Allow(grant) => Standing::Admitted((who, grant)),
-            Decision::Ask(facts) => Standing::Unsure(who, facts),
-            Decision::Deny(denial) => match learn(target, &Subject { who: &who, evidence }, purpose, &denial)
-            {
-                Some(grant) => Standing::Admitted((who, grant)),
-                None => Standing::Rejected((Failure::Denied(denial), Some(who))),
-            },
-        }
-    }
-
-    /// Who is asking, as far as the rules of `target` turn on it.
-    fn identify(&self, caller: Caller, target: &Target) -> Result<Arc<Identity>, Refusal> {
-        match target.scope.rules.ask_for_groups() {
-            true => self.attestor.identify(caller),
-            false => self.attestor.identify_but_for_groups(caller),
-        }
-    }
-
-    /// Asks the rules, and gathers what they ask for in turn as far as that can be had at once.
-    fn weigh(
-        &self,
-        caller: Caller,
-        target: &Target,
-        who: &Identity,
-        purpose: Purpose,
-        evidence: &mut Evidence,
-    ) -> Decision {
-        loop {
-            let decision = policy::decide(&target.scope.rules, &Subject { who, evidence }, purpose);
-            let Decision::Ask(asked) = decision else { return decision };
-            if asked.contains(Fact::Reads) {
-                evidence.reads = Some(self.reads(who.process, &target.path));
-            }
-            let left = self.attestor.gather(caller, who, asked.without(Fact::Reads), evidence);
-            if left == asked {
-                return Decision::Ask(left);
-            }
-        }
-    }
-
     /// Waits for a fetch: no longer than `limit`, and not for a caller that is being stopped.
     async fn wait(
         &self,
@@ -483,12 +296,6 @@ impl Access {
             Err(denial) => Err(attempt.failed(&self.audit, Some(who), Failure::Denied(denial))),
         }
     }
-}
-
-/// What learning allows to somebody who is denied, while it lasts. The clock is looked at for nobody else.
-fn learn(target: &Target, of: &Subject<'_>, purpose: Purpose, denial: &Denial) -> Option<Grant> {
-    target.scope.learns_until(jiff::Timestamp::now())?;
-    policy::learn(&target.scope.rules, of, purpose, denial)
 }
 
 fn gone(failure: Failure) -> Failure {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use super::Target;
 use super::bursts::Bursts;
-use super::{Rejected, Target};
+use super::deciding::Rejected;
 use crate::audit::record::{LAYOUT, Op, Outcome, Record};
 use crate::audit::{Audit, Verdict};
 use crate::failure::Failure;
