@@ -30,6 +30,8 @@ pub struct Explanation {
     pub rules_not_shown: usize,
     /// What would have to be otherwise; `None` where a rule allows it.
     pub to_change: Option<Change>,
+    /// What no rule can keep out, where it is allowed: who else may act in the caller's place.
+    pub beware: Vec<String>,
 }
 
 /// Whose word an explanation is.

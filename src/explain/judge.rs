@@ -36,6 +36,7 @@ pub fn explain(asked: &Asked<'_>, seen: &Inspected, evidence: &Evidence) -> Resu
         rules: Vec::new(),
         rules_not_shown: 0,
         to_change: None,
+        beware: Vec::new(),
     };
     match &seen.who {
         Err(refusal) => {
@@ -55,7 +56,21 @@ pub fn explain(asked: &Asked<'_>, seen: &Inspected, evidence: &Evidence) -> Resu
     if explanation.outcome != Outcome::Allowed || explanation.learning_until.is_some() {
         explanation.to_change = Some(change(&explanation));
     }
+    if explanation.outcome == Outcome::Allowed {
+        explanation.beware.extend(injection(&explanation.caller));
+    }
     Ok(explanation)
+}
+
+/// That others of the caller's user may put code of theirs into it, where they may: nothing that is seen of it would tell.
+fn injection(caller: &Seen) -> Option<String> {
+    let open = caller.uid != 0 && caller.not_dumpable == Some(false);
+    open.then(|| {
+        format!(
+            "whatever else runs as uid {} can put code into this process (it is dumpable) and read as it",
+            caller.uid
+        )
+    })
 }
 
 /// What is seen of a process.

@@ -35,7 +35,7 @@ pub enum Purpose {
     Stat,
 }
 
-/// Proof that a rule allows it, or learning. Only [`decide`] and [`learn`] make one.
+/// Proof that a rule allows it, or learning. Only [`decide`] and [`learn()`] make one.
 #[derive(Debug, Clone)]
 pub struct Grant {
     purpose: Purpose,

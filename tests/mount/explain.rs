@@ -66,6 +66,8 @@ fn root_is_told_why_a_process_may_and_why_another_may_not() {
     assert_eq!(told["judged_by"], "daemon");
     assert_eq!(told["caller"]["exe"]["path"], "/usr/bin/sleep");
     assert_eq!(told["kernel"]["file"]["passes_as"], "others");
+    let beware = told["beware"][0].as_str().unwrap();
+    assert!(beware.starts_with("whatever else runs as uid 1000 can put code into this process"), "{told}");
 
     let path = host.file("a/token");
     let (code, told) = explained(&host, &[path.to_str().unwrap(), "--pid", &tail.pid()]);
@@ -239,7 +241,7 @@ fn the_keys_of_the_json_stay() {
     let keys = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(
         keys(&told),
-        "caller errno judged_by kernel learning_until outcome path reason rule rules rules_not_shown to_change"
+        "beware caller errno judged_by kernel learning_until outcome path reason rule rules rules_not_shown to_change"
     );
     assert_eq!(
         keys(&told["caller"]),

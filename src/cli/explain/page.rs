@@ -50,6 +50,7 @@ impl Page {
             let missing = change.missing.iter().map(|one| format!("- {}", printable(one)));
             section(&mut text, "to change", rule.chain(missing));
         }
+        section(&mut text, "beware", of.beware.iter().map(|one| printable(one)));
         text
     }
 

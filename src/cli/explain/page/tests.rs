@@ -56,6 +56,7 @@ fn denied() -> Explanation {
             ],
         }],
         rules_not_shown: 2,
+        beware: Vec::new(),
         to_change: Some(Change {
             rule: Some("mcpx.1".into()),
             missing: vec!["exe:/usr/bin/node is demanded: the caller runs /tmp/\u{1b}[2Jx".into()],
