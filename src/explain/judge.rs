@@ -120,9 +120,11 @@ impl Explanation {
                 self.rule = Some(grant.rule().to_owned());
             }
             Decision::Deny(denial) => {
-                // What a rule for others could not establish is not told.
+                // What a rule that is not shown found out, or could not, would tell what it demands.
                 let denial = match denial {
-                    Denial::Unproven(why) if view == View::Own && !self.says(&why) => Denial::NoRuleMatches,
+                    Denial::Unproven(why) | Denial::State(why) if view == View::Own && !self.says(&why) => {
+                        Denial::NoRuleMatches
+                    }
                     denial => denial,
                 };
                 self.deny(&Failure::Denied(denial));

@@ -88,13 +88,14 @@ fn look(dir: BorrowedFd<'_>) -> Result<Option<String>, Trouble> {
     }
 }
 
-/// Range and path of a line of `maps` that is of executable code from a file (proc_pid_maps(5)).
+/// Range and path of a line of `maps` that is of executable code from a file (proc_pid_maps(5)). Memory without a file is
+/// told by its device, which no file system has: a FUSE gives its files any inode, 0 too.
 fn code(line: &str) -> Option<(&str, &str)> {
     let mut fields = line.trim_end().splitn(6, ' ');
     let (range, permissions) = (fields.next()?, fields.next()?);
-    let (_offset, _device, inode) = (fields.next()?, fields.next()?, fields.next()?);
+    let (_offset, device, _inode) = (fields.next()?, fields.next()?, fields.next()?);
     let path = fields.next().unwrap_or_default().trim_start();
-    (permissions.as_bytes().get(2) == Some(&b'x') && inode != "0").then_some((range, path))
+    (permissions.as_bytes().get(2) == Some(&b'x') && device != "00:00").then_some((range, path))
 }
 
 fn stat(dir: BorrowedFd<'_>, range: &str) -> Result<Statx, Trouble> {
@@ -130,6 +131,12 @@ mod tests {
     fn code_from_files_is_told_from_data_and_from_memory() {
         let line = "7f0a-7f0b r-xp 00002000 fe:00 1234       /usr/lib/a b.so (deleted)\n";
         assert_eq!(code(line), Some(("7f0a-7f0b", "/usr/lib/a b.so (deleted)")));
+        for line in [
+            "7f0a-7f0b r-xp 00001000 00:28 0     /fuse/a.so\n",
+            "7f0a-7f0b r-xs 00000000 00:01 0 /SYSV00000000 (deleted)\n",
+        ] {
+            assert!(code(line).is_some(), "a file with the inode 0: {line}");
+        }
         for line in [
             "7f0a-7f0b r--p 00000000 fe:00 1234 /usr/lib/a.so\n",
             "7f0a-7f0b rwxp 00000000 00:00 0 \n",
