@@ -217,6 +217,15 @@ fn what_a_rule_for_others_could_not_find_out_is_not_told() {
 }
 
 #[test]
+fn what_a_rule_for_others_found_out_is_not_told() {
+    let place = place(rules(&["within = \"5s\"".into()]), 0o555, "f");
+    let evidence = Evidence { age: Some(Duration::from_mins(1)), ..Evidence::default() };
+    let reason = |view| explain(&asked(&place, view), &seen(somebody()), &evidence).unwrap().reason.unwrap();
+    assert_eq!(reason(View::Whole), "no rule matches: the caller's process started 60s ago");
+    assert_eq!(reason(View::Own), Denial::NoRuleMatches.to_string());
+}
+
+#[test]
 fn a_caller_that_cannot_be_identified_is_denied_with_the_reason() {
     let place = place(rules(&["uid = 1000".into()]), 0o555, "f");
     let seen = Inspected { who: Err(Refusal::MixedUids), uids: [1000, 0, 0, 0], ..seen(somebody()) };
