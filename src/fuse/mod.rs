@@ -3,6 +3,7 @@
 //! This folder is the only user of the crate fuser. It translates and replies; it knows no rule and no secret.
 
 mod adapter;
+mod handshake;
 mod notify;
 mod reply;
 mod session;

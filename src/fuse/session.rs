@@ -9,6 +9,7 @@ use fuser::{Config, SessionACL};
 use tokio::runtime::Handle;
 
 use super::adapter::Adapter;
+use super::handshake::without_async_read;
 use super::notify::Notifications;
 use crate::fs::Fs;
 
@@ -37,7 +38,9 @@ impl Session {
         config.acl = SessionACL::All;
         config.n_threads =
             Some(std::thread::available_parallelism().map_or(2, |cpus| cpus.get().clamp(2, 4)));
-        let inner = fuser::Session::from_fd(Adapter::new(fs, runtime), fd, SessionACL::All, config)?;
+        let inner = without_async_read(&fd, |fd| {
+            fuser::Session::from_fd(Adapter::new(fs, runtime), fd, SessionACL::All, config)
+        })?;
         let notifications = Notifications::start(inner.notifier())?;
         Ok(Self { inner, notifications })
     }

@@ -2,6 +2,7 @@
 #![expect(unsafe_code, reason = "this is the place for it")]
 
 pub mod arena;
+pub mod descriptor;
 pub mod mountattr;
 pub mod pidfd;
 pub mod sharedtable;

@@ -2,6 +2,7 @@
 //! be ended.
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -203,4 +204,52 @@ fn a_full_house_of_hung_fetches_does_not_hold_up_another_provider() {
         assert!(ends_within(reader, Duration::from_secs(4)).is_some_and(|(_, status)| !status.success()));
     }
     assert_eq!(open_errno(&host.file("a/h0")), Some(libc::ETIMEDOUT));
+}
+
+/// Has what it maps read ahead, then never gets out of execve: the file that it has open is closed there, which its file
+/// system has to be told. If it were not kept until the READ is answered, a look at who reads would wait as long.
+#[test]
+fn reading_ahead_and_getting_stuck_in_execve_holds_up_nobody_else() {
+    let mut host = Host::new();
+    host.set("t", b"fine");
+    host.hang();
+    // One for each thread that answers: what waits to be read of a file keeps others from mapping it.
+    let files: String = (0..4).map(|n| format!("file.f{n} = \"local:t\"\n")).collect();
+    host.configure("", &format!("[scope.a]\nallow = {{ uid = 0 }}\nfile.fine = \"local:t\"\n{files}"));
+    host.mount();
+    let program = "import mmap, os, sys
+held = os.open(sys.argv[2], os.O_RDONLY)
+secret = os.open(sys.argv[1], os.O_RDONLY)
+mapped = mmap.mmap(secret, os.fstat(secret).st_size, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+print('ready', flush=True)
+sys.stdin.readline()
+print('asks', flush=True)
+mapped.madvise(mmap.MADV_WILLNEED)
+os.execv('/bin/true', ['true'])";
+    let mut stuck: Vec<_> = (0..4)
+        .map(|n| {
+            let mut command = Command::new("/usr/bin/python3");
+            command.args(["-c", program]).arg(host.file(&format!("a/f{n}"))).arg(host.path("hang/demo/hang"));
+            let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+            let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+            assert_eq!(said.next().unwrap().unwrap(), "ready");
+            (child, said)
+        })
+        .collect();
+    host.stop_the_disk();
+    host.stopped(host.daemon_pid());
+    for (child, said) in &mut stuck {
+        child.stdin.take().unwrap().write_all(b"\n").unwrap();
+        assert_eq!(said.next().unwrap().unwrap(), "asks");
+    }
+    // Whoever does not have to wait for the READ is inside execve by then. To look whether it is would be to wait for it.
+    std::thread::sleep(Duration::from_millis(500));
+    host.signal(Signal::CONT);
+    let mut reader =
+        Command::new("/usr/bin/cat").arg(host.file("a/fine")).stdout(Stdio::piped()).spawn().unwrap();
+    let ended = ends_within(&mut reader, Duration::from_secs(5));
+    assert!(ended.is_some_and(|(_, status)| status.success()), "others wait");
+    // With the disk, which goes with the host, what they wait for is gone.
+    drop(host);
+    assert!(stuck.iter_mut().all(|(child, _)| ends_within(child, Duration::from_secs(5)).is_some()));
 }

@@ -231,13 +231,17 @@ impl Host {
 
     /// Stops the file system at `hang`: now it does not answer `stat` either.
     pub(crate) fn stop_the_disk(&self) {
-        let pid = self.hang.as_ref().unwrap().serves.id();
+        self.stopped(self.hang.as_ref().unwrap().serves.id());
+    }
+
+    /// Stops a process, and waits until it has.
+    pub(crate) fn stopped(&self, pid: u32) {
         signal(pid, Signal::STOP);
         // A thread that stops with a request in its hands makes its caller unkillable: all have stopped before anybody asks.
         let stopped = |task: std::fs::DirEntry| {
             std::fs::read_to_string(task.path().join("stat")).is_ok_and(|stat| stat.contains(") T "))
         };
-        self.eventually("the disk has stopped", || {
+        self.eventually("it has stopped", || {
             std::fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten().all(stopped)
         });
     }

@@ -89,13 +89,14 @@ fn look(dir: BorrowedFd<'_>) -> Result<Option<String>, Trouble> {
     }
 }
 
-/// Range, as `map_files` names it, and path of a line of `maps` that is of executable code from a file (proc_pid_maps(5)).
+/// Range, as `map_files` names it, and path of a line of `maps` that is of executable code from a file (proc_pid_maps(5)). Memory without a file is
+/// told by its device, which no file system has: a FUSE gives its files any inode, 0 too.
 fn code(line: &str) -> Option<(String, &str)> {
     let mut fields = line.trim_end().splitn(6, ' ');
     let (range, permissions) = (fields.next()?, fields.next()?);
-    let (_offset, _device, inode) = (fields.next()?, fields.next()?, fields.next()?);
+    let (_offset, device, _inode) = (fields.next()?, fields.next()?, fields.next()?);
     let path = fields.next().unwrap_or_default().trim_start();
-    if permissions.as_bytes().get(2) != Some(&b'x') || inode == "0" {
+    if permissions.as_bytes().get(2) != Some(&b'x') || device == "00:00" {
         return None;
     }
     // Low addresses, of programs at a fixed place, have leading zeros in `maps` and none in `map_files`.
@@ -139,6 +140,12 @@ mod tests {
         assert_eq!(code(line), Some(("7f0a-7f0b".to_owned(), "/usr/lib/a b.so (deleted)")));
         let line = "00400000-0041f000 r-xp 00000000 fe:00 1234 /usr/bin/fixed\n";
         assert_eq!(code(line), Some(("400000-41f000".to_owned(), "/usr/bin/fixed")));
+        for line in [
+            "7f0a-7f0b r-xp 00001000 00:28 0     /fuse/a.so\n",
+            "7f0a-7f0b r-xs 00000000 00:01 0 /SYSV00000000 (deleted)\n",
+        ] {
+            assert!(code(line).is_some(), "a file with the inode 0: {line}");
+        }
         for line in [
             "7f0a-7f0b r--p 00000000 fe:00 1234 /usr/lib/a.so\n",
             "7f0a-7f0b rwxp 00000000 00:00 0 \n",

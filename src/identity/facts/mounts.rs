@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read};
 use std::os::fd::BorrowedFd;
 
 use rustix::fs::{CWD, Mode, OFlags, Statx, StatxFlags};
@@ -23,7 +23,7 @@ enum Kind {
     Other,
 }
 
-/// Longest line that is read.
+/// Longest line that is read. The path of a mount has no longest: what it is mounted on can be moved to any depth.
 const LINE: u64 = 64 << 10;
 
 impl Mounts {
@@ -55,11 +55,14 @@ impl Mounts {
     }
 }
 
-fn read_lines(file: File, mounts: &mut HashMap<u64, Kind>) -> io::Result<()> {
+fn read_lines(file: impl io::Read, mounts: &mut HashMap<u64, Kind>) -> io::Result<()> {
     let mut lines = BufReader::new(file);
     let mut line = Vec::new();
-    while io::Read::take(&mut lines, LINE).read_until(b'\n', &mut line)? > 0 {
-        if let Some((id, kind)) = parse(&String::from_utf8_lossy(&line)) {
+    while lines.by_ref().take(LINE).read_until(b'\n', &mut line)? > 0 {
+        if line.last() != Some(&b'\n') {
+            // The rest would pass for a line of its own, with what somebody likes at its start.
+            lines.skip_until(b'\n')?;
+        } else if let Some((id, kind)) = parse(&String::from_utf8_lossy(&line)) {
             mounts.insert(id, kind);
         }
         line.clear();
@@ -105,6 +108,22 @@ mod tests {
         assert_eq!(mounts.fault(&stat), None);
         stat.stx_mnt_id = u64::MAX;
         assert!(mounts.fault(&stat).is_some());
+    }
+
+    #[test]
+    fn the_end_of_a_line_that_is_too_long_is_no_line() {
+        let whole = "36 35 0:40 / /home rw - fuse.evil x rw\n";
+        // As much as is read of a line, then a directory that is named like the id of another mount.
+        let mut long = "37 35 98:1 / /home/".to_owned();
+        long.extend(std::iter::repeat_n('d', LINE as usize - long.len()));
+        let mut mounts = HashMap::new();
+        read_lines(
+            format!("{whole}{long}36 rw - ext4 x rw\n38 35 98:2 / /x rw - ext4 x rw\n").as_bytes(),
+            &mut mounts,
+        )
+        .unwrap();
+        assert!(mounts.get(&36) == Some(&Kind::Fuse) && mounts.get(&38) == Some(&Kind::Other));
+        assert_eq!(mounts.len(), 2, "nothing is known of the mount with the long path");
     }
 
     proptest::proptest! {
