@@ -105,8 +105,8 @@ impl Fs {
         })
     }
 
-    /// Opens a file and gives its handle.
-    pub fn open(self: &Arc<Self>, caller: Caller, ino: Ino, flags: OpenFor) -> Answer<HandleId> {
+    /// Opens a file.
+    pub fn open(self: &Arc<Self>, caller: Caller, ino: Ino, flags: OpenFor) -> Answer<Opened> {
         let target = match self.file(ino) {
             Ok(_) if flags == OpenFor::Writing => return Answer::Now(Err(Failure::ReadOnly)),
             Ok(target) => target,
@@ -204,17 +204,16 @@ impl Fs {
         }
     }
 
-    fn keep(
-        &self,
-        ino: Ino,
-        target: Arc<Target>,
-        opened: crate::access::Opened,
-    ) -> Result<HandleId, Failure> {
+    fn keep(&self, ino: Ino, target: Arc<Target>, opened: crate::access::Opened) -> Result<Opened, Failure> {
         let (content, opener) = opened;
+        let size = content.size();
+        let mut told = size;
         if let Some(Node::File(file)) = self.tree.load().node(ino) {
             file.shown.remember(&content);
+            told = file.shown.told();
         }
-        self.handles.keep(ino, Handle::new(target, content, opener))
+        let handle = self.handles.keep(ino, Handle::new(target, content, opener))?;
+        Ok(Opened { handle, grown: Some(size).filter(|size| *size > told) })
     }
 
     /// A handle that this process did not give: its bytes went with an earlier one. The same version is fetched again, or it
@@ -271,9 +270,11 @@ impl Fs {
             },
             Node::File(file) => {
                 let unknown = || file.shown.size().max(self.handles.largest(ino).unwrap_or(0)).max(1);
+                let size = size.unwrap_or_else(unknown);
+                file.shown.tell(size);
                 Attributes {
                     ino,
-                    size: size.unwrap_or_else(unknown),
+                    size,
                     is_dir: false,
                     mode: file.target.file.mode,
                     uid: file.target.scope.uid,
@@ -295,6 +296,14 @@ pub enum OpenFor {
     Reading,
     /// Writing, truncating or appending too.
     Writing,
+}
+
+/// A file that was opened.
+pub struct Opened {
+    /// Its handle.
+    pub handle: HandleId,
+    /// Its size, where the last that was told of the file is smaller: some ways to read stop at that.
+    pub grown: Option<u64>,
 }
 
 /// One name of a directory.

@@ -14,10 +14,11 @@ use fuser::{
 };
 use tokio::runtime::Handle;
 
+use super::pages::Pages;
 use super::reply::{NAMES, attr, errno, kind};
 use crate::access::Answer;
 use crate::failure::Failure;
-use crate::fs::{Attributes, DirEntry, Fs, HandleId, Ino, OpenFor};
+use crate::fs::{Attributes, DirEntry, Fs, HandleId, Ino, OpenFor, Opened};
 use crate::identity::{Caller, Tid};
 use crate::render::Content;
 
@@ -25,14 +26,15 @@ use crate::render::Content;
 pub(super) struct Adapter {
     fs: Arc<Fs>,
     runtime: Handle,
+    pages: Arc<Pages>,
 }
 
 /// Each handle has its own bytes, and each read is seen with its reader: no page cache. Nothing is done on close.
 const OPENED: FopenFlags = FopenFlags::FOPEN_DIRECT_IO.union(FopenFlags::FOPEN_NOFLUSH);
 
 impl Adapter {
-    pub(super) fn new(fs: Arc<Fs>, runtime: Handle) -> Self {
-        Self { fs, runtime }
+    pub(super) fn new(fs: Arc<Fs>, runtime: Handle, pages: Pages) -> Self {
+        Self { fs, runtime, pages: Arc::new(pages) }
     }
 
     /// Replies now, or later from the runtime.
@@ -101,8 +103,16 @@ impl Filesystem for Adapter {
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let writes = flags.0 & (libc::O_ACCMODE | libc::O_TRUNC | libc::O_APPEND) != libc::O_RDONLY;
         let wanted = if writes { OpenFor::Writing } else { OpenFor::Reading };
-        self.answer(self.fs.open(caller(request), Ino(ino.0), wanted), |result| match result {
-            Ok(handle) => reply.opened(FileHandle(handle.0), OPENED),
+        let (pages, runtime) = (Arc::clone(&self.pages), self.runtime.clone());
+        self.answer(self.fs.open(caller(request), Ino(ino.0), wanted), move |result| match result {
+            Ok(Opened { handle, grown: None }) => reply.opened(FileHandle(handle.0), OPENED),
+            Ok(Opened { handle, grown: Some(size) }) => {
+                let told = pages.grow(ino, size);
+                runtime.spawn(async move {
+                    let _ = told.await;
+                    reply.opened(FileHandle(handle.0), OPENED);
+                });
+            }
             Err(failure) => reply.error(errno(&failure)),
         });
     }
@@ -115,11 +125,18 @@ impl Filesystem for Adapter {
         offset: u64,
         size: u32,
         _flags: OpenFlags,
-        _lock_owner: Option<LockOwner>,
+        lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
         let answer = self.fs.read(caller(request), Ino(ino.0), HandleId(fh.0), offset);
-        self.answer(answer, move |result| reply_data(result, offset, size, reply));
+        // Only direct I/O says whose locks would matter (`fuse_send_read`): what does not fills pages.
+        let pages = lock_owner.is_none().then(|| Arc::clone(&self.pages));
+        self.answer(answer, move |result| {
+            if let Some(pages) = pages.filter(|_| result.is_ok()) {
+                pages.filled(ino);
+            }
+            reply_data(result, offset, size, reply);
+        });
     }
 
     fn flush(

@@ -5,6 +5,7 @@
 mod adapter;
 mod handshake;
 mod notify;
+mod pages;
 mod reply;
 mod session;
 

@@ -53,6 +53,11 @@ fn tell(notifier: &Notifier, change: &Renamed) {
         // The attributes alone: pages may be waited for.
         Renamed::Inode(ino) => notifier.inval_inode(INodeNo(ino.0), -1, 0),
     };
+    report(told);
+}
+
+/// Says in the log where the kernel would not take a notification.
+pub(super) fn report(told: std::io::Result<()>) {
     // ENOENT: the kernel did not remember it.
     if let Err(error) = told
         && error.raw_os_error() != Some(libc::ENOENT)

@@ -11,6 +11,7 @@ use tokio::runtime::Handle;
 use super::adapter::Adapter;
 use super::handshake::without_async_read;
 use super::notify::Notifications;
+use super::pages;
 use crate::fs::Fs;
 
 /// A session that has shaken hands with the kernel and does not answer yet.
@@ -38,9 +39,11 @@ impl Session {
         config.acl = SessionACL::All;
         config.n_threads =
             Some(std::thread::available_parallelism().map_or(2, |cpus| cpus.get().clamp(2, 4)));
+        let (pages, queue) = pages::queue();
         let inner = without_async_read(&fd, |fd| {
-            fuser::Session::from_fd(Adapter::new(fs, runtime), fd, SessionACL::All, config)
+            fuser::Session::from_fd(Adapter::new(fs, runtime, pages), fd, SessionACL::All, config)
         })?;
+        queue.start(inner.notifier())?;
         let notifications = Notifications::start(inner.notifier())?;
         Ok(Self { inner, notifications })
     }

@@ -90,7 +90,7 @@ fn a_container_with_ids_of_its_own_is_known_where_a_rule_names_it_and_else_denie
         scopes.push_str(&scope);
     }
     // Mounted first: this engine's mount namespace is a copy of ours.
-    let host = Host::mounted(&[("t", b"v")], &scopes);
+    let host = Host::mounted(&[("t", b"a value")], &scopes);
     let ranges = host.path("ranges");
     std::fs::write(&ranges, "www-data:700000:65536\n").unwrap();
     let docker = Docker::with_ranges(&ranges);
@@ -102,7 +102,7 @@ fn a_container_with_ids_of_its_own_is_known_where_a_rule_names_it_and_else_denie
     };
     for scope in ["both", "container"] {
         let output = run(scope);
-        assert_eq!(output.stdout, b"v", "{scope}: {output:?} {:?}", host.audit());
+        assert_eq!(output.stdout, b"a value", "{scope}: {output:?} {:?}", host.audit());
     }
     assert_eq!(run("uid").stdout, b"");
     let denied = host.recorded("the denial", |r| r["outcome"] == "denied" && r["op"] == "open");

@@ -36,7 +36,7 @@ pub(crate) fn unmount_below(dir: &Path) {
 /// What `cat` printed in a container: the value, or nothing because it may not.
 pub(crate) fn is_read(output: &Output) -> bool {
     match output.status.success() {
-        true => assert_eq!(output.stdout, b"v"),
+        true => assert_eq!(output.stdout, b"a value"),
         false => {
             let said = String::from_utf8_lossy(&output.stderr);
             assert!(output.stdout.is_empty() && said.contains("Permission denied"), "{output:?}");

@@ -105,7 +105,7 @@ fn containers_of_podman_are_known_and_those_known_before_read_without_its_servic
             "[scope.{scope}]\nmode = \"0444\"\nallow = {{ container = {{ {demands} }} }}\nfile.token = \"local:t\"\n"
         );
     }
-    let host = Host::mounted(&[("t", b"v")], &scopes);
+    let host = Host::mounted(&[("t", b"a value")], &scopes);
     podman.serve(&host);
     let web = podman.idle(&host, "web");
     let other = podman.idle(&host, "other");
@@ -118,7 +118,7 @@ fn containers_of_podman_are_known_and_those_known_before_read_without_its_servic
     assert!(page.contains(&format!("\n           container web {} (podman)\n", &web[..12])), "{page}");
     // One file, bound while the container is set up.
     let file = format!("--volume={}:/token:ro", host.file("any/token").display());
-    assert_eq!(says(&mut podman.run(&host, &["--rm", &file, IMAGE, "/bin/cat", "/token"])), "v");
+    assert_eq!(says(&mut podman.run(&host, &["--rm", &file, IMAGE, "/bin/cat", "/token"])), "a value");
     let of = |id: &str, outcome: &str| {
         host.recorded("the open", |record| record["container"] == id && record["outcome"] == outcome)
     };

@@ -7,7 +7,7 @@ use crate::support::{Host, as_user};
 /// A mount with a scope for each of these demands, by its name.
 pub(crate) fn host(docker: &Docker, scopes: &[(&str, &str)]) -> Host {
     let mut host = Host::new();
-    host.set("t", b"v");
+    host.set("t", b"a value");
     configure(&host, docker, scopes);
     host.mount();
     host
@@ -76,7 +76,7 @@ fn a_container_reads_as_soon_as_it_runs_whether_a_directory_or_one_file_is_bound
     // say that it runs.
     let rule = "[scope.a]\nmode = \"0444\"\nallow = { container = { label = { role = \"early\" } } }\nfile.token = \"local:t\"";
     let mut host = Host::new();
-    host.set("t", b"v");
+    host.set("t", b"a value");
     host.configure("", &format!("{}{rule}", docker.configuration()));
     host.mount();
     let directory =
@@ -84,7 +84,7 @@ fn a_container_reads_as_soon_as_it_runs_whether_a_directory_or_one_file_is_bound
     let file = format!("--volume={}:/token:ro", host.file("a/token").display());
     let one = docker
         .says(&mut docker.run(&host, &["--rm", "--label=role=early", &file, IMAGE, "/bin/cat", "/token"]));
-    assert_eq!((directory.as_str(), one.as_str()), ("v", "v"));
+    assert_eq!((directory.as_str(), one.as_str()), ("a value", "a value"));
 }
 
 #[test]

@@ -27,6 +27,7 @@ mod limits;
 mod log;
 mod mutate;
 mod open;
+mod pages;
 mod passed;
 mod place;
 mod race;
