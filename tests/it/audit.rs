@@ -29,6 +29,7 @@ pub(crate) fn at(time: &str, pid: u32) -> Record {
         exe: "/usr/bin/cat".to_owned(),
         unit: "web.service".to_owned(),
         container: String::new(),
+        cgroup: String::new(),
         other_user_namespace: false,
         rule: "web.1".to_owned(),
         learned: false,

@@ -158,6 +158,7 @@ pub(super) mod tests {
             exe: exe.to_owned(),
             unit: String::new(),
             container: String::new(),
+            cgroup: String::new(),
             other_user_namespace: false,
             rule: String::new(),
             learned: false,
