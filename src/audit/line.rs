@@ -143,6 +143,11 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// Whether a text shows all that is in it. A backslash does: units have some in their names.
+pub fn is_plain(text: &str) -> bool {
+    text.split('\\').all(|part| printable(part) == part)
+}
+
 /// The word that stands in the log for an [`Outcome`] or an [`Op`](super::Op).
 pub fn word(value: impl Serialize) -> String {
     match serde_json::to_value(value) {
@@ -181,7 +186,8 @@ mod tests {
         let flags = any::<(bool, bool)>();
         (0..4_102_444_800_000_000_i64, op, outcome, ids, texts, flags).prop_map(
             |(micros_since, op, outcome, (uid, gid, pid, micros, count), texts, flags)| {
-                let [request, path, scope, exe, unit, container, cgroup, rule, version, reason, errno] = texts;
+                let [request, path, scope, exe, unit, container, cgroup, rule, version, reason, errno] =
+                    texts;
                 let (other_user_namespace, learned) = flags;
                 let time = jiff::Timestamp::from_microsecond(micros_since).unwrap();
                 Record {

@@ -70,6 +70,7 @@ fn example() -> Vec<u8> {
             outcome: Outcome::Failed,
             op: Op::Read,
             unit: String::new(),
+            container: "0123456789abcdef".repeat(4),
             ..at("2026-11-04T10:00:00Z", 4)
         },
     ])
@@ -142,7 +143,11 @@ fn each_filter_keeps_what_it_names() {
         (&["--unit", "web"], &[1, 2, 3]),
         (&["--outcome", "denied"], &[2]),
         (&["--outcome", "failed"], &[4]),
+        (&["--outcome", "learned"], &[3]),
         (&["--learned"], &[3]),
+        (&["--container", "0123456789ab"], &[4]),
+        (&["--container", &"0123456789abcdef".repeat(4)], &[4]),
+        (&["--container", "0123456789ac"], &[]),
         (&["--op", "read"], &[4]),
         (&["--since", "2026-11-03"], &[3, 4]),
         (&["--until", "2026-11-03"], &[1, 2]),
