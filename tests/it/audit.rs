@@ -131,6 +131,16 @@ fn what_the_daemon_records_is_what_the_operator_is_shown() {
 }
 
 #[test]
+fn a_container_is_filtered_for_by_its_id_and_not_by_a_name() {
+    let (_dir, path) = folder_with(&example());
+    for wrong in ["web", "0123456789a", ""] {
+        let output = run(&path, &["--container", wrong]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("records have no names"), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn each_filter_keeps_what_it_names() {
     let (_dir, path) = folder_with(&example());
     let cases: &[(&[&str], &[u32])] = &[
