@@ -36,7 +36,7 @@ pub(super) fn undone(undone: &Undone, caller: &Caller, attempts: &Attempts) -> S
     let mut remedies: Vec<_> = lacks.iter().map(|(key, _)| remedy(key)).collect();
     remedies.dedup();
     format!(
-        "No rule: rule {rule} is for them, and its {named} did not hold, unless the rule is newer than that. A rule \
+        "No rule: rule {rule} is for them, and its {named} did not hold, unless the rule is newer than these attempts. A rule \
          without {without} would undo what it protects from. Instead: {}. `{}` says what holds now",
         remedies.join("; "),
         explain(caller, attempts)

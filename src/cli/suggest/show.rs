@@ -83,7 +83,8 @@ fn of_scope(of: &OfScope, suggestions: &Suggestions) -> String {
 /// The comment above a rule, or in its place.
 fn about(text: &mut String, indent: &str, one: &Suggested) {
     let mut said = format!("{} by {}", counted(one.attempts), printable(&one.user));
-    for (what, name) in [("unit", &one.unit), ("container", &one.container)] {
+    let places = [("unit", &one.unit), ("user unit", &one.user_unit), ("container", &one.container)];
+    for (what, name) in places {
         if let Some(name) = name {
             let _ = write!(said, ", {what} {}", printable(name));
         }

@@ -52,6 +52,9 @@ pub(super) struct Suggested {
     pub(super) user: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unit: Option<String>,
+    /// The service of the user's own manager.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) user_unit: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) container: Option<String>,
     pub(super) programs: Vec<String>,
@@ -196,12 +199,13 @@ impl Suggested {
                 shut_out.join(", "), scope.uid, scope.gid
             ));
         }
-        let (unit, container) = match &caller.place {
-            Place::Container(name) => (None, Some(name.clone())),
-            Place::Unit(name) => (Some(name.clone()), None),
-            Place::OfUser { unit, .. } => (Some(unit.clone()), None),
-            Place::Program(_) => (None, None),
-        };
+        let (mut unit, mut user_unit, mut container) = (None, None, None);
+        match &caller.place {
+            Place::Container(name) => container = Some(name.clone()),
+            Place::Unit(name) => unit = Some(name.clone()),
+            Place::OfUser { unit, .. } => user_unit = Some(unit.clone()),
+            Place::Program(_) => {}
+        }
         let strengths = rule.as_ref().map(Rule::strengths).unwrap_or_default();
         Self {
             rule: rule.as_ref().map(Rule::written),
@@ -212,6 +216,7 @@ impl Suggested {
             uid: caller.uid,
             user: names.shown(caller.uid),
             unit,
+            user_unit,
             container,
             programs: attempts.programs.into_iter().collect(),
             files: attempts.files.into_iter().collect(),
