@@ -319,6 +319,14 @@ fn below_a_unit_the_rule_names_the_group_that_all_attempts_were_in() {
     assert_eq!(all, "a.service/*");
     assert!(said.contains("They were in `a.service/job1` and `a.service/job2`"), "{said}");
     assert_eq!(unit(&["/x/y"]).0, "a.service/*");
+    let odd = Record {
+        unit: r"a\x2db.service".to_owned(),
+        cgroup: r"/s.slice/a\x2db.service/x".to_owned(),
+        ..at("")
+    };
+    let printed = suggested([odd]);
+    assert_eq!(rules(&printed, "web")[0]["unit"].as_str(), Some(r"a\x2db.service/x"));
+    assert!(unbroken(&printed).contains(r"write `a\x2db.service/*`"), "as it is to be written\n{printed}");
 }
 
 #[test]

@@ -111,7 +111,9 @@ fn about(text: &mut String, indent: &str, one: &Suggested) {
         comment(text, indent, &format!("Strength: {}.", strengths.join(", ")));
     }
     for note in &one.notes {
-        comment(text, indent, &format!("{}.", printable(note)));
+        // What is to be written elsewhere stands as it is: names of units have backslashes.
+        let note = if is_plain(note) { note.clone() } else { printable(note) };
+        comment(text, indent, &format!("{note}."));
     }
 }
 
