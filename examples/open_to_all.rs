@@ -36,7 +36,17 @@ fn open_to_all(scope: &Scope) -> Arc<Scope> {
     let rule = Rule::new(format!("{}.0", scope.name), Vec::new());
     let Scope { name, uid, gid, dir_mode, files, .. } = scope;
     let (name, rules, files) = (name.clone(), Rules::new(vec![rule]), files.clone());
-    Arc::new(Scope { name, uid: *uid, gid: *gid, dir_mode: *dir_mode, rules, learn_until: None, files })
+    let rules_at = scope.rules_at.clone();
+    Arc::new(Scope {
+        name,
+        rules_at,
+        uid: *uid,
+        gid: *gid,
+        dir_mode: *dir_mode,
+        rules,
+        learn_until: None,
+        files,
+    })
 }
 
 fn mount(config: &Path) -> Result<(), String> {

@@ -115,6 +115,11 @@ impl Attempt {
                 .and_then(Identity::container)
                 .map(|container| container.id.clone())
                 .unwrap_or_default(),
+            cgroup: who
+                .map(|who| who.cgroup.path())
+                .filter(|path| *path != "/")
+                .unwrap_or_default()
+                .to_owned(),
             other_user_namespace: who.is_some_and(|who| who.user_namespace == UserNamespace::Other),
             rule: String::new(),
             learned: false,

@@ -30,6 +30,7 @@ struct Alike {
     exe: String,
     unit: String,
     container: String,
+    cgroup: String,
     other_user_namespace: bool,
     reason: String,
 }
@@ -130,6 +131,7 @@ impl Alike {
             exe: record.exe.clone(),
             unit: record.unit.clone(),
             container: record.container.clone(),
+            cgroup: record.cgroup.clone(),
             other_user_namespace: record.other_user_namespace,
             reason: record.reason.clone(),
         }
@@ -215,6 +217,7 @@ mod tests {
         assert!(coalescer.admit(other(|r| r.reason.push('x')), now).is_some());
         assert!(coalescer.admit(other(|r| r.unit.push('x')), now).is_some());
         assert!(coalescer.admit(other(|r| r.container.push('x')), now).is_some());
+        assert!(coalescer.admit(other(|r| r.cgroup.push('x')), now).is_some());
         assert!(coalescer.admit(other(|r| r.other_user_namespace = true), now).is_some());
         assert!(coalescer.admit(other(|r| r.op = Op::Read), now).is_some());
         assert!(coalescer.admit(other(|r| r.outcome = Outcome::Allowed), now).is_some());

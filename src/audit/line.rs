@@ -119,8 +119,9 @@ impl Line {
 
 /// Cuts each text of `record` that is longer than `max` bytes, at a character.
 pub(super) fn shorten(record: &mut Record, max: usize) {
-    let Record { request, path, scope, exe, unit, container, rule, version, reason, errno, .. } = record;
-    for text in [request, path, scope, exe, unit, container, rule, version, reason, errno] {
+    let Record { request, path, scope, exe, unit, container, cgroup, rule, version, reason, errno, .. } =
+        record;
+    for text in [request, path, scope, exe, unit, container, cgroup, rule, version, reason, errno] {
         if text.len() > max {
             text.truncate(text.floor_char_boundary(max.saturating_sub('…'.len_utf8())));
             text.push('…');
@@ -140,6 +141,11 @@ pub fn printable(text: &str) -> String {
         }
     }
     out
+}
+
+/// Whether a text shows all that is in it. A backslash does: units have some in their names.
+pub fn is_plain(text: &str) -> bool {
+    text.split('\\').all(|part| printable(part) == part)
 }
 
 /// The word that stands in the log for an [`Outcome`] or an [`Op`](super::Op).
@@ -176,11 +182,12 @@ mod tests {
         let op = prop_oneof![Just(Op::Open), Just(Op::Read), Just(Op::Stat), Just(Op::Operator)];
         let outcome = prop_oneof![Just(Outcome::Allowed), Just(Outcome::Denied), Just(Outcome::Failed)];
         let ids = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u64>(), any::<u64>());
-        let texts = proptest::array::uniform10(any::<String>());
+        let texts = proptest::array::uniform11(any::<String>());
         let flags = any::<(bool, bool)>();
         (0..4_102_444_800_000_000_i64, op, outcome, ids, texts, flags).prop_map(
             |(micros_since, op, outcome, (uid, gid, pid, micros, count), texts, flags)| {
-                let [request, path, scope, exe, unit, container, rule, version, reason, errno] = texts;
+                let [request, path, scope, exe, unit, container, cgroup, rule, version, reason, errno] =
+                    texts;
                 let (other_user_namespace, learned) = flags;
                 let time = jiff::Timestamp::from_microsecond(micros_since).unwrap();
                 Record {
@@ -197,6 +204,7 @@ mod tests {
                     exe,
                     unit,
                     container,
+                    cgroup,
                     other_user_namespace,
                     rule,
                     learned,

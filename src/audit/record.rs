@@ -38,6 +38,9 @@ pub struct Record {
     /// The whole id of the container the caller runs in; empty where none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub container: String,
+    /// The caller's control group, from the root of the hierarchy that systemd manages; empty where it is the root, or unknown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cgroup: String,
     /// Whether the caller is in another user namespace than hushfs, where its executable could be forged.
     #[serde(default, skip_serializing_if = "is_false")]
     pub other_user_namespace: bool,

@@ -30,6 +30,7 @@ pub(super) fn allowed(pid: u32) -> Record {
         exe: "/usr/bin/cat".to_owned(),
         unit: String::new(),
         container: String::new(),
+        cgroup: String::new(),
         other_user_namespace: false,
         rule: "web.1".to_owned(),
         learned: false,

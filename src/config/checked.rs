@@ -50,6 +50,8 @@ pub struct Provider {
 pub struct Scope {
     /// The directory's name.
     pub name: String,
+    /// Where its rules are written, `file:line:column`, for messages.
+    pub rules_at: String,
     /// Owner of directory and files.
     pub uid: u32,
     /// Group of directory and files.

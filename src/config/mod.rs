@@ -37,6 +37,7 @@ pub use diff::{Changes, diff};
 pub use draw::{Look, draw};
 pub use problems::{Problem, Problems};
 pub(crate) use reach::is_member;
+pub(crate) use table::{listed, nearest};
 pub(crate) use trust::{quoted, replaceable};
 
 use report::Report;

@@ -49,7 +49,8 @@ fn scope(
         let hint = (setting.key == "files").then(|| "write `file.NAME = \"provider:path\"`".to_owned());
         unknown(report, setting, SCOPE, "a scope", hint);
     }
-    let rules = rules::rules(entry, find(&settings, "allow"), trust, report);
+    let allow = find(&settings, "allow");
+    let rules = rules::rules(entry, allow, trust, report);
     let written = written(&settings, report);
     let learn = find(&settings, "learn_until");
     let learn_until = learning::learn_until(entry.key, learn, Timestamp::now(), report);
@@ -72,6 +73,7 @@ fn scope(
     learning::needs_uid(&rules, learn, report);
     Some(Scope {
         name: entry.key.to_owned(),
+        rules_at: report.place(&allow.unwrap_or(entry).key_at),
         uid: owners.uid,
         gid: owners.gid,
         dir_mode: dir_mode(widest(&owners, &files)),

@@ -30,6 +30,7 @@ fn place(rules: Rules, mode: u16, name: &str) -> Place {
     let file = Arc::new(File { name: "f".into(), from, format: Format::Raw, mode: mode & 0o444 });
     let scope = Scope {
         name: "s".into(),
+        rules_at: String::new(),
         uid: 1000,
         gid: 50,
         dir_mode: mode,

@@ -290,6 +290,7 @@ mod tests {
         let file = File { name: "f".into(), from: from.clone(), format: Format::Raw, mode: 0o400 };
         let scope = Scope {
             name: "s".into(),
+            rules_at: String::new(),
             uid: 0,
             gid: 0,
             dir_mode: 0o500,

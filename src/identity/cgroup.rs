@@ -53,6 +53,11 @@ impl Cgroup {
         Self { text, path, container }
     }
 
+    /// One of which only the path is known, such as by a record.
+    pub fn at(path: &str) -> Self {
+        Self::parse(format!("0::{path}\n"))
+    }
+
     /// The place in every hierarchy.
     pub fn memberships(&self) -> impl Iterator<Item = Membership<'_>> {
         memberships(&self.text)
@@ -125,7 +130,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn at(path: &str) -> Cgroup {
-        Cgroup::parse(format!("0::{path}\n"))
+        Cgroup::at(path)
     }
 
     fn unit_of(path: &str) -> Option<String> {

@@ -33,8 +33,8 @@ pub use interpreters::is_interpreter;
 pub use namespaces::{Misplaced, Namespaces};
 pub use process::{Exe, Gids, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{
-    Elsewhere, PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, exe,
-    holds_elsewhere, selector, strength,
+    Elsewhere, NamedUnit, PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength,
+    Verdict, exe, holds_elsewhere, kind, selector, strength,
 };
 
 #[cfg(test)]

@@ -29,6 +29,7 @@ pub(crate) fn at(time: &str, pid: u32) -> Record {
         exe: "/usr/bin/cat".to_owned(),
         unit: "web.service".to_owned(),
         container: String::new(),
+        cgroup: String::new(),
         other_user_namespace: false,
         rule: "web.1".to_owned(),
         learned: false,
@@ -69,6 +70,7 @@ fn example() -> Vec<u8> {
             outcome: Outcome::Failed,
             op: Op::Read,
             unit: String::new(),
+            container: "0123456789abcdef".repeat(4),
             ..at("2026-11-04T10:00:00Z", 4)
         },
     ])
@@ -129,6 +131,16 @@ fn what_the_daemon_records_is_what_the_operator_is_shown() {
 }
 
 #[test]
+fn a_container_is_filtered_for_by_its_id_and_not_by_a_name() {
+    let (_dir, path) = folder_with(&example());
+    for wrong in ["web", "0123456789a", ""] {
+        let output = run(&path, &["--container", wrong]);
+        assert_eq!(output.status.code(), Some(1));
+        assert!(stderr(&output).contains("records have no names"), "{}", stderr(&output));
+    }
+}
+
+#[test]
 fn each_filter_keeps_what_it_names() {
     let (_dir, path) = folder_with(&example());
     let cases: &[(&[&str], &[u32])] = &[
@@ -141,7 +153,11 @@ fn each_filter_keeps_what_it_names() {
         (&["--unit", "web"], &[1, 2, 3]),
         (&["--outcome", "denied"], &[2]),
         (&["--outcome", "failed"], &[4]),
+        (&["--outcome", "learned"], &[3]),
         (&["--learned"], &[3]),
+        (&["--container", "0123456789ab"], &[4]),
+        (&["--container", &"0123456789abcdef".repeat(4)], &[4]),
+        (&["--container", "0123456789ac"], &[]),
         (&["--op", "read"], &[4]),
         (&["--since", "2026-11-03"], &[3, 4]),
         (&["--until", "2026-11-03"], &[1, 2]),

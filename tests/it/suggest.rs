@@ -175,16 +175,201 @@ fn a_rule_that_nearly_matches_is_to_be_mended() {
         "{printed}"
     );
     assert!(unbroken(&printed).contains("write `exe = \"/usr/bin/cat\"` there"), "{printed}");
-    configured(&log, "0444", "{ uid = 4000000, exe = \"/usr/bin/cat\", no_new_privs = true }");
+    configured(&log, "0444", "{ uid = 4000000, exe = \"/usr/bin/head\", no_new_privs = true }");
     let printed = stdout(&run(&log, &[]));
-    assert!(
-        unbroken(&printed).contains("but for its `no_new_privs:true`, of which a record says nothing"),
-        "{printed}"
-    );
+    assert!(unbroken(&printed).contains("adding a rule, which keeps its `no_new_privs:true`"), "{printed}");
     configured(&log, "0444", "{ uid = 7, exe = \"/usr/bin/cat\" }");
     let printed = stdout(&run(&log, &[]));
     assert!(unbroken(&printed).contains("No rule of the scope is for this user"), "{printed}");
     assert!(!unbroken(&printed).contains("Rule web.1"), "for whom a rule is, no attempt may say\n{printed}");
+}
+
+#[test]
+fn no_rule_is_proposed_that_lacks_what_protects_one_that_is_there() {
+    let digest = "00".repeat(32);
+    let plain = || denied("/usr/bin/cat");
+    let in_unit = || Record { unit: "a.service".to_owned(), ..plain() };
+    let in_container = || Record { container: "ab".repeat(32), ..plain() };
+    let (program, user) = ("uid = 4000000, exe = \"/usr/bin/cat\"", "uid = 4000000");
+    let cases = [
+        (plain(), program, "no_new_privs = true", "`no_new_privs:true`", "NoNewPrivileges"),
+        (plain(), program, "not_traced = true", "`not_traced:true`", "who traces it"),
+        (plain(), program, "not_dumpable = true", "`not_dumpable:true`", "PR_SET_DUMPABLE"),
+        (plain(), program, "no_preload = true", "`no_preload:true`", "LD_PRELOAD"),
+        (plain(), program, "within = \"30s\"", "`within:30s`", "sooner"),
+        (plain(), program, "reads = 1", "`reads:1`", "keep what it has read"),
+        (plain(), program, "egid = 4000001", "`egid:4000001`", "setgid program"),
+        (plain(), program, "gid = 4000001", "`gid:4000001`", "member"),
+        (
+            plain(),
+            user,
+            &format!("exe_sha256 = \"{digest}\""),
+            &format!("`exe_sha256:{digest}`"),
+            "sha256sum",
+        ),
+        (plain(), program, "unit = \"a.service\"", "`unit:a.service`", "where the rule says"),
+        (plain(), program, "slice = \"a.slice\"", "`slice:a.slice`", "where the rule says"),
+        (
+            plain(),
+            user,
+            "container = { id = \"0123456789ab\" }",
+            "`container:{id=0123456789ab}`",
+            "in the container",
+        ),
+        (plain(), program, "not_traced = true, reads = 1", "`not_traced:true` or `reads:1`", "who traces it"),
+        (
+            plain(),
+            program,
+            "unit = \"a.service\", reads = 1",
+            "its `unit:a.service` did not",
+            "where the rule",
+        ),
+        (
+            in_unit(),
+            "unit = \"a.service\", uid = 4000000",
+            "within = \"30s\"",
+            "`within:30s`",
+            "--unit a.service",
+        ),
+        (in_unit(), user, "no_new_privs = true", "`no_new_privs:true`", "NoNewPrivileges"),
+        (in_unit(), "unit = \"a.service\"", "exe = \"/usr/bin/head\", reads = 1", "", ""),
+        (
+            in_container(),
+            user,
+            "container = { name = \"web\" }",
+            "`container:{name=web}`",
+            "--container abababababab`",
+        ),
+    ];
+    for (record, has, demands, lacks, remedy) in cases {
+        let (_dir, log) = folder_with(&text([record]));
+        configured(&log, "0444", &format!("{{ {has}, {demands} }}"));
+        let printed = stdout(&run(&log, &[]));
+        let said = unbroken(&printed);
+        if lacks.is_empty() {
+            assert!(said.contains("instead of adding a rule, which keeps its `reads:1`"), "{printed}");
+            continue;
+        }
+        assert!(rules(&printed, "web").is_empty(), "{demands}\n{printed}");
+        for part in
+            ["No rule: rule web.1 is for them", lacks, "would undo", remedy, "`hushfs explain web/token --"]
+        {
+            assert!(said.contains(part), "{demands}: {part}\n{printed}");
+        }
+    }
+}
+
+#[test]
+fn a_rule_that_has_nothing_of_the_caller_or_that_another_place_replaces_keeps_nobody_from_a_rule() {
+    let python = || Record { unit: "b.service".to_owned(), ..denied("/usr/bin/python3.11") };
+    let id = "ab".repeat(32);
+    let container = || Record { container: id.clone(), ..denied("/usr/bin/cat") };
+    for (record, allow) in [
+        (denied("/usr/bin/cat"), "{ unit = \"a.service\" }"),
+        (
+            denied("/usr/bin/cat"),
+            "{ exe_sha256 = \"0000000000000000000000000000000000000000000000000000000000000000\" }",
+        ),
+        (denied("/usr/bin/cat"), "{ gid = 4000001, exe = \"/usr/bin/cat\" }"),
+        (denied("/usr/bin/cat"), "{ uid = 7, exe = \"/usr/bin/cat\", reads = 1 }"),
+        (python(), "{ uid = 4000000, exe = \"/usr/bin/cat\" }"),
+        (python(), "{ uid = 4000000, unit = \"a.service\" }"),
+        (container(), "{ uid = 4000000, container = { id = \"0123456789ab\" } }"),
+    ] {
+        let (_dir, log) = folder_with(&text([record]));
+        configured(&log, "0444", allow);
+        let printed = stdout(&run(&log, &[]));
+        assert_eq!(rules(&printed, "web").len(), 1, "{allow}\n{printed}");
+    }
+}
+
+#[test]
+fn where_the_program_is_not_known_nothing_is_said_of_it() {
+    let (_dir, log) = folder_with(&text([Record { unit: "a.service".to_owned(), ..denied("") }]));
+    configured(&log, "0444", "{ uid = 4000000, unit = \"a.service\" }");
+    let printed = stdout(&run(&log, &[]));
+    let said = unbroken(&printed);
+    assert!(
+        said.contains("Rule web.1 is for them as it stands now") && !said.contains("the file that they run")
+    );
+    assert!(said.contains("`hushfs explain web/token --unit a.service` says why"), "{printed}");
+    configured(&log, "0444", "{ uid = 4000000, unit = \"a.service\", exe = \"/usr/bin/cat\" }");
+    let printed = stdout(&run(&log, &[]));
+    assert!(rules(&printed, "web").is_empty(), "it may be another program\n{printed}");
+}
+
+#[test]
+fn below_a_unit_the_rule_names_the_group_that_all_attempts_were_in() {
+    let at = |group: &str| Record {
+        unit: "a.service".to_owned(),
+        cgroup: format!("/system.slice/a.service{group}"),
+        ..denied("/usr/bin/cat")
+    };
+    let unit = |groups: &[&str]| {
+        let printed = suggested(groups.iter().map(|group| at(group)));
+        let rules = rules(&printed, "web");
+        assert_eq!(rules.len(), 1, "{printed}");
+        (rules[0]["unit"].as_str().unwrap().to_owned(), unbroken(&printed))
+    };
+    assert_eq!(unit(&[""]).0, "a.service");
+    let (one, said) = unit(&["/main"]);
+    assert_eq!(one, "a.service/main");
+    assert!(said.contains("another name for each process, write `a.service/*`"), "{said}");
+    let (all, said) = unit(&["/job1", "/job2"]);
+    assert_eq!(all, "a.service/*");
+    assert!(said.contains("They were in `a.service/job1` and `a.service/job2`"), "{said}");
+    assert_eq!(unit(&["/x/y"]).0, "a.service/*");
+    let odd = Record {
+        unit: r"a\x2db.service".to_owned(),
+        cgroup: r"/s.slice/a\x2db.service/x".to_owned(),
+        ..at("")
+    };
+    let printed = suggested([odd]);
+    assert_eq!(rules(&printed, "web")[0]["unit"].as_str(), Some(r"a\x2db.service/x"));
+    assert!(unbroken(&printed).contains(r"write `a\x2db.service/*`"), "as it is to be written\n{printed}");
+}
+
+#[test]
+fn what_is_printed_says_where_it_goes_and_can_be_pasted_there() {
+    let (_dir, log) = folder_with(&text([denied("/usr/bin/cat"), denied("/usr/bin/tail")]));
+    for allow in ["[{ uid = 7 }]", "[\n  { uid = 7 },\n]", "{ uid = 7 }"] {
+        configured(&log, "0444", allow);
+        let printed = stdout(&run(&log, &[]));
+        let config = log.with_file_name("hushfs.toml");
+        assert!(
+            unbroken(&printed)
+                .contains(&format!("right behind the `[` of its `allow`, at {}:7:1", config.display())),
+            "{printed}"
+        );
+        let single = !allow.starts_with('[');
+        assert_eq!(
+            unbroken(&printed).contains("without `[` and `]`, put it between some"),
+            single || allow.len() > 2,
+            "{printed}"
+        );
+        let (_, list) = printed.split_once("allow = [\n").unwrap();
+        let (lines, _) = list.split_once("\n]").unwrap();
+        let list = if single { format!("[{allow}]") } else { allow.to_owned() };
+        configured(&log, "0444", &list.replacen('[', &format!("[\n{lines}\n"), 1));
+        let again = stdout(&run(&log, &[]));
+        assert!(rules(&again, "web").is_empty(), "{again}");
+        assert!(unbroken(&again).contains("Rule web.2 is for them as it stands now"), "{again}");
+    }
+}
+
+#[test]
+fn a_scope_that_there_is_not_is_an_error_that_names_those_there_are() {
+    let (_dir, log) = folder_with(&text([Record { scope: "old".to_owned(), ..denied("/usr/bin/cat") }]));
+    configured(&log, "0444", "{ uid = 1 }");
+    for (scope, hint) in [("wbe", true), ("elsewhere", false)] {
+        let output = run(&log, &["--scope", scope]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{said}");
+        assert!(said.contains(&format!("no scope `{scope}`")) && said.contains("known are `web`"), "{said}");
+        assert_eq!(said.contains("did you mean `web`?"), hint, "{said}");
+    }
+    assert_eq!(stdout(&run(&log, &["--scope", "web"])), "", "nothing was denied there");
+    assert!(stdout(&run(&log, &["--scope", "old"])).contains("has none of that name"), "it was there");
 }
 
 #[test]

@@ -38,6 +38,7 @@ mod reads;
 mod reload;
 mod spoof;
 mod stat;
+mod suggest;
 mod support;
 mod unit;
 mod user;

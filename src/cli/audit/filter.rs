@@ -7,6 +7,7 @@ use super::when;
 use crate::audit::{Line, Op, Outcome, Record};
 use crate::cli::Failure;
 use crate::cli::names;
+use crate::identity::ContainerId;
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct FilterArgs {
@@ -22,10 +23,13 @@ pub(super) struct FilterArgs {
     /// Only callers in this system unit; .service may be left out
     #[arg(long, value_name = "UNIT")]
     unit: Option<String>,
-    /// Only attempts that ended so
+    /// Only callers in this container, by its id or the first 12 digits of that, or more
+    #[arg(long, value_name = "ID")]
+    container: Option<String>,
+    /// Only attempts that ended so; `learned` is what learning alone allowed
     #[arg(long)]
     outcome: Option<OutcomeArg>,
-    /// Only attempts that learning alone allowed
+    /// The same as --outcome learned
     #[arg(long)]
     learned: bool,
     /// Only attempts of this kind
@@ -44,6 +48,7 @@ enum OutcomeArg {
     Allowed,
     Denied,
     Failed,
+    Learned,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -61,6 +66,7 @@ pub(super) struct Filter {
     scope: Option<String>,
     uid: Option<u32>,
     unit: Option<String>,
+    container: Option<String>,
     outcome: Option<Outcome>,
     learned: bool,
     op: Option<Op>,
@@ -79,12 +85,13 @@ impl FilterArgs {
             scope: self.scope.clone(),
             uid: self.uid.as_deref().map(uid).transpose()?,
             unit: self.unit.clone(),
+            container: self.container.clone().map(container).transpose()?,
             outcome: self.outcome.map(|outcome| match outcome {
-                OutcomeArg::Allowed => Outcome::Allowed,
+                OutcomeArg::Allowed | OutcomeArg::Learned => Outcome::Allowed,
                 OutcomeArg::Denied => Outcome::Denied,
                 OutcomeArg::Failed => Outcome::Failed,
             }),
-            learned: self.learned,
+            learned: self.learned || matches!(self.outcome, Some(OutcomeArg::Learned)),
             op: self.op.map(|op| match op {
                 OpArg::Open => Op::Open,
                 OpArg::Read => Op::Read,
@@ -120,6 +127,7 @@ impl Filter {
             && self.scope.as_ref().is_none_or(|scope| *scope == record.scope)
             && self.uid.is_none_or(|uid| uid == record.uid)
             && self.unit.as_ref().is_none_or(|unit| names_unit(unit, &record.unit))
+            && self.container.as_ref().is_none_or(|digits| record.container.starts_with(digits))
             && self.outcome.is_none_or(|outcome| outcome == record.outcome)
             && (record.learned || !self.learned)
             && self.op.is_none_or(|op| op == record.op)
@@ -134,6 +142,17 @@ fn names_file(asked: &str, path: &str) -> bool {
 
 fn names_unit(asked: &str, unit: &str) -> bool {
     asked == unit || unit.strip_suffix(".service").is_some_and(|name| name == asked)
+}
+
+/// Records have ids alone: a name may have been another container's then.
+fn container(text: String) -> Result<String, Failure> {
+    if ContainerId::may_begin_with(&text) {
+        return Ok(text);
+    }
+    let message =
+        format!("--container: {text:?} is neither the id of a container nor 12 digits of one or more");
+    Err(Failure::new(message)
+        .hint("records have no names: `docker ps --no-trunc` or `podman ps --no-trunc` shows ids"))
 }
 
 fn uid(text: &str) -> Result<u32, Failure> {

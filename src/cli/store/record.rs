@@ -79,6 +79,7 @@ fn to_record(attempt: &Attempt<'_>) -> Record {
         exe: std::env::current_exe().map(|exe| exe.display().to_string()).unwrap_or_default(),
         unit: String::new(),
         container: String::new(),
+        cgroup: String::new(),
         other_user_namespace: false,
         rule: String::new(),
         learned: false,

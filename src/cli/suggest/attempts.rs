@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::audit::line::printable;
+use crate::audit::line::is_plain;
 use crate::audit::{Op, Outcome, Record};
+use crate::identity::{Cgroup, NamedUnit};
 
 /// What the kernel adds to the path of an executable that was replaced or removed.
 const DELETED: &str = " (deleted)";
@@ -25,7 +26,9 @@ pub(super) enum Place {
     Container(String),
     /// The system service's name.
     Unit(String),
-    /// The executable's path, where it is in neither.
+    /// A service of its user's own manager, and the executable's path: anything of that user can be in the service.
+    OfUser { unit: String, program: String },
+    /// The executable's path, where it is in none of these.
     Program(String),
 }
 
@@ -44,6 +47,10 @@ pub(super) struct Attempts {
     /// One of them was replaced while it ran.
     pub(super) replaced: bool,
     pub(super) gids: BTreeSet<u32>,
+    /// The control groups, as paths.
+    pub(super) cgroups: BTreeSet<String>,
+    /// The unit as a rule would name it: another text for each group below it.
+    pub(super) units: BTreeSet<String>,
     /// It was seen in another user namespace.
     pub(super) foreign: bool,
     /// Why, the last time.
@@ -77,7 +84,9 @@ impl Gathered {
             return;
         }
         let program = record.exe.strip_suffix(DELETED).unwrap_or(&record.exe).to_owned();
-        let place = match place(&record, &program) {
+        let cgroup = cgroup(&record);
+        let named = NamedUnit::of(&Cgroup::at(&cgroup), record.uid);
+        let place = match place(&record, &program, named.as_ref()) {
             Ok(place) => place,
             Err(why) => {
                 let left_out = self.left_out.entry((record.scope, record.uid, why)).or_default();
@@ -101,10 +110,23 @@ impl Gathered {
         attempts.foreign |= record.other_user_namespace;
         attempts.programs.insert(program);
         attempts.gids.insert(record.gid);
+        attempts.units.extend(named.map(|named| named.written));
+        attempts.cgroups.insert(cgroup);
     }
 }
 
-fn place(record: &Record, program: &str) -> Result<Place, LeftOut> {
+/// The control group of a record, or one that says the same of unit and container, where a record has not got it or names a
+/// container that another hierarchy told of.
+fn cgroup(record: &Record) -> String {
+    let in_container = || Cgroup::at(&record.cgroup).container().is_some();
+    match (&record.container, &record.cgroup, &record.unit) {
+        (container, _, _) if !container.is_empty() && !in_container() => format!("/docker/{container}"),
+        (_, cgroup, unit) if cgroup.is_empty() => format!("/{unit}"),
+        (_, cgroup, _) => cgroup.clone(),
+    }
+}
+
+fn place(record: &Record, program: &str, named: Option<&NamedUnit>) -> Result<Place, LeftOut> {
     if record.exe.is_empty() && record.unit.is_empty() && record.container.is_empty() {
         return Err(LeftOut::Unidentified);
     }
@@ -124,18 +146,19 @@ fn place(record: &Record, program: &str) -> Result<Place, LeftOut> {
     if !program.starts_with('/') || program.ends_with('…') || !is_plain(program) {
         return Err(LeftOut::OddProgram);
     }
-    Ok(Place::Program(program.to_owned()))
+    let program = program.to_owned();
+    Ok(match named {
+        Some(named) if named.key == "user_unit" && named.unit.ends_with(".service") => {
+            Place::OfUser { unit: named.unit.clone(), program }
+        }
+        _ => Place::Program(program),
+    })
 }
 
 /// What reads for `LoadCredential=` of a unit, and so for every unit.
 fn is_systemd(program: &str) -> bool {
     let below = program.strip_prefix("/usr/lib/systemd/").or_else(|| program.strip_prefix("/lib/systemd/"));
     matches!(below, Some("systemd" | "systemd-executor"))
-}
-
-/// Whether a text shows all that is in it. A backslash does: units have some in their names.
-pub(super) fn is_plain(text: &str) -> bool {
-    text.split('\\').all(|part| printable(part) == part)
 }
 
 #[cfg(test)]
@@ -158,6 +181,7 @@ pub(super) mod tests {
             exe: exe.to_owned(),
             unit: String::new(),
             container: String::new(),
+            cgroup: String::new(),
             other_user_namespace: false,
             rule: String::new(),
             learned: false,

@@ -4,7 +4,8 @@ use std::path::Path;
 
 use toml::Value;
 
-use super::attempts::{Attempts, Caller, Place, is_plain};
+use super::attempts::{Attempts, Caller, Place};
+use crate::audit::line::is_plain;
 use crate::cli::names::{self, Names};
 use crate::identity::{Selector, holds_elsewhere, is_interpreter, selector};
 
@@ -32,7 +33,7 @@ type Demands = Vec<(&'static str, Value)>;
 
 /// Proposes a rule that `hushfs check` takes on this host.
 pub(super) fn choose(caller: &Caller, attempts: &Attempts, names: &mut Names) -> Proposal {
-    let mut rule = match demands(caller, names).and_then(Rule::of) {
+    let mut rule = match demands(caller, attempts, names).and_then(Rule::of) {
         Ok(rule) => rule,
         Err(advice) => return Proposal::Advice(advice),
     };
@@ -52,19 +53,35 @@ pub(super) const FOREIGN: &str = "they are in another user namespace, where the 
                                   or a program is for such callers";
 
 /// Without the program of a unit, which is a matter of taste.
-fn demands(caller: &Caller, names: &mut Names) -> Result<Demands, String> {
+fn demands(caller: &Caller, attempts: &Attempts, names: &mut Names) -> Result<Demands, String> {
     match &caller.place {
         // A user's name on the host means nothing in a container.
         Place::Container(id) => {
             let container = toml::Table::from_iter([("id".to_owned(), plain(id)?)]);
             Ok(vec![("container", container.into()), ("uid", Value::Integer(caller.uid.into()))])
         }
-        Place::Unit(unit) => Ok(vec![("unit", plain(unit)?), user(caller.uid, names)]),
-        Place::Program(path) if is_interpreter(Path::new(path)) => Err(format!(
-            "{path} runs any script, so a rule of it and a user is for everything that the user runs. Have systemd \
-             start it in a unit of its own, or run it in a container, and let it try again"
-        )),
+        Place::Unit(unit) => Ok(vec![("unit", plain(&named(unit, attempts))?), user(caller.uid, names)]),
+        Place::Program(path) | Place::OfUser { program: path, .. } if is_interpreter(Path::new(path)) => {
+            Err(format!(
+                "{path} runs any script, so a rule of it and a user is for everything that the user runs. Have the \
+                 system's own systemd start it in a unit of its own, or run it in a container, and let it try again"
+            ))
+        }
+        Place::OfUser { unit, program } => {
+            let unit = plain(&named(unit, attempts))?;
+            Ok(vec![user(caller.uid, names), ("user_unit", unit), ("exe", plain(program)?)])
+        }
         Place::Program(path) => Ok(vec![user(caller.uid, names), ("exe", plain(path)?)]),
+    }
+}
+
+/// How a rule names the unit so that it is for all of the attempts: with the group below it, if that was one.
+fn named(unit: &str, attempts: &Attempts) -> String {
+    let mut all = attempts.units.iter();
+    match (all.next(), all.next()) {
+        (Some(only), None) => only.clone(),
+        (Some(_), Some(_)) => format!("{unit}/*"),
+        (None, _) => unit.to_owned(),
     }
 }
 
@@ -122,9 +139,15 @@ impl Rule {
         self.parts.iter().any(|part| part.key == "container")
     }
 
-    /// Each selector, as messages name it and as it is written.
-    pub(super) fn described(&self) -> impl Iterator<Item = (String, String)> {
-        self.parts.iter().map(|part| (part.selector.describe(), part.written()))
+    /// The unit that it names, with the group below it.
+    pub(super) fn unit(&self) -> Option<&str> {
+        let part = self.parts.iter().find(|part| matches!(part.key, "unit" | "user_unit"))?;
+        part.value.as_str()
+    }
+
+    /// How it writes the selector of that key, if it has it.
+    pub(super) fn part(&self, key: &str) -> Option<String> {
+        self.parts.iter().find(|part| part.key == key).map(Part::written)
     }
 }
 
@@ -188,7 +211,7 @@ mod tests {
     fn a_unit_and_a_container_are_named_with_the_user() {
         let demanded = |place| {
             let caller = Caller { scope: "web".into(), uid: 0, place };
-            written(demands(&caller, &mut Names::default()).unwrap())
+            written(demands(&caller, &Attempts::default(), &mut Names::default()).unwrap())
         };
         assert_eq!(
             demanded(Place::Unit("a\\x2db.service".into())),
@@ -209,7 +232,7 @@ mod tests {
             for place in
                 [Place::Unit(name.into()), Place::Container(name.into()), Place::Program(name.into())]
             {
-                assert!(demands(&caller(place), &mut names).is_err(), "{name:?}");
+                assert!(demands(&caller(place), &Attempts::default(), &mut names).is_err(), "{name:?}");
             }
         }
         for name in ["a\" }, { uid = 0", "'''", "a'b\"c", "\"\"\"", "# x", "a\\"] {

@@ -16,13 +16,14 @@ use jiff::Timestamp;
 
 use super::names::Names;
 use super::records::{self, SourceArgs, Told, Until, when};
-use super::{Outcome, term};
+use super::{Failure, Outcome, term};
 use crate::audit::Line;
 use crate::config::{self, Config};
 
 mod attempts;
 mod choose;
 mod present;
+mod sentences;
 mod show;
 mod suggestions;
 
@@ -60,12 +61,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
     };
     let mut gathered = Gathered::default();
     let mut lost = 0_u64;
+    let mut is_on_record = false;
     records::read(&source, Some(since), Until::End, |told| {
         match told {
             Told::Line(line) if line.time() < since || until.is_some_and(|until| line.time() >= until) => {}
             Told::Line(Line::Lost(line)) => lost = lost.saturating_add(line.lost),
             Told::Line(Line::Record(record)) => {
                 if args.scope.as_ref().is_none_or(|scope| *scope == record.scope) {
+                    is_on_record = true;
                     gathered.add(record);
                 }
             }
@@ -74,6 +77,9 @@ pub(crate) fn run(args: &Args) -> Outcome {
         Ok(ControlFlow::Continue(()))
     })?;
     let config = configuration(args);
+    if let (Some(scope), Some(config), false) = (&args.scope, &config, is_on_record) {
+        known(scope, config)?;
+    }
     let suggestions = Suggestions::of(gathered, config.as_ref(), &mut Names::default());
     if args.json {
         term::say(serde_json::to_string_pretty(&suggestions).unwrap_or_default());
@@ -101,6 +107,23 @@ fn configuration(args: &Args) -> Option<Config> {
             None
         }
     }
+}
+
+/// Checks that there is a scope of that name.
+fn known(scope: &str, config: &Config) -> Result<(), Failure> {
+    let names: Vec<_> = config.scopes.iter().map(|scope| scope.name.as_str()).collect();
+    if names.contains(&scope) {
+        return Ok(());
+    }
+    let failure = Failure::new(format!(
+        "--scope: there is no scope `{scope}` in {}, nor in the log of that time; known are {}",
+        config.path.display(),
+        config::listed(&names)
+    ));
+    Err(match config::nearest(scope, &names) {
+        Some(near) => failure.hint(format!("did you mean `{near}`?")),
+        None => failure,
+    })
 }
 
 /// Items by the scope that they are about.

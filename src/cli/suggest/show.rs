@@ -6,9 +6,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::attempts::is_plain;
 use super::suggestions::{OfScope, Suggested, Suggestions};
-use crate::audit::line::printable;
+use crate::audit::line::{is_plain, printable};
 
 /// How long the lines of comments are, unless a word is longer.
 const WIDTH: usize = 100;
@@ -37,15 +36,28 @@ fn of_scope(of: &OfScope, suggestions: &Suggestions) -> String {
     comment(
         &mut text,
         "",
-        &match (&suggestions.config, of.rules) {
+        &match (&suggestions.config, &of.rules_at) {
             (Some(config), None) => {
                 format!("scope {scope}: {} has none of that name", printable(&config.display().to_string()))
             }
             _ if rules.is_empty() => format!("scope {scope}: no rule to add"),
-            (Some(_), Some(has)) => {
-                format!("scope {scope}: to be added to the list of its `allow`, which has {has} now")
+            (_, Some(at)) => {
+                let has = match of.rules {
+                    Some(1) => {
+                        "1 rule now; if that stands there without `[` and `]`, put it between some".to_owned()
+                    }
+                    has => format!("{} rules now", has.unwrap_or_default()),
+                };
+                let at = printable(at);
+                format!(
+                    "scope {scope}: paste what is below between `[` and `]` right behind the `[` of its `allow`, at \
+                     {at}, which has {has}. Then: `hushfs check`, `hushfs reload`"
+                )
             }
-            (None, _) => format!("scope {scope}: to be added to the list of its `allow`"),
+            (None, None) => format!(
+                "scope {scope}: paste what is below between `[` and `]` right behind the `[` of the `allow` of [scope.{}]",
+                key(&of.scope)
+            ),
         },
     );
     if !rules.is_empty() {
@@ -71,7 +83,8 @@ fn of_scope(of: &OfScope, suggestions: &Suggestions) -> String {
 /// The comment above a rule, or in its place.
 fn about(text: &mut String, indent: &str, one: &Suggested) {
     let mut said = format!("{} by {}", counted(one.attempts), printable(&one.user));
-    for (what, name) in [("unit", &one.unit), ("container", &one.container)] {
+    let places = [("unit", &one.unit), ("user unit", &one.user_unit), ("container", &one.container)];
+    for (what, name) in places {
         if let Some(name) = name {
             let _ = write!(said, ", {what} {}", printable(name));
         }
@@ -98,7 +111,9 @@ fn about(text: &mut String, indent: &str, one: &Suggested) {
         comment(text, indent, &format!("Strength: {}.", strengths.join(", ")));
     }
     for note in &one.notes {
-        comment(text, indent, &format!("{}.", printable(note)));
+        // What is to be written elsewhere stands as it is: names of units have backslashes.
+        let note = if is_plain(note) { note.clone() } else { printable(note) };
+        comment(text, indent, &format!("{note}."));
     }
 }
 

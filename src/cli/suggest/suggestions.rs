@@ -9,10 +9,11 @@ use serde::Serialize;
 use super::attempts::{Attempts, Caller, Gathered, LeftOut, Place};
 use super::by_scope;
 use super::choose::{self, FOREIGN, Proposal, Rule};
-use super::present::{self, Nearly, Present};
+use super::present::{self, Present};
+use super::sentences;
 use crate::cli::names::Names;
+use crate::config::Config;
 use crate::config::checked::Scope;
-use crate::config::{self, Config};
 
 /// Callers of one uid in one scope that are shown. Each may be a program of his own making.
 const PER_UID: usize = 16;
@@ -31,6 +32,9 @@ pub(super) struct OfScope {
     /// How many rules it has; none where it is not configured, or that is not known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) rules: Option<usize>,
+    /// Where these are written, `file:line:column`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) rules_at: Option<String>,
     /// Those who tried: whom learning allowed first, then by the number of attempts.
     pub(super) callers: Vec<Suggested>,
     pub(super) left_out: Vec<NotSuggested>,
@@ -48,6 +52,9 @@ pub(super) struct Suggested {
     pub(super) user: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) unit: Option<String>,
+    /// The service of the user's own manager.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) user_unit: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) container: Option<String>,
     pub(super) programs: Vec<String>,
@@ -96,7 +103,8 @@ impl Suggestions {
             let not = |(uid, why, attempts)| NotSuggested { uid, user: names.shown(uid), attempts, why };
             let left_out = told.map(not).collect();
             let rules = configured.map(|scope| scope.rules.iter().count());
-            OfScope { scope, rules, callers, left_out }
+            let rules_at = configured.map(|scope| scope.rules_at.clone());
+            OfScope { scope, rules, rules_at, callers, left_out }
         };
         let scopes = scopes.into_iter().map(&mut of_scope).collect();
         Self { config: config.map(|config| config.path.clone()), scopes }
@@ -161,16 +169,17 @@ impl Suggested {
         let present =
             scope.map_or(Present::None, |scope| present::find(scope, caller, &attempts, rule.as_ref()));
         let rule = match present {
-            Present::Matches(name) => {
-                notes = vec![format!(
-                    "Rule {name} is for them as it stands now. Where they are denied still, the file that they run is \
-                     another one that they see at that path"
-                )];
+            Present::Matches { rule, names_program } => {
+                notes = vec![sentences::matches(&rule, names_program, caller, &attempts)];
+                None
+            }
+            Present::Undone(undone) => {
+                notes = vec![sentences::undone(&undone, caller, &attempts)];
                 None
             }
             Present::Nearly(nearly) => {
                 // Where nothing is proposed, there is nothing to write in its place either.
-                notes.extend(rule.as_ref().map(|_| mend(&nearly)));
+                notes.extend(rule.as_ref().map(|_| sentences::mend(&nearly)));
                 rule
             }
             Present::Stranger => {
@@ -179,7 +188,7 @@ impl Suggested {
             }
             Present::None => rule,
         };
-        notes.extend(rule.as_ref().and_then(of_rule));
+        notes.extend(rule.iter().flat_map(|rule| sentences::of_rule(rule, caller, &attempts)));
         if attempts.replaced {
             notes.push("Their program was replaced while it ran: this names the path that it had".to_owned());
         }
@@ -190,11 +199,13 @@ impl Suggested {
                 shut_out.join(", "), scope.uid, scope.gid
             ));
         }
-        let (unit, container) = match &caller.place {
-            Place::Container(name) => (None, Some(name.clone())),
-            Place::Unit(name) => (Some(name.clone()), None),
-            Place::Program(_) => (None, None),
-        };
+        let (mut unit, mut user_unit, mut container) = (None, None, None);
+        match &caller.place {
+            Place::Container(name) => container = Some(name.clone()),
+            Place::Unit(name) => unit = Some(name.clone()),
+            Place::OfUser { unit, .. } => user_unit = Some(unit.clone()),
+            Place::Program(_) => {}
+        }
         let strengths = rule.as_ref().map(Rule::strengths).unwrap_or_default();
         Self {
             rule: rule.as_ref().map(Rule::written),
@@ -205,6 +216,7 @@ impl Suggested {
             uid: caller.uid,
             user: names.shown(caller.uid),
             unit,
+            user_unit,
             container,
             programs: attempts.programs.into_iter().collect(),
             files: attempts.files.into_iter().collect(),
@@ -216,27 +228,4 @@ impl Suggested {
             notes,
         }
     }
-}
-
-fn mend(nearly: &Nearly) -> String {
-    let Nearly { rule, lacks, write } = nearly;
-    match write {
-        Some(write) => format!(
-            "Rule {rule} is for them but for its `{lacks}`. Where this is what was meant, write `{write}` there instead of \
-             adding a rule"
-        ),
-        None => format!(
-            "Rule {rule} is for them but for its `{lacks}`, of which a record says nothing. Look at that before you add a rule"
-        ),
-    }
-}
-
-/// What to know of a rule before it is added.
-fn of_rule(rule: &Rule) -> Option<String> {
-    if rule.names_container() {
-        let better = "write `name`, `image` or `compose` instead, which the next one will have too";
-        return Some(format!("The id is this container's alone: {better}"));
-    }
-    let why = config::replaceable(rule.program()?)?;
-    Some(format!("Whoever can replace this program matches the rule: {why}"))
 }

@@ -26,6 +26,8 @@ mod user;
 mod user_unit;
 mod within;
 
+pub use unit::NamedUnit;
+
 /// Every selector that a rule can use, in the order in which they are shown.
 pub const SELECTORS: &[SelectorKind] = &[
     uid::KIND,
@@ -186,10 +188,15 @@ pub fn selector(key: &str) -> Option<&'static SelectorKind> {
     SELECTORS.iter().find(|kind| kind.key == key)
 }
 
+/// The kind that a selector is of.
+pub fn kind(of: &dyn Selector) -> Option<&'static SelectorKind> {
+    let described = of.describe();
+    described.split(':').next().and_then(selector)
+}
+
 /// How hard a selector is to evade.
 pub fn strength(of: &dyn Selector) -> Option<Strength> {
-    let described = of.describe();
-    described.split(':').next().and_then(selector).map(|kind| kind.strength)
+    kind(of).map(|kind| kind.strength)
 }
 
 impl fmt::Display for Strength {

@@ -24,8 +24,10 @@
 use super::{Elsewhere, Says, Selector, SelectorKind, Strength, Verdict};
 use crate::identity::Subject;
 
+mod named;
 mod pattern;
 
+pub use named::NamedUnit;
 pub(super) use pattern::Pattern;
 
 pub(super) const KIND: SelectorKind = SelectorKind {

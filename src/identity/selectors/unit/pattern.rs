@@ -84,6 +84,16 @@ impl Pattern {
         }
     }
 
+    /// As the narrowest that admits a place is written.
+    pub(super) fn written_for(place: &Place<'_>) -> String {
+        let Place { unit, below, .. } = place;
+        match *below {
+            "" | CONTROL => (*unit).to_owned(),
+            group if is_group(group) => format!("{unit}/{group}"),
+            _ => format!("{unit}/*"),
+        }
+    }
+
     /// Where a caller is that is in a unit of the same manager.
     pub(in super::super) fn seen(&self, place: &Place<'_>) -> String {
         let Place { unit, below, .. } = place;
