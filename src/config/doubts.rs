@@ -5,6 +5,7 @@ use std::path::Path;
 use nix::unistd::{Gid, Group};
 
 use super::report::{Found, Report};
+use super::scripts;
 use super::table::Entry;
 use super::trust::{Trust, Want};
 use crate::identity::{PinnedId, Says, Selector, exe, is_interpreter, selector};
@@ -18,6 +19,7 @@ const SHOWN: usize = 3;
 /// Warns of what is doubtful in a rule.
 pub(super) fn warn(rule: &[Part<'_, '_>], trust: &Trust, report: &mut Report) {
     warn_of_interpreter(rule, report);
+    warn_of_scripts(rule, report);
     warn_of_exe_alone(rule, report);
     warn_of_executables(rule, trust, report);
     warn_of_members(rule, report);
@@ -94,6 +96,22 @@ fn warn_of_interpreter(read: &[Part<'_, '_>], report: &mut Report) {
     let better =
         "name what it runs in as well: its systemd unit (`unit = \"app.service\"`) or its `container`";
     report.warn(Found::at(&entry.at, message).hint(better));
+}
+
+/// Of a script the kernel runs the interpreter: the script itself is nobody's executable.
+fn warn_of_scripts(read: &[Part<'_, '_>], report: &mut Report) {
+    for (entry, selector) in read {
+        let Some(path) = selector.executable().map(exe::Reference::path) else { continue };
+        let Some(runs) = scripts::interpreter(path) else { continue };
+        let runs = runs.display();
+        let message =
+            format!("this rule never matches: `{}` is a script, and what runs is `{runs}`", path.display());
+        let better = format!(
+            "name what it runs in: its systemd unit (`unit = \"app.service\"`) or its `container`; naming `{runs}` \
+             as `exe`, with a user beside it, would let in every script that the user runs with it"
+        );
+        report.warn(Found::at(&entry.at, message).hint(better));
+    }
 }
 
 /// Whoever can replace the executable of a rule, or run it as he likes, matches the rule.

@@ -24,6 +24,7 @@ mod rules;
 mod runtimes;
 mod scope_files;
 mod scopes;
+mod scripts;
 mod settings;
 mod source;
 mod table;

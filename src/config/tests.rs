@@ -188,6 +188,25 @@ fn an_interpreter_with_nothing_but_a_uid_is_warned_of() {
 }
 
 #[test]
+fn an_executable_that_is_a_script_is_warned_of_with_what_runs_instead() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gateway");
+    let found = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let rule = format!("{{ exe = \"{}\", uid = 5 }}", path.display());
+        warnings(&format!("allow = {rule}\nfile.t = \"local:t\"\n"))
+    };
+    for (text, runs) in [("#!/usr/bin/env node\n1", "`node`"), ("#!/bin/sh -e\n", "`/bin/sh`")] {
+        let [one] = &found(text)[..] else { panic!("{text}: one warning") };
+        assert!(one.contains("6:17: this rule never matches") && one.contains(runs), "{one}");
+        assert!(one.contains("unit = \"app.service\""), "{one}");
+    }
+    assert_eq!(found("\u{7f}ELF"), [""; 0]);
+}
+
+#[test]
 fn a_users_own_unit_is_named_only_beside_the_user() {
     for rule in ["{ user_unit = \"a.service\" }", "{ gid = 5, user_unit = \"a.service\" }"] {
         let (message, hint) = of_scope(&format!("allow = {rule}"));
