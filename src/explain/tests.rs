@@ -191,6 +191,29 @@ fn the_kernel_goes_before_the_rules_and_root_passes_by_a_capability() {
 }
 
 #[test]
+fn a_rule_for_the_callers_own_ids_is_nearer_than_one_for_others_that_misses_less() {
+    let nearest = |demands: &[&str]| {
+        let demands: Vec<_> = demands.iter().map(|one| (*one).to_owned()).collect();
+        let place = place(rules(&demands), 0o555, "f");
+        told(&place, View::Whole, &seen(somebody())).to_change.unwrap().rule.unwrap()
+    };
+    let mine = "uid = 1000\nexe = \"/bin/cat\"\nunit = \"a.service\"";
+    assert_eq!(nearest(&["uid = 1", mine]), "s.2", "the uid of another misses one, and is not the caller's");
+    assert_eq!(
+        nearest(&["unit = \"b.service\"", mine]),
+        "s.2",
+        "one that names no ids is for nobody in particular"
+    );
+    assert_eq!(nearest(&["uid = 1", "unit = \"b.service\""]), "s.2");
+    assert_eq!(
+        nearest(&[mine, "gid = 1000\nunit = \"a.service\""]),
+        "s.2",
+        "of those for the caller the least"
+    );
+    assert_eq!(nearest(&["uid = 1\ngid = 1", "uid = 1000\ngid = 1\nunit = \"a.service\""]), "s.2");
+}
+
+#[test]
 fn a_mount_made_without_root_is_for_its_user_alone() {
     let place = place(rules(&["uid = 1001".into()]), 0o555, "f");
     let who = seen(Identity { uid: 1001, ..somebody() });
