@@ -28,7 +28,7 @@ pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::{Cgroup, Membership, Place};
 pub use container::{Container, ContainerId, Engine, Runtimes};
 pub use evidence::{Digest, Evidence, Fact, Facts, Found, Hardening, Subject, Traced};
-pub use inspect::{Inspected, running};
+pub use inspect::{Inspected, running, uids};
 pub use interpreters::is_interpreter;
 pub use namespaces::{Misplaced, Namespaces};
 pub use process::{Exe, Gids, Identity, Pid, ProcessId, Tid, UserNamespace};

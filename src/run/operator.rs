@@ -39,8 +39,10 @@ impl Daemon {
         let asked = Asked {
             place: &place,
             view: if peer.is_operator() { View::Whole } else { View::Own },
+            only_of: (!peer.is_operator()).then(|| peer.uid()),
             judged_by: JudgedBy::Daemon,
             served_by: rustix::process::geteuid().as_raw(),
+            outdated,
             now: jiff::Timestamp::now(),
             counted: Some(&counted),
         };

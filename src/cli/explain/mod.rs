@@ -92,8 +92,10 @@ fn alone(config: &Config, path: &str, whom: &Whom) -> Result<Explained, Failure>
     let asked = explain::Asked {
         place: &place,
         view: View::Whole,
+        only_of: None,
         judged_by: JudgedBy::Configuration,
         served_by: rustix::process::geteuid().as_raw(),
+        outdated: None,
         now: jiff::Timestamp::now(),
         counted: None,
     };
