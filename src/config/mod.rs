@@ -16,6 +16,7 @@ mod learning;
 mod merge;
 mod names;
 mod owners;
+mod print;
 mod problems;
 mod providers;
 mod reach;
@@ -36,6 +37,7 @@ mod walk;
 pub use checked::Config;
 pub use diff::{Changes, diff};
 pub use draw::{Look, draw};
+pub use print::Print;
 pub use problems::{Problem, Problems};
 pub(crate) use reach::is_member;
 pub(crate) use trust::{quoted, replaceable};
@@ -76,6 +78,7 @@ fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Prob
         scopes,
         audit: settings.audit,
         limits: settings.limits,
+        print: Print::of(texts),
         warnings: report.into_warnings(),
     })
 }

@@ -19,6 +19,8 @@ pub struct Asked<'a> {
     pub judged_by: JudgedBy,
     /// The uid that serves the mount.
     pub served_by: u32,
+    /// Whether the configuration's files have changed since they were read; `None` where that is not told.
+    pub outdated: Option<bool>,
     /// When. A scope may be learning then.
     pub now: Timestamp,
     /// Who has counted what processes read; without, none has read anything.

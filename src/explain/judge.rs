@@ -28,6 +28,7 @@ pub fn explain(asked: &Asked<'_>, seen: &Inspected, evidence: &Evidence) -> Resu
     let mut explanation = Explanation {
         path: place.path(),
         judged_by: *judged_by,
+        outdated: asked.outdated,
         outcome: Outcome::Denied,
         errno: None,
         reason: None,

@@ -53,7 +53,16 @@ fn seen(who: Identity) -> Inspected {
 
 fn asked(place: &Place, view: View) -> Asked<'_> {
     let now = jiff::Timestamp::from_second(1000).unwrap();
-    Asked { place, view, judged_by: JudgedBy::Daemon, served_by: 0, now, counted: None }
+    Asked {
+        place,
+        view,
+        only_of: None,
+        judged_by: JudgedBy::Daemon,
+        served_by: 0,
+        outdated: None,
+        now,
+        counted: None,
+    }
 }
 
 fn told(place: &Place, view: View, seen: &Inspected) -> Explanation {
@@ -173,24 +182,6 @@ fn the_nearest_rule_is_named_with_all_that_it_misses() {
 }
 
 #[test]
-fn the_kernel_goes_before_the_rules_and_root_passes_by_a_capability() {
-    let open = |uid, gid, groups: &[u32], reads_everything| {
-        let who = Identity { uid, gid, groups: groups.to_vec(), ..somebody() };
-        let seen = Inspected { reads_everything, ..seen(who) };
-        told(&place(rules(&["no_new_privs = true".into()]), 0o550, "f"), View::Whole, &seen)
-    };
-    let passes = |of: &Explanation| of.kernel.directory.passes_as;
-    assert_eq!(passes(&open(1000, 1, &[], false)), Some(Passes::Owner));
-    assert_eq!(passes(&open(1, 50, &[], false)), Some(Passes::Group));
-    assert_eq!(passes(&open(1, 1, &[50], false)), Some(Passes::Group));
-    assert_eq!(passes(&open(0, 0, &[], true)), Some(Passes::Capability));
-    let closed = open(0, 0, &[], false);
-    assert_eq!((passes(&closed), closed.outcome, closed.rule), (None, Outcome::Denied, None));
-    let missing = closed.to_change.unwrap().missing;
-    assert!(missing[0].contains("directory (owner 1000, group 50, mode 0550)"), "{missing:?}");
-}
-
-#[test]
 fn a_rule_for_the_callers_own_ids_is_nearer_than_one_for_others_that_misses_less() {
     let nearest = |demands: &[&str]| {
         let demands: Vec<_> = demands.iter().map(|one| (*one).to_owned()).collect();
@@ -211,6 +202,24 @@ fn a_rule_for_the_callers_own_ids_is_nearer_than_one_for_others_that_misses_less
         "of those for the caller the least"
     );
     assert_eq!(nearest(&["uid = 1\ngid = 1", "uid = 1000\ngid = 1\nunit = \"a.service\""]), "s.2");
+}
+
+#[test]
+fn the_kernel_goes_before_the_rules_and_root_passes_by_a_capability() {
+    let open = |uid, gid, groups: &[u32], reads_everything| {
+        let who = Identity { uid, gid, groups: groups.to_vec(), ..somebody() };
+        let seen = Inspected { reads_everything, ..seen(who) };
+        told(&place(rules(&["no_new_privs = true".into()]), 0o550, "f"), View::Whole, &seen)
+    };
+    let passes = |of: &Explanation| of.kernel.directory.passes_as;
+    assert_eq!(passes(&open(1000, 1, &[], false)), Some(Passes::Owner));
+    assert_eq!(passes(&open(1, 50, &[], false)), Some(Passes::Group));
+    assert_eq!(passes(&open(1, 1, &[50], false)), Some(Passes::Group));
+    assert_eq!(passes(&open(0, 0, &[], true)), Some(Passes::Capability));
+    let closed = open(0, 0, &[], false);
+    assert_eq!((passes(&closed), closed.outcome, closed.rule), (None, Outcome::Denied, None));
+    let missing = closed.to_change.unwrap().missing;
+    assert!(missing[0].contains("directory (owner 1000, group 50, mode 0550)"), "{missing:?}");
 }
 
 #[test]
@@ -303,6 +312,7 @@ fn config() -> crate::config::Config {
         scopes: vec![place(Rules::default(), 0o555, "f").scope],
         audit,
         limits: crate::config::checked::Limits::DEFAULT,
+        print: crate::config::Print::default(),
         warnings: Vec::new(),
     }
 }

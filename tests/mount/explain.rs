@@ -143,7 +143,7 @@ fn without_a_daemon_the_configuration_says_the_same() {
     let ask = |host: &Host, more: &[&str]| {
         [&sleep, &tail].map(|process| {
             let (code, mut told) = explained(host, &[&["a/token", "--pid", &process.pid()], more].concat());
-            told["caller"]["age_seconds"] = Value::Null;
+            (told["caller"]["age_seconds"], told["outdated"]) = (Value::Null, Value::Null);
             (code, told["judged_by"].take(), told)
         })
     };
@@ -178,6 +178,30 @@ fn what_is_not_there_is_said_and_is_not_a_denial() {
     said(&["a/token", "--container", container], "no process of container `4e3ad9be6e02` is running");
     let output = host.run(&["explain", "a/token"], b"");
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_file_that_was_changed_since_the_daemon_read_it_is_told_of() {
+    let host = host();
+    let said = |args: &[&str]| text(&host.run(&[&["explain"], args].concat(), b""));
+    let note = "the configuration file has changed since hushfs read it: `hushfs reload`";
+    let outdated = || explained(&host, &["a/token", "--self"]).1["outdated"].clone();
+    assert_eq!(outdated(), false);
+    assert!(!said(&["a/token", "--self"]).contains(note));
+
+    host.configure("", &format!("{SCOPES}\n[scope.new]\nallow = {{ uid = 0 }}\nfile.token = \"local:t\""));
+    assert_eq!(outdated(), true);
+    assert!(said(&["a/token", "--self"]).contains(&format!("note       {note}")));
+    assert!(said(&["new/token", "--self"]).contains(&format!("there is no scope `new`; {note}")));
+    assert_eq!(explained(&host, &["a/token", "--self", "--offline"]).1["outdated"], Value::Null);
+    let other = crate::control::as_other(1001, &host, &["explain", "a/token", "--self", "--json"]);
+    assert_eq!(crate::control::json(&other)["outdated"], Value::Null, "only root reads the file");
+    assert_eq!(host.reload().status.code(), Some(0));
+    assert_eq!(outdated(), false);
+
+    std::fs::create_dir(host.path("conf.d")).unwrap();
+    host.write("conf.d/more.toml", b"", 0o600);
+    assert_eq!(outdated(), true, "a file beside it counts as well");
 }
 
 /// A control group that looks like a system unit's, until dropped; its processes must have ended by then.
@@ -241,7 +265,7 @@ fn the_keys_of_the_json_stay() {
     let keys = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(
         keys(&told),
-        "beware caller errno judged_by kernel learning_until outcome path reason rule rules rules_not_shown to_change"
+        "beware caller errno judged_by kernel learning_until outcome outdated path reason rule rules rules_not_shown to_change"
     );
     assert_eq!(
         keys(&told["caller"]),

@@ -7,7 +7,7 @@ use owo_colors::{AnsiColors, OwoColorize as _};
 use crate::audit::line::printable;
 use crate::cli::names::Names;
 use crate::explain::{
-    Explanation, JudgedBy, Kernel, Outcome, Passes, Permissions, RuleSeen, Seen, Told, Whom, Whose,
+    Explanation, JudgedBy, Kernel, OUTDATED, Outcome, Passes, Permissions, RuleSeen, Seen, Told, Whom, Whose,
 };
 
 /// The width of the labels at the left.
@@ -30,6 +30,9 @@ impl Page {
         let mut text = self.headline(of);
         if of.judged_by == JudgedBy::Configuration {
             section(&mut text, "note", ["no daemon was asked: judged by the configuration file".to_owned()]);
+        }
+        if of.outdated == Some(true) {
+            section(&mut text, "note", [OUTDATED.to_owned()]);
         }
         let tells_of =
             |key| of.rules.iter().flat_map(|rule| &rule.selectors).any(|one| one.selector.starts_with(key));

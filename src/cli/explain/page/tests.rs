@@ -14,6 +14,7 @@ fn denied() -> Explanation {
     Explanation {
         path: "mcpx/slack-token".into(),
         judged_by: JudgedBy::Daemon,
+        outdated: None,
         outcome: Outcome::Denied,
         errno: Some("EACCES".into()),
         reason: Some("no rule matches".into()),
