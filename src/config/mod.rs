@@ -27,6 +27,7 @@ mod scope_files;
 mod scopes;
 mod scripts;
 mod settings;
+mod slips;
 mod source;
 mod table;
 #[cfg(test)]

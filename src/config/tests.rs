@@ -324,6 +324,71 @@ fn names_that_no_directory_can_hold_are_refused() {
 }
 
 #[test]
+fn a_mistake_within_a_selectors_value_is_shown_where_it_stands() {
+    let digest = "0123456789abcdef".repeat(4);
+    for (rule, place, said, hinted) in [
+        (
+            "container = { name = \"web\", imag = \"x\" }",
+            "39",
+            "`imag` is not known in `container`",
+            "did you mean `image`?",
+        ),
+        (
+            "container = { service = \"web\" }",
+            "25",
+            "`service` is not known",
+            "`compose = \"project/service\"`",
+        ),
+        ("container = { name = \"/web\" }", "32", "`name` of `container` takes", "without a slash"),
+        ("container = { id = 5 }", "30", "`id` of `container` takes", "`docker ps --no-trunc`"),
+        ("container = { label = \"a=b\" }", "33", "`label` of `container` takes a table", "`label = {"),
+        (
+            "container = { label = { a = \"1\", b = 2 } }",
+            "48",
+            "`label` of `container` takes a table",
+            "`label = {",
+        ),
+        ("container = { user = \"x\" }", "25", "`user` is not known", "beside `container`"),
+        ("container = \"web\"", "23", "`container` takes a table", "{ name = \"web\" }"),
+        ("unit = \"/system.slice/a.service\"", "18", "is the path of a control group", "write \"a.service\""),
+        ("uid = [1, 2]", "17", "`uid` takes one value", "write a rule for each"),
+        ("exe = [\"/bin/cat\"]", "17", "`exe` takes one value", "{ exe = … }, { exe = … }"),
+        ("unit = [\"a.service\", \"b.service\"]", "18", "`unit` takes one value", "write a rule for each"),
+        (&format!("exe_sha256 = [\"{digest}\", \"{digest}0\"]"), "93", "`exe_sha256` takes", "`sha256sum`"),
+        ("image = \"nginx\"", "11", "`image` is not a known selector", "container = { image ="),
+        ("compose = \"a/b\"", "11", "`compose` is not a known selector", "container = { compose ="),
+        ("name = \"web\"", "11", "`name` is not offered as a selector", "container = { name ="),
+        ("service = \"a\"", "11", "`service` is not a known selector", "unit = \"app.service\""),
+        ("path = \"/bin/a\"", "11", "`path` is not a known selector", "exe = \"/usr/bin/app\""),
+        ("script = \"/bin/a\"", "11", "`script` is not a known selector", "only its interpreter is seen"),
+        ("uid = 1, within = \"2m\"", "29", "`within` takes a duration", "write \"2min\""),
+    ] {
+        let (message, hint) = of_scope(&format!("allow = {{ {rule} }}"));
+        assert!(message.starts_with(&format!("6:{place}: ")) && message.contains(said), "{rule}: {message}");
+        assert!(hint.contains(hinted), "{rule}: {hint}");
+    }
+}
+
+#[test]
+fn what_stands_at_an_unknown_key_of_a_container_is_not_shown() {
+    let text = format!("{BEGIN}[scope.s]\nallow = {{ container = {{ token = \"hunter2\" }} }}");
+    let drawn = draw(&check_text(&text).err().unwrap(), Look::Plain);
+    assert!(drawn.contains("`token` is not known") && !drawn.contains("hunter2"), "{drawn}");
+}
+
+#[test]
+fn a_selector_that_stands_outside_of_a_rule_is_told_where_it_belongs() {
+    let (message, hint) = of_scope("allow = { uid = 1 }\nunit = \"a.service\"\nfile.x = \"local:x\"");
+    assert!(message.starts_with("7:1: `unit` is not known in a scope"), "{message}");
+    assert_eq!(hint, "it belongs into a rule: `allow = { unit = … }`");
+    let found = problems(&format!("container = {{ name = \"web\" }}\n{BEGIN}"));
+    assert!(
+        found[0].0.starts_with("1:1: `container` is not known") && found[0].1.contains("`[scope.NAME]`"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_container_is_demanded_by_a_table_of_known_keys() {
     let (message, hint) = of_scope("allow = { container = \"web\" }");
     assert!(message.starts_with("6:23: `container` takes a table"), "{message}");

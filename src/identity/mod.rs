@@ -33,8 +33,8 @@ pub use interpreters::is_interpreter;
 pub use namespaces::{Misplaced, Namespaces};
 pub use process::{Exe, Gids, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{
-    Elsewhere, PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength, Verdict, exe,
-    holds_elsewhere, selector, strength,
+    Elsewhere, PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Step, Strength, Verdict,
+    exe, holds_elsewhere, selector, strength,
 };
 
 #[cfg(test)]
