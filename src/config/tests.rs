@@ -396,9 +396,44 @@ fn a_container_is_demanded_by_a_table_of_known_keys() {
     assert!(
         of_scope("allow = { container = { nme = \"web\" } }").0.contains("`nme` is not known in `container`")
     );
-    let named =
-        "allow = { container = { compose = \"shop/web\", label.\"a.b\" = \"c\" } }\nfile.x = \"local:x\"";
+    let named = "allow = { container = { image = \"x\", compose = \"shop/web\", label.\"a.b\" = \"c\" } }\nfile.x = \"local:x\"";
     assert_eq!(warnings(named), [""; 0], "a container is somebody");
+}
+
+#[test]
+fn labels_without_an_image_are_warned_of() {
+    let found =
+        |table: &str| warnings(&format!("allow = {{ container = {{ {table} }} }}\nfile.x = \"local:x\""));
+    for (table, said) in [
+        (
+            "compose = \"shop/web\"",
+            "6:25: `compose` goes by labels, which can be set by whoever may start containers",
+        ),
+        ("label = { a = \"b\" }", "6:25: labels can be set by whoever may start containers"),
+    ] {
+        let [one] = &found(table)[..] else { panic!("{table}: one warning") };
+        assert!(
+            one.contains(said) && one.ends_with("name the `image` (or its `digest`) in the table as well"),
+            "{one}"
+        );
+        for more in ["image = \"x\"", "name = \"x\"", "id = \"0123456789ab\""] {
+            assert_eq!(found(&format!("{table}, {more}")), [""; 0], "{more}");
+        }
+    }
+}
+
+#[test]
+fn a_slice_that_everybody_is_in_is_warned_of() {
+    let found = |rule: &str| warnings(&format!("allow = {{ {rule} }}\nfile.x = \"local:x\""));
+    for (slice, said) in
+        [("system", "every service of which the unit names no slice"), ("user", "every session")]
+    {
+        let [one] = &found(&format!("slice = \"{slice}.slice\""))[..] else { panic!("{slice}: one warning") };
+        assert!(one.contains(said) && one.contains("a slice of your own"), "{one}");
+    }
+    assert_eq!(found("uid = 5, slice = \"system.slice\"").len(), 1, "it says nothing beside a user either");
+    assert_eq!(found("unit = \"a.service\", slice = \"system.slice\""), [""; 0]);
+    assert_eq!(found("slice = \"mcpx.slice\""), [""; 0]);
 }
 
 #[test]
