@@ -38,6 +38,7 @@ mod walk;
 pub use checked::Config;
 pub use diff::{Changes, diff};
 pub use draw::{Look, draw};
+pub(crate) use files::normal;
 pub use print::Print;
 pub use problems::{Problem, Problems};
 pub(crate) use reach::is_member;

@@ -326,7 +326,7 @@ fn a_path_is_found_by_its_names_alone() {
     }
     assert!(find("s/g").is_ok_and(|place| place.file.is_none()));
     let refused = |path| find(path).err().unwrap();
-    assert_eq!(refused("t/f"), NoSuchPath::NoScope("t".into()));
+    assert_eq!(refused("t/f"), NoSuchPath::NoScope("t".into(), Some("s".into())));
     assert_eq!(refused("/etc/passwd"), NoSuchPath::NotBelow("/etc/passwd".into(), "/run/hushfs".into()));
     for path in ["", "s", "s/f/x", "./s/f", "../s/f", "s/..", "/run/hushfs", "/run/hushfs/s/../s/f"] {
         assert_eq!(refused(path), NoSuchPath::NotAFile(path.into()), "{path}");

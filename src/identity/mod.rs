@@ -36,6 +36,7 @@ pub use selectors::{
     Elsewhere, PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Step, Strength, Verdict,
     exe, holds_elsewhere, selector, strength,
 };
+pub use unit_name::whole as whole_unit_name;
 
 #[cfg(test)]
 pub(crate) use process::tests::somebody;

@@ -17,20 +17,24 @@ const LABEL: usize = 11;
 pub(crate) struct Page {
     fancy: bool,
     names: Names,
+    alone: Option<String>,
 }
 
 impl Page {
     /// For a terminal with colours, or for plain text.
     pub(crate) fn new(fancy: bool) -> Self {
-        Self { fancy, names: Names::default() }
+        Self { fancy, names: Names::default(), alone: None }
+    }
+
+    /// For what no daemon said: why not.
+    pub(crate) fn alone(self, why: Option<String>) -> Self {
+        Self { alone: why, ..self }
     }
 
     /// A whole explanation, asked for about `whom`.
     pub(crate) fn explanation(&mut self, of: &Explanation, whom: &Whom) -> String {
         let mut text = self.headline(of);
-        if of.judged_by == JudgedBy::Configuration {
-            section(&mut text, "note", ["no daemon was asked: judged by the configuration file".to_owned()]);
-        }
+        section(&mut text, "note", self.alone.iter().map(|why| printable(why)));
         if of.outdated == Some(true) {
             section(&mut text, "note", [OUTDATED.to_owned()]);
         }
