@@ -40,13 +40,13 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct WhomArg {
-    /// A process, or a thread of one
+    /// A process, or a thread of one; who is not root may ask about his own
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
     /// This command itself: it has the user, groups and unit that you have
     #[arg(long = "self")]
     itself: bool,
-    /// The processes of this system unit
+    /// The processes of this system unit; .service may be left out
     #[arg(long, value_name = "UNIT")]
     unit: Option<String>,
     /// The processes of this container: its name, its id, or the first 12 digits or more of that

@@ -13,6 +13,10 @@ use crate::explain::{
 /// The width of the labels at the left.
 const LABEL: usize = 11;
 
+/// What is said of a rule that does not hold where the caller is.
+const NOT_ELSEWHERE: &str = "it is not for callers in another user namespace: one that is has `unit`, `slice` or \
+                             `container`, and no `exe` or `exe_sha256`";
+
 /// Draws pages.
 pub(crate) struct Page {
     fancy: bool,
@@ -190,7 +194,7 @@ impl Page {
         }
         if !rule.holds_in_namespace {
             let mark = self.mark(Told::No);
-            lines.push(format!("    {mark} it is not for callers in another user namespace"));
+            lines.push(format!("    {mark} {NOT_ELSEWHERE}"));
         }
         lines
     }
