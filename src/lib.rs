@@ -48,6 +48,7 @@ pub mod reference;
 // Ground
 pub mod mount;
 pub mod units;
+pub mod words;
 pub mod bounded;
 pub mod tally;
 pub mod secret;

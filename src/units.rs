@@ -46,13 +46,26 @@ pub fn duration(text: Option<&str>) -> Result<Duration, String> {
         "s" => 1_000,
         "min" => 60_000,
         "h" => 3_600_000,
-        _ => return Err(wrong()),
+        unit => return Err(meant(number, unit).unwrap_or_else(wrong)),
     };
     number.checked_mul(milliseconds).map(Duration::from_millis).ok_or_else(wrong)
 }
 
+/// A duration of which the unit is written in another way.
+fn meant(number: u64, unit: &str) -> Option<String> {
+    let (number, unit) = match unit.to_ascii_lowercase().as_str() {
+        "msec" | "msecs" | "millis" | "milliseconds" => (number, "ms"),
+        "" | "s" | "sec" | "secs" | "second" | "seconds" => (number, "s"),
+        "m" | "min" | "mins" | "minute" | "minutes" => (number, "min"),
+        "h" | "hr" | "hrs" | "hour" | "hours" => (number, "h"),
+        "d" | "day" | "days" => (number.checked_mul(24)?, "h"),
+        _ => return None,
+    };
+    Some(format!("write \"{number}{unit}\"; units are ms, s, min and h"))
+}
+
 fn split(text: &str) -> Option<(u64, &str)> {
-    let end = text.find(|c: char| !c.is_ascii_digit())?;
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
     Some((number.parse().ok()?, unit.trim_start_matches(' ')))
 }
@@ -84,6 +97,15 @@ mod tests {
             assert!(size(&text(value)).is_err(), "{value:?}");
         }
         assert!(size(&integer("-1")).is_err());
+    }
+
+    #[test]
+    fn a_unit_that_is_written_in_another_way_is_answered_with_how_it_is_written() {
+        for (text, meant) in [("2m", "2min"), ("5 sec", "5s"), ("30", "30s"), ("1H", "1h"), ("2d", "48h")] {
+            let said = duration(Some(text)).unwrap_err();
+            assert_eq!(said, format!("write \"{meant}\"; units are ms, s, min and h"), "{text}");
+        }
+        assert!(duration(Some("2y")).unwrap_err().starts_with("write a text such as"));
     }
 
     #[test]

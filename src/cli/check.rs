@@ -7,11 +7,15 @@ use comfy_table::{Table, presets};
 use owo_colors::{OwoColorize as _, Stream};
 use serde::Serialize;
 
+use super::names::Names;
 use super::{ConfigArg, EXIT_CONFIG, Outcome, term};
 use crate::config::checked::{AuditSink, Config, Format, Scope};
 use crate::config::{self, Look, Problem, Problems};
-use crate::identity::{Selector, strength};
+use crate::identity::{PinnedId, Selector, strength};
 use crate::policy::Rule;
+
+/// How many digits of a digest the table shows.
+const DIGITS: usize = 12;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -86,8 +90,9 @@ fn summary(config: &Config) -> String {
     let scopes = counted(config.scopes.len(), "scope");
     let (files, rules) = (counted(files, "file"), counted(rules, "rule"));
     let _ = writeln!(text, "  contents   {scopes}, {files}, {rules}");
+    let mut names = Names::default();
     for scope in &config.scopes {
-        let _ = write!(text, "\n{}", of_scope(scope));
+        let _ = write!(text, "\n{}", of_scope(scope, &mut names));
     }
     warn(&mut text, &config.warnings, Stream::Stdout);
     text.trim_end().to_owned()
@@ -99,7 +104,7 @@ fn counted(number: usize, word: &str) -> String {
 }
 
 /// A scope's directory, its files and its rules.
-fn of_scope(scope: &Scope) -> String {
+fn of_scope(scope: &Scope, users: &mut Names) -> String {
     let names: Vec<_> = scope.files.iter().map(|file| file.name.as_str()).collect();
     let Scope { name, uid, gid, dir_mode, .. } = scope;
     let learning = scope.learns_until(jiff::Timestamp::now());
@@ -108,12 +113,27 @@ fn of_scope(scope: &Scope) -> String {
     table.load_style(presets::NOTHING).set_content_arrangement(term::arrangement());
     table.set_header(["  rule", "demands", "strength"]);
     for (number, rule) in (1_usize..).zip(scope.rules.iter()) {
-        let lines: Vec<_> = selectors(rule).into_iter().map(|one| (one.selector, one.strength)).collect();
+        let lines: Vec<_> =
+            rule.selectors().iter().map(|one| (shown(&**one, users), strength_of(&**one))).collect();
         let column = |of: fn(&(String, String)) -> &str| lines.iter().map(of).collect::<Vec<_>>().join("\n");
         table.add_row([format!("  {name}.{number}"), column(|line| &line.0), column(|line| &line.1)]);
     }
     let files = if names.is_empty() { "no files".to_owned() } else { names.join(", ") };
     format!("{name}/  uid {uid}, gid {gid}, mode {dir_mode:04o}: {files}\n{learning}{}\n", table.trim_fmt())
+}
+
+/// A selector for the table: users by name, and digests by their beginning, which is enough to tell them apart.
+fn shown(selector: &dyn Selector, users: &mut Names) -> String {
+    if let Some(PinnedId::Uid(uid)) = selector.pins()
+        && let Some(name) = users.name(uid)
+    {
+        return format!("user:{name} ({uid})");
+    }
+    let described = selector.describe();
+    let Some(digests) = described.strip_prefix("exe_sha256:") else { return described };
+    let begin = |digest: &str| format!("{}…", digest.get(..DIGITS).unwrap_or(digest));
+    let begins: Vec<_> = digests.split(',').map(begin).collect();
+    format!("exe_sha256:{}", begins.join(", "))
 }
 
 #[derive(Serialize)]
@@ -190,9 +210,13 @@ fn scope_report(scope: &Scope) -> ScopeReport<'_> {
 fn selectors(rule: &Rule) -> Vec<SelectorReport> {
     let one = |selector: &dyn Selector| SelectorReport {
         selector: selector.describe(),
-        strength: strength(selector).map(|strength| strength.to_string()).unwrap_or_default(),
+        strength: strength_of(selector),
     };
     rule.selectors().iter().map(|selector| one(&**selector)).collect()
+}
+
+fn strength_of(selector: &dyn Selector) -> String {
+    strength(selector).map(|strength| strength.to_string()).unwrap_or_default()
 }
 
 fn octal(mode: u16) -> String {

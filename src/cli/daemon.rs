@@ -47,7 +47,7 @@ impl DaemonArg {
             return answered(control, ask);
         }
         if !self.offline && !self.config.is_there() {
-            return answered(&by_mount(path)?, ask);
+            return answered(&by_mount(path, &self.config.path())?, ask);
         }
         let config = match config::load(&self.config.path()) {
             Ok(config) => config,
@@ -64,10 +64,22 @@ impl DaemonArg {
     }
 }
 
+impl DaemonArg {
+    /// Why a command goes by this configuration and not by a daemon's word.
+    pub(super) fn why_alone(&self, config: &Config) -> String {
+        let asked = match self.offline {
+            true => "no daemon was asked (--offline)".to_owned(),
+            false => format!("no daemon was asked: none listens at {}", config.control.display()),
+        };
+        format!("{asked}; judged by {}", config.path.display())
+    }
+}
+
 fn answered(control: &Path, ask: &Ask) -> Result<Asked, Failure> {
-    control::ask(control, ask, PATIENCE)
-        .map(Asked::Answered)
-        .map_err(|error| does_not_answer(control, &error))
+    control::ask(control, ask, PATIENCE).map(Asked::Answered).map_err(|error| {
+        does_not_answer(control, &error)
+            .hint("is it running? `systemctl status hushfs`; who may read its configuration needs no daemon: --config FILE --offline")
+    })
 }
 
 fn nobody_listens(error: &io::Error) -> bool {
@@ -75,7 +87,7 @@ fn nobody_listens(error: &io::Error) -> bool {
 }
 
 /// The socket beside the mount that `path` lies below, or beside the only one there is.
-fn by_mount(path: Option<&Path>) -> Result<PathBuf, Failure> {
+fn by_mount(path: Option<&Path>, config: &Path) -> Result<PathBuf, Failure> {
     let hint = "name its control socket with --control, or its configuration with --config";
     let mut seen = mount::seen()
         .map_err(|error| Failure::new(format!("the list of mounts cannot be read: {error}")).hint(hint))?;
@@ -90,7 +102,14 @@ fn by_mount(path: Option<&Path>) -> Result<PathBuf, Failure> {
             control.push(".sock");
             Ok(control.into())
         }
-        [] => Err(Failure::new("no mount of hushfs is seen, and no configuration can be read").hint(hint)),
+        [] => {
+            let message = format!(
+                "no mount of hushfs is seen, beside which its control socket would be, and the configuration {} cannot be read",
+                config.display()
+            );
+            Err(Failure::new(message)
+                .hint(format!("{hint}; with --config FILE it works without a daemon as well")))
+        }
         several => {
             let names: Vec<_> = several.iter().map(|mount| printable(&mount.to_string_lossy())).collect();
             let message = format!("several mounts of hushfs are seen: {}", names.join(", "));

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::print::Print;
 use crate::identity::{Namespaces, Runtimes};
 use crate::policy::Rules;
 use crate::providers::Kind;
@@ -29,6 +30,8 @@ pub struct Config {
     pub audit: Audit,
     /// How the cache and the waits are bounded.
     pub limits: Limits,
+    /// What stood in its files.
+    pub print: Print,
     /// What is allowed but should be looked at: one line each, with its place.
     pub warnings: Vec<String>,
 }

@@ -5,9 +5,10 @@ use std::path::Path;
 use nix::unistd::{Gid, Group};
 
 use super::report::{Found, Report};
+use super::scripts;
 use super::table::Entry;
 use super::trust::{Trust, Want};
-use crate::identity::{PinnedId, Says, Selector, exe, is_interpreter, selector};
+use crate::identity::{PinnedId, Says, Selector, Step, exe, is_interpreter, selector};
 
 /// A selector with where it stands.
 pub(super) type Part<'e, 's> = (&'e Entry<'s>, Box<dyn Selector>);
@@ -18,9 +19,12 @@ const SHOWN: usize = 3;
 /// Warns of what is doubtful in a rule.
 pub(super) fn warn(rule: &[Part<'_, '_>], trust: &Trust, report: &mut Report) {
     warn_of_interpreter(rule, report);
+    warn_of_scripts(rule, report);
     warn_of_exe_alone(rule, report);
     warn_of_executables(rule, trust, report);
     warn_of_members(rule, report);
+    warn_of_wide_slices(rule, report);
+    warn_of_labels(rule, report);
     warn_of_root(rule, report);
 }
 
@@ -59,6 +63,42 @@ fn members(gid: u32) -> Vec<String> {
     members
 }
 
+/// Slices that systemd puts things into which nobody put anywhere.
+fn warn_of_wide_slices(rule: &[Part<'_, '_>], report: &mut Report) {
+    if rule.iter().any(|(entry, _)| entry.key == "unit") {
+        return;
+    }
+    for (entry, _) in rule.iter().filter(|(entry, _)| entry.key == "slice") {
+        let everybody = match entry.value.as_str() {
+            Some("system.slice") => "every service of which the unit names no slice",
+            Some("user.slice") => "every session of every user",
+            Some("machine.slice") => "every container of Podman and every virtual machine",
+            _ => continue,
+        };
+        let message = format!("{everybody} is in this slice");
+        let hint = "name a slice of your own (`Slice=` in the units), or the unit with `unit`";
+        report.warn(Found::at(&entry.at, message).hint(hint));
+    }
+}
+
+/// Labels come with an image as well, and are whatever the one who starts a container says.
+fn warn_of_labels(rule: &[Part<'_, '_>], report: &mut Report) {
+    for (entry, _) in rule.iter().filter(|(entry, _)| entry.key == "container") {
+        let Some(table) = entry.value.as_table() else { continue };
+        let has = |key: &&str| table.contains_key(*key);
+        let Some(by) = ["compose", "label"].into_iter().find(has) else { continue };
+        if ["id", "name", "image", "digest", "pod_uid"].iter().any(has) {
+            continue;
+        }
+        let what = if by == "compose" { "`compose` goes by labels, which" } else { "labels" };
+        let message = format!(
+            "{what} can be set by whoever may start containers, and come with an image as its author wrote them"
+        );
+        let hint = "name the `image` (or its `digest`) in the table as well";
+        report.warn(Found::at(&entry.within(&[Step::Key(by.to_owned())]), message).hint(hint));
+    }
+}
+
 /// Of root's processes the kernel shows no difference.
 fn warn_of_root(rule: &[Part<'_, '_>], report: &mut Report) {
     let is_roots = rule.iter().any(|(_, selector)| selector.pins() == Some(PinnedId::Uid(0)));
@@ -94,6 +134,22 @@ fn warn_of_interpreter(read: &[Part<'_, '_>], report: &mut Report) {
     let better =
         "name what it runs in as well: its systemd unit (`unit = \"app.service\"`) or its `container`";
     report.warn(Found::at(&entry.at, message).hint(better));
+}
+
+/// Of a script the kernel runs the interpreter: the script itself is nobody's executable.
+fn warn_of_scripts(read: &[Part<'_, '_>], report: &mut Report) {
+    for (entry, selector) in read {
+        let Some(path) = selector.executable().map(exe::Reference::path) else { continue };
+        let Some(runs) = scripts::interpreter(path) else { continue };
+        let runs = runs.display();
+        let message =
+            format!("this rule never matches: `{}` is a script, and what runs is `{runs}`", path.display());
+        let better = format!(
+            "name what it runs in: its systemd unit (`unit = \"app.service\"`) or its `container`; naming `{runs}` \
+             as `exe`, with a user beside it, would let in every script that the user runs with it"
+        );
+        report.warn(Found::at(&entry.at, message).hint(better));
+    }
 }
 
 /// Whoever can replace the executable of a rule, or run it as he likes, matches the rule.

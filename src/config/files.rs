@@ -23,7 +23,7 @@ pub(super) fn resolve(text: &str, at: &At, sources: &[Source<'_>]) -> PathBuf {
 }
 
 /// The path without `.` and `..`.
-pub(super) fn normal(path: &Path) -> PathBuf {
+pub(crate) fn normal(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for component in path.components() {
         match component {

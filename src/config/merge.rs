@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::report::{Found, Report};
 use super::source::Source;
 use super::table::{Entry, entries, unknown};
+use crate::identity::selector;
 
 const TOP: &[&str] = &["mount", "control", "namespaces", "audit", "limits", "runtime", "provider", "scope"];
 const AUDIT: &[&str] = &["to", "on_failure"];
@@ -60,6 +61,10 @@ fn place_of(key: &str) -> Option<String> {
     let plural = match key {
         "providers" => Some("write `[provider.NAME]`".to_owned()),
         "scopes" => Some("write `[scope.NAME]`".to_owned()),
+        "allow" | "file" | "owner" | "group" | "mode" => Some("it belongs below `[scope.NAME]`".to_owned()),
+        key if selector(key).is_some() => {
+            Some(format!("it belongs into a rule: `allow = {{ {key} = … }}` below `[scope.NAME]`"))
+        }
         "docker" | "podman" => Some(format!("write `[runtime.{key}]`")),
         _ => None,
     };

@@ -16,6 +16,7 @@ mod learning;
 mod merge;
 mod names;
 mod owners;
+mod print;
 mod problems;
 mod providers;
 mod reach;
@@ -24,7 +25,9 @@ mod rules;
 mod runtimes;
 mod scope_files;
 mod scopes;
+mod scripts;
 mod settings;
+mod slips;
 mod source;
 mod table;
 #[cfg(test)]
@@ -35,9 +38,10 @@ mod walk;
 pub use checked::Config;
 pub use diff::{Changes, diff};
 pub use draw::{Look, draw};
+pub(crate) use files::normal;
+pub use print::Print;
 pub use problems::{Problem, Problems};
 pub(crate) use reach::is_member;
-pub(crate) use table::{listed, nearest};
 pub(crate) use trust::{quoted, replaceable};
 
 use report::Report;
@@ -76,6 +80,7 @@ fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Prob
         scopes,
         audit: settings.audit,
         limits: settings.limits,
+        print: Print::of(texts),
         warnings: report.into_warnings(),
     })
 }

@@ -7,9 +7,10 @@ use super::files::{Presence, normal};
 use super::merge::Merged;
 use super::report::{At, Found, Report};
 use super::source::Source;
-use super::table::{Entry, find, listed, nearest};
+use super::table::{Entry, find};
 use super::trust::{Trust, Want, quoted};
 use crate::providers::{KINDS, NamedFile, Secrecy, kind};
+use crate::words::{listed, nearest};
 
 /// Checks all providers; they come out in the order of their names.
 pub(super) fn providers(

@@ -4,29 +4,15 @@ use std::path::Path;
 
 use super::doubts::{self, Part, pins_uid, says};
 use super::report::{At, Found, Report};
-use super::table::{Entry, entries, listed, nearest};
+use super::slips::not_a_selector;
+use super::table::{Entry, entries};
 use super::trust::Trust;
-use crate::identity::{PinnedId, SELECTORS, Says, Selector, selector};
+use crate::identity::{PinnedId, Says, Selector, Step, selector};
 use crate::policy::Rule;
 
 /// What a rule looks like, for whoever has none yet.
 const EXAMPLE: &str =
     "add a rule that says who may read, such as `allow = { user = \"app\", exe = \"/usr/bin/app\" }`";
-
-/// What people try that proves nothing, and why.
-const VOID: &[(&str, &str)] = &[
-    ("argv", "a process writes its own arguments"),
-    ("args", "a process writes its own arguments"),
-    ("cmdline", "a process writes its own command line"),
-    ("comm", "a process chooses its own name"),
-    ("name", "a process chooses its own name"),
-    ("process", "a process chooses its own name"),
-    ("cwd", "a process chooses its own working directory"),
-    ("env", "a process writes its own environment"),
-    ("environ", "a process writes its own environment"),
-    ("pid", "a number that the next process may have"),
-    ("ppid", "a process may choose whose child it is"),
-];
 
 /// A rule with what it demands of the caller's ids.
 pub(super) struct Checked {
@@ -139,22 +125,23 @@ fn one(entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> Option<Box<dyn 
     match (kind.parse)(&value) {
         Ok(selector) => Some(selector),
         Err(error) => {
-            report.error(Found::at(&entry.at, error.message).maybe_hint(error.hint));
+            if let Some(Step::Key(key)) = error.within.last() {
+                // As with any unknown key: what stands there may be a secret.
+                report.hide(&entry.within(&[Step::Value(key.clone())]));
+            }
+            // A list where the selector takes one value: it did not look into it.
+            let found = match value.as_array() {
+                Some(list) if !list.is_empty() && error.within.is_empty() => {
+                    let hint =
+                        format!("write a rule for each: `allow = [{{ {0} = … }}, {{ {0} = … }}]`", entry.key);
+                    entry.wrong_type("one value").hint(hint)
+                }
+                _ => Found::at(&entry.within(&error.within), error.message).maybe_hint(error.hint),
+            };
+            report.error(found);
             None
         }
     }
-}
-
-fn not_a_selector(entry: &Entry<'_>) -> Found {
-    let known: Vec<_> = SELECTORS.iter().map(|kind| kind.key).collect();
-    let list = listed(&known);
-    if let Some((key, why)) = VOID.iter().find(|(key, _)| *key == entry.key) {
-        let message = format!("`{key}` is not offered as a selector: {why}, so it proves nothing");
-        return Found::at(&entry.key_at, message).hint(format!("selectors that prove something are {list}"));
-    }
-    let near = nearest(entry.key, &known).map(|near| format!("did you mean `{near}`?"));
-    let message = format!("`{}` is not a known selector; known are {list}", entry.key);
-    Found::at(&entry.key_at, message).maybe_hint(near)
 }
 
 /// The uid that a rule demands, if it does.

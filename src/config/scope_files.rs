@@ -7,8 +7,9 @@ use super::merge::Merged;
 use super::names;
 use super::owners::{self, Owners};
 use super::report::{Found, Report};
-use super::table::{Entry, find, listed, nearest, unknown};
+use super::table::{Entry, find, unknown};
 use crate::reference::Reference;
+use crate::words::{listed, nearest};
 
 const FILE: &[&str] = &["from", "format", "mode"];
 const FORMATS: &[&str] = &["raw", "dotenv", "json"];

@@ -16,6 +16,7 @@ use super::rules::{self, Checked};
 use super::scope_files::{Drafted, draft};
 use super::table::{Entry, find, unknown};
 use super::trust::Trust;
+use crate::identity::selector;
 use crate::policy::Rules;
 
 const SCOPE: &[&str] = &["owner", "group", "mode", "allow", "learn_until", "file"];
@@ -46,7 +47,14 @@ fn scope(
     }
     let settings = entry.table(report)?;
     for setting in settings.iter().filter(|setting| !SCOPE.contains(&setting.key)) {
-        let hint = (setting.key == "files").then(|| "write `file.NAME = \"provider:path\"`".to_owned());
+        let hint = match setting.key {
+            "files" => Some("write `file.NAME = \"provider:path\"`".to_owned()),
+            "rule" | "rules" => Some("write `allow = { user = \"app\" }`".to_owned()),
+            key if selector(key).is_some() => {
+                Some(format!("it belongs into a rule: `allow = {{ {key} = … }}`"))
+            }
+            _ => None,
+        };
         unknown(report, setting, SCOPE, "a scope", hint);
     }
     let allow = find(&settings, "allow");

@@ -8,10 +8,11 @@ use super::files::resolve;
 use super::merge::Merged;
 use super::report::{Found, Report};
 use super::source::Source;
-use super::table::{Entry, nearest};
+use super::table::Entry;
 use super::trust::{Trust, Untrusted, Want, quoted};
 use crate::identity::Namespaces;
 use crate::units;
+use crate::words::nearest;
 
 /// Used where the file says nothing.
 const DEFAULT: Limits = Limits::DEFAULT;

@@ -5,6 +5,8 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::report::{At, Found, Report};
+use crate::identity::Step;
+use crate::words::{listed, nearest};
 
 /// One `key = value`, or one `[table]`.
 #[derive(Clone)]
@@ -56,6 +58,26 @@ impl<'s> Entry<'s> {
         table.map(|table| entries(self.at.source, table))
     }
 
+    /// Where the steps lead from the value: as far as there is such a thing.
+    pub(super) fn within(&self, steps: &[Step]) -> At {
+        let (mut value, mut span) = (self.value, self.at.span.clone());
+        for step in steps {
+            let next = match step {
+                Step::Item(number) => value.as_array().and_then(|list| list.get(*number)),
+                Step::Value(key) | Step::Key(key) => {
+                    let entry = value.as_table().and_then(|table| table.get_key_value(key.as_str()));
+                    if let (Some((key, _)), Step::Key(_)) = (entry, step) {
+                        return At { source: self.at.source, span: key.span() };
+                    }
+                    entry.map(|(_, value)| value)
+                }
+            };
+            let Some(next) = next else { break };
+            (value, span) = (next.get_ref(), next.span());
+        }
+        At { source: self.at.source, span }
+    }
+
     /// That it should have been something else.
     pub(super) fn wrong_type(&self, wanted: &str) -> Found {
         let is = self.value.type_str();
@@ -91,46 +113,6 @@ pub(super) fn unknown(
     report.error(Found::at(&entry.key_at, message).maybe_hint(hint));
 }
 
-/// The known word that was probably meant.
-pub(crate) fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
-    let scored = known.iter().map(|known| (strsim::damerau_levenshtein(word, known), *known));
-    let (distance, near) = scored.min_by_key(|(distance, _)| *distance)?;
-    let allowed = near.chars().count().div_ceil(3).min(3);
-    (distance <= allowed).then_some(near)
-}
-
-/// `a`, `b` and `c`.
-pub(crate) fn listed(words: &[&str]) -> String {
-    match words {
-        [] => "none".to_owned(),
-        [one] => format!("`{one}`"),
-        [first @ .., last] => {
-            let first: Vec<_> = first.iter().map(|word| format!("`{word}`")).collect();
-            format!("{} and `{last}`", first.join(", "))
-        }
-    }
-}
-
 fn article(word: &str) -> &'static str {
     if word.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slip_finds_the_nearest_word_and_another_word_finds_none() {
-        assert_eq!(nearest("mont", &["mount", "control"]), Some("mount"));
-        assert_eq!(nearest("alow", &["allow", "owner"]), Some("allow"));
-        assert_eq!(nearest("template", &["from", "format", "mode"]), None);
-        assert_eq!(nearest("x", &["exe", "uid"]), None);
-    }
-
-    #[test]
-    fn words_are_listed_as_in_a_sentence() {
-        assert_eq!(listed(&[]), "none");
-        assert_eq!(listed(&["a"]), "`a`");
-        assert_eq!(listed(&["a", "b", "c"]), "`a`, `b` and `c`");
-    }
 }

@@ -188,6 +188,25 @@ fn an_interpreter_with_nothing_but_a_uid_is_warned_of() {
 }
 
 #[test]
+fn an_executable_that_is_a_script_is_warned_of_with_what_runs_instead() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("gateway");
+    let found = |text: &str| {
+        std::fs::write(&path, text).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        let rule = format!("{{ exe = \"{}\", uid = 5 }}", path.display());
+        warnings(&format!("allow = {rule}\nfile.t = \"local:t\"\n"))
+    };
+    for (text, runs) in [("#!/usr/bin/env node\n1", "`node`"), ("#!/bin/sh -e\n", "`/bin/sh`")] {
+        let [one] = &found(text)[..] else { panic!("{text}: one warning") };
+        assert!(one.contains("6:17: this rule never matches") && one.contains(runs), "{one}");
+        assert!(one.contains("unit = \"app.service\""), "{one}");
+    }
+    assert_eq!(found("\u{7f}ELF"), [""; 0]);
+}
+
+#[test]
 fn a_users_own_unit_is_named_only_beside_the_user() {
     for rule in ["{ user_unit = \"a.service\" }", "{ gid = 5, user_unit = \"a.service\" }"] {
         let (message, hint) = of_scope(&format!("allow = {rule}"));
@@ -305,6 +324,71 @@ fn names_that_no_directory_can_hold_are_refused() {
 }
 
 #[test]
+fn a_mistake_within_a_selectors_value_is_shown_where_it_stands() {
+    let digest = "0123456789abcdef".repeat(4);
+    for (rule, place, said, hinted) in [
+        (
+            "container = { name = \"web\", imag = \"x\" }",
+            "39",
+            "`imag` is not known in `container`",
+            "did you mean `image`?",
+        ),
+        (
+            "container = { service = \"web\" }",
+            "25",
+            "`service` is not known",
+            "`compose = \"project/service\"`",
+        ),
+        ("container = { name = \"/web\" }", "32", "`name` of `container` takes", "without a slash"),
+        ("container = { id = 5 }", "30", "`id` of `container` takes", "`docker ps --no-trunc`"),
+        ("container = { label = \"a=b\" }", "33", "`label` of `container` takes a table", "`label = {"),
+        (
+            "container = { label = { a = \"1\", b = 2 } }",
+            "48",
+            "`label` of `container` takes a table",
+            "`label = {",
+        ),
+        ("container = { user = \"x\" }", "25", "`user` is not known", "beside `container`"),
+        ("container = \"web\"", "23", "`container` takes a table", "{ name = \"web\" }"),
+        ("unit = \"/system.slice/a.service\"", "18", "is the path of a control group", "write \"a.service\""),
+        ("uid = [1, 2]", "17", "`uid` takes one value", "write a rule for each"),
+        ("exe = [\"/bin/cat\"]", "17", "`exe` takes one value", "{ exe = … }, { exe = … }"),
+        ("unit = [\"a.service\", \"b.service\"]", "18", "`unit` takes one value", "write a rule for each"),
+        (&format!("exe_sha256 = [\"{digest}\", \"{digest}0\"]"), "93", "`exe_sha256` takes", "`sha256sum`"),
+        ("image = \"nginx\"", "11", "`image` is not a known selector", "container = { image ="),
+        ("compose = \"a/b\"", "11", "`compose` is not a known selector", "container = { compose ="),
+        ("name = \"web\"", "11", "`name` is not offered as a selector", "container = { name ="),
+        ("service = \"a\"", "11", "`service` is not a known selector", "unit = \"app.service\""),
+        ("path = \"/bin/a\"", "11", "`path` is not a known selector", "exe = \"/usr/bin/app\""),
+        ("script = \"/bin/a\"", "11", "`script` is not a known selector", "only its interpreter is seen"),
+        ("uid = 1, within = \"2m\"", "29", "`within` takes a duration", "write \"2min\""),
+    ] {
+        let (message, hint) = of_scope(&format!("allow = {{ {rule} }}"));
+        assert!(message.starts_with(&format!("6:{place}: ")) && message.contains(said), "{rule}: {message}");
+        assert!(hint.contains(hinted), "{rule}: {hint}");
+    }
+}
+
+#[test]
+fn what_stands_at_an_unknown_key_of_a_container_is_not_shown() {
+    let text = format!("{BEGIN}[scope.s]\nallow = {{ container = {{ token = \"hunter2\" }} }}");
+    let drawn = draw(&check_text(&text).err().unwrap(), Look::Plain);
+    assert!(drawn.contains("`token` is not known") && !drawn.contains("hunter2"), "{drawn}");
+}
+
+#[test]
+fn a_selector_that_stands_outside_of_a_rule_is_told_where_it_belongs() {
+    let (message, hint) = of_scope("allow = { uid = 1 }\nunit = \"a.service\"\nfile.x = \"local:x\"");
+    assert!(message.starts_with("7:1: `unit` is not known in a scope"), "{message}");
+    assert_eq!(hint, "it belongs into a rule: `allow = { unit = … }`");
+    let found = problems(&format!("container = {{ name = \"web\" }}\n{BEGIN}"));
+    assert!(
+        found[0].0.starts_with("1:1: `container` is not known") && found[0].1.contains("`[scope.NAME]`"),
+        "{found:?}"
+    );
+}
+
+#[test]
 fn a_container_is_demanded_by_a_table_of_known_keys() {
     let (message, hint) = of_scope("allow = { container = \"web\" }");
     assert!(message.starts_with("6:23: `container` takes a table"), "{message}");
@@ -312,9 +396,44 @@ fn a_container_is_demanded_by_a_table_of_known_keys() {
     assert!(
         of_scope("allow = { container = { nme = \"web\" } }").0.contains("`nme` is not known in `container`")
     );
-    let named =
-        "allow = { container = { compose = \"shop/web\", label.\"a.b\" = \"c\" } }\nfile.x = \"local:x\"";
+    let named = "allow = { container = { image = \"x\", compose = \"shop/web\", label.\"a.b\" = \"c\" } }\nfile.x = \"local:x\"";
     assert_eq!(warnings(named), [""; 0], "a container is somebody");
+}
+
+#[test]
+fn labels_without_an_image_are_warned_of() {
+    let found =
+        |table: &str| warnings(&format!("allow = {{ container = {{ {table} }} }}\nfile.x = \"local:x\""));
+    for (table, said) in [
+        (
+            "compose = \"shop/web\"",
+            "6:25: `compose` goes by labels, which can be set by whoever may start containers",
+        ),
+        ("label = { a = \"b\" }", "6:25: labels can be set by whoever may start containers"),
+    ] {
+        let [one] = &found(table)[..] else { panic!("{table}: one warning") };
+        assert!(
+            one.contains(said) && one.ends_with("name the `image` (or its `digest`) in the table as well"),
+            "{one}"
+        );
+        for more in ["image = \"x\"", "name = \"x\"", "id = \"0123456789ab\""] {
+            assert_eq!(found(&format!("{table}, {more}")), [""; 0], "{more}");
+        }
+    }
+}
+
+#[test]
+fn a_slice_that_everybody_is_in_is_warned_of() {
+    let found = |rule: &str| warnings(&format!("allow = {{ {rule} }}\nfile.x = \"local:x\""));
+    for (slice, said) in
+        [("system", "every service of which the unit names no slice"), ("user", "every session")]
+    {
+        let [one] = &found(&format!("slice = \"{slice}.slice\""))[..] else { panic!("{slice}: one warning") };
+        assert!(one.contains(said) && one.contains("a slice of your own"), "{one}");
+    }
+    assert_eq!(found("uid = 5, slice = \"system.slice\"").len(), 1, "it says nothing beside a user either");
+    assert_eq!(found("unit = \"a.service\", slice = \"system.slice\""), [""; 0]);
+    assert_eq!(found("slice = \"mcpx.slice\""), [""; 0]);
 }
 
 #[test]

@@ -106,7 +106,11 @@ async fn act(said: &str, peer: &Peer, operator: &dyn Operator) -> Answer {
         return Answer::Refused { message: "not understood".into() };
     };
     if ask.whose() == Whose::Operators && !peer.is_operator() {
-        return Answer::Refused { message: "only root may, and the user of the daemon".into() };
+        let mut message = "only root may, and the user of the daemon".to_owned();
+        if let Ask::Explain { .. } = ask {
+            message += "; of a process of your own ask with --pid, of this command with --self";
+        }
+        return Answer::Refused { message };
     }
     tracing::debug!(uid = peer.uid(), pid = peer.tid().0, ?ask, "asked on the control socket");
     match ask {

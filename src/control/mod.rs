@@ -43,16 +43,16 @@ pub enum Ask {
 enum Whose {
     /// Root's, and that of the user the daemon runs as.
     Operators,
-    /// Everybody's: it tells only of the process that asks.
+    /// Everybody's: it tells only of the process that asks, or of processes of its uid.
     Everybody,
 }
 
 impl Ask {
     fn whose(&self) -> Whose {
         match self {
-            Self::Whoami | Self::Explain { whom: Whom::Itself, .. } => Whose::Everybody,
+            Self::Whoami | Self::Explain { whom: Whom::Itself | Whom::Pid(_), .. } => Whose::Everybody,
             Self::Reload { .. } => Whose::Operators,
-            Self::Explain { whom: Whom::Pid(_) | Whom::Unit(_) | Whom::Container(_), .. } => Whose::Operators,
+            Self::Explain { whom: Whom::Unit(_) | Whom::Container(_), .. } => Whose::Operators,
         }
     }
 }
@@ -92,7 +92,7 @@ pub trait Operator: Send + Sync {
     async fn reload(&self, meant: Option<&Path>) -> Answer;
     /// Tells a peer what is seen of it.
     async fn whoami(&self, peer: &Peer) -> Answer;
-    /// Explains what would become of an open of `path`.
+    /// Explains what would become of an open of `path`; to who is no operator, only of his own processes.
     async fn explain(&self, peer: &Peer, path: &str, whom: &Whom) -> Answer;
 }
 

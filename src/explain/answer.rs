@@ -10,7 +10,7 @@ use super::explanation::{Explanation, Seen};
 use super::judge::{self, explain};
 use super::look::look;
 use super::members;
-use crate::identity::{Attestor, Found, Tid};
+use crate::identity::{self, Attestor, Found, Tid};
 
 /// Of how many processes of a unit or container each is looked at.
 const MEMBERS: usize = 256;
@@ -73,8 +73,22 @@ pub async fn whoami(attestor: &Arc<Attestor>, tid: Tid) -> Found<Seen> {
 }
 
 async fn one(attestor: &Arc<Attestor>, asked: &Asked<'_>, tid: Tid) -> Result<Explanation, String> {
+    // Before it is looked at, which counts among the looks at its user's processes, and after.
+    let uids = identity::uids(tid).map_err(|why| why.to_string())?;
+    if !asked.may_ask_about(uids) {
+        return Err(not_his(asked, tid));
+    }
     let (seen, evidence) = look(attestor, tid, Some(asked)).await.map_err(|why| why.to_string())?;
+    if !asked.may_ask_about(seen.uids) {
+        return Err(not_his(asked, tid));
+    }
     explain(asked, &seen, &evidence)
+}
+
+/// What is said to somebody of a process that is not his, or not his alone.
+fn not_his(asked: &Asked<'_>, tid: Tid) -> String {
+    let uid = asked.only_of.unwrap_or_default();
+    format!("process {} is not one that has uid {uid} alone, and only root may ask about those", tid.0)
 }
 
 async fn each(attestor: &Arc<Attestor>, asked: &Asked<'_>, found: Vec<Tid>) -> Result<Explained, String> {

@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+/// What is said where the daemon goes by what its files do not say any more.
+pub const OUTDATED: &str = "the configuration file has changed since hushfs read it: `hushfs reload`";
+
 /// What would become of an open, and what that turns on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Explanation {
@@ -10,6 +13,9 @@ pub struct Explanation {
     pub path: String,
     /// Whose word it is.
     pub judged_by: JudgedBy,
+    /// Whether the configuration's files have changed since the daemon read them: it goes by what they said then. `None`
+    /// where that is not told.
+    pub outdated: Option<bool>,
     /// What would become of it.
     pub outcome: Outcome,
     /// What the caller would see instead of the bytes.

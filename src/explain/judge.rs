@@ -8,7 +8,9 @@ use super::explanation::{
 use super::kernel;
 use super::view::{View, matches};
 use crate::failure::Failure;
-use crate::identity::{Evidence, Identity, Inspected, Subject, UserNamespace, Verdict, strength};
+use crate::identity::{
+    Evidence, Identity, Inspected, Says, Subject, UserNamespace, Verdict, selector, strength,
+};
 use crate::policy::{self, Decision, Denial, Purpose, Rule};
 
 /// Explains what would become of an open by a process that was looked at, with the evidence about it.
@@ -26,6 +28,7 @@ pub fn explain(asked: &Asked<'_>, seen: &Inspected, evidence: &Evidence) -> Resu
     let mut explanation = Explanation {
         path: place.path(),
         judged_by: *judged_by,
+        outdated: asked.outdated,
         outcome: Outcome::Denied,
         errno: None,
         reason: None,
@@ -169,6 +172,31 @@ impl RuleSeen {
     fn missing(&self) -> impl Iterator<Item = &SelectorSeen> {
         self.selectors.iter().filter(|selector| selector.matched != Told::Yes)
     }
+
+    /// How far the caller is from it. A rule for the caller's own ids goes before one that names none, and that before one for
+    /// somebody else's: nobody is told to become another user where a rule for his own misses more. Then counts how much is
+    /// missing, and last how much of it says who the caller is.
+    fn distance(&self) -> (usize, usize, usize) {
+        let ids = || self.selectors.iter().filter(|one| matches!(one.key(), "uid" | "gid"));
+        let foreign = ids().filter(|one| one.matched != Told::Yes).count();
+        let ids = if ids().next().is_none() {
+            1
+        } else if foreign == 0 {
+            0
+        } else {
+            1 + foreign
+        };
+        let missing = self.missing().count() + usize::from(!self.holds_in_namespace);
+        let says_who = |one: &&SelectorSeen| selector(one.key()).is_some_and(|kind| kind.says == Says::Who);
+        (ids, missing, self.missing().filter(says_who).count())
+    }
+}
+
+impl SelectorSeen {
+    /// What kind of selector it is.
+    fn key(&self) -> &str {
+        self.selector.split(':').next().unwrap_or_default()
+    }
 }
 
 fn of_rule(rule: &Rule, of: &Subject<'_>) -> RuleSeen {
@@ -197,8 +225,7 @@ fn change(explanation: &Explanation) -> Change {
         missing.push(refused.clone());
         return Change { rule: None, missing };
     }
-    let distance = |rule: &&RuleSeen| rule.missing().count() + usize::from(!rule.holds_in_namespace);
-    let Some(rule) = explanation.rules.iter().min_by_key(distance) else {
+    let Some(rule) = explanation.rules.iter().min_by_key(|rule| rule.distance()) else {
         missing.push(match explanation.rules_not_shown {
             0 => "the scope has no rules".to_owned(),
             _ => format!("no rule is for uid {} or its groups", explanation.caller.uid),

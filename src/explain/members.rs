@@ -22,6 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// # Errors
 /// Why there is none, as a clause.
 pub(super) async fn of_unit(unit: &str) -> Result<Vec<Tid>, String> {
+    let unit = identity::whole_unit_name(unit);
     let is_in = |cgroup: &Cgroup| cgroup.place().is_some_and(|place| place.unit == unit);
     some(&running().await?, is_in).ok_or_else(|| format!("no process of unit `{unit}` is running"))
 }

@@ -26,8 +26,8 @@ mod view;
 pub use answer::{Explained, Whom, answer, whoami};
 pub use asked::{Asked, Counted};
 pub use explanation::{
-    Change, ContainerSeen, ExeSeen, Explanation, JudgedBy, Kernel, Outcome, Passes, Permissions, RuleSeen,
-    Seen, SelectorSeen, Told, Whose,
+    Change, ContainerSeen, ExeSeen, Explanation, JudgedBy, Kernel, OUTDATED, Outcome, Passes, Permissions,
+    RuleSeen, Seen, SelectorSeen, Told, Whose,
 };
 pub use judge::explain;
 pub use place::{NoSuchPath, Place};

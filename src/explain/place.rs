@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::view::View;
 use crate::config::checked::{Config, File, Scope};
+use crate::words::nearest;
 
 /// A file of a scope, or a name that the scope may not have.
 pub struct Place {
@@ -25,9 +26,14 @@ pub enum NoSuchPath {
     /// Not the name of a scope and the name of a file.
     #[error("`{0}` does not name a file: write `scope/name`, or the path of a file below the mount")]
     NotAFile(String),
-    /// No scope of that name.
-    #[error("there is no scope `{0}`")]
-    NoScope(String),
+    /// No scope of that name; perhaps this one was meant.
+    #[error("there is no scope `{0}`{hint}", hint = meant(.1.as_deref()))]
+    NoScope(String, Option<String>),
+}
+
+/// The word that was perhaps meant.
+fn meant(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
 impl Place {
@@ -48,7 +54,13 @@ impl Place {
         };
         let (scope, name) = (scope.to_string_lossy(), name.to_string_lossy());
         let found = config.scopes.iter().find(|one| one.name == scope);
-        let scope = Arc::clone(found.ok_or_else(|| NoSuchPath::NoScope(scope.into_owned()))?);
+        let no_scope = || {
+            // Everybody can list the directory in which the scopes are.
+            let names: Vec<_> = config.scopes.iter().map(|one| one.name.as_str()).collect();
+            let near = nearest(&scope, &names).map(str::to_owned);
+            NoSuchPath::NoScope(scope.clone().into_owned(), near)
+        };
+        let scope = Arc::clone(found.ok_or_else(no_scope)?);
         let file = scope.files.iter().find(|file| file.name == name).map(Arc::clone);
         Ok(Self { scope, file, name: name.into_owned() })
     }
@@ -65,6 +77,7 @@ impl Place {
             return message;
         }
         let names: Vec<_> = self.scope.files.iter().map(|file| file.name.as_str()).collect();
-        format!("{message}; it has {}", names.join(", "))
+        let near = meant(nearest(&self.name, &names));
+        format!("{message}; it has {}{near}", names.join(", "))
     }
 }

@@ -54,7 +54,16 @@ fn seen(who: Identity) -> Inspected {
 
 fn asked(place: &Place, view: View) -> Asked<'_> {
     let now = jiff::Timestamp::from_second(1000).unwrap();
-    Asked { place, view, judged_by: JudgedBy::Daemon, served_by: 0, now, counted: None }
+    Asked {
+        place,
+        view,
+        only_of: None,
+        judged_by: JudgedBy::Daemon,
+        served_by: 0,
+        outdated: None,
+        now,
+        counted: None,
+    }
 }
 
 fn told(place: &Place, view: View, seen: &Inspected) -> Explanation {
@@ -174,6 +183,29 @@ fn the_nearest_rule_is_named_with_all_that_it_misses() {
 }
 
 #[test]
+fn a_rule_for_the_callers_own_ids_is_nearer_than_one_for_others_that_misses_less() {
+    let nearest = |demands: &[&str]| {
+        let demands: Vec<_> = demands.iter().map(|one| (*one).to_owned()).collect();
+        let place = place(rules(&demands), 0o555, "f");
+        told(&place, View::Whole, &seen(somebody())).to_change.unwrap().rule.unwrap()
+    };
+    let mine = "uid = 1000\nexe = \"/bin/cat\"\nunit = \"a.service\"";
+    assert_eq!(nearest(&["uid = 1", mine]), "s.2", "the uid of another misses one, and is not the caller's");
+    assert_eq!(
+        nearest(&["unit = \"b.service\"", mine]),
+        "s.2",
+        "one that names no ids is for nobody in particular"
+    );
+    assert_eq!(nearest(&["uid = 1", "unit = \"b.service\""]), "s.2");
+    assert_eq!(
+        nearest(&[mine, "gid = 1000\nunit = \"a.service\""]),
+        "s.2",
+        "of those for the caller the least"
+    );
+    assert_eq!(nearest(&["uid = 1\ngid = 1", "uid = 1000\ngid = 1\nunit = \"a.service\""]), "s.2");
+}
+
+#[test]
 fn the_kernel_goes_before_the_rules_and_root_passes_by_a_capability() {
     let open = |uid, gid, groups: &[u32], reads_everything| {
         let who = Identity { uid, gid, groups: groups.to_vec(), ..somebody() };
@@ -281,6 +313,7 @@ fn config() -> crate::config::Config {
         scopes: vec![place(Rules::default(), 0o555, "f").scope],
         audit,
         limits: crate::config::checked::Limits::DEFAULT,
+        print: crate::config::Print::default(),
         warnings: Vec::new(),
     }
 }
@@ -294,7 +327,7 @@ fn a_path_is_found_by_its_names_alone() {
     }
     assert!(find("s/g").is_ok_and(|place| place.file.is_none()));
     let refused = |path| find(path).err().unwrap();
-    assert_eq!(refused("t/f"), NoSuchPath::NoScope("t".into()));
+    assert_eq!(refused("t/f"), NoSuchPath::NoScope("t".into(), Some("s".into())));
     assert_eq!(refused("/etc/passwd"), NoSuchPath::NotBelow("/etc/passwd".into(), "/run/hushfs".into()));
     for path in ["", "s", "s/f/x", "./s/f", "../s/f", "s/..", "/run/hushfs", "/run/hushfs/s/../s/f"] {
         assert_eq!(refused(path), NoSuchPath::NotAFile(path.into()), "{path}");

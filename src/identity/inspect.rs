@@ -53,6 +53,15 @@ pub fn running() -> std::io::Result<Vec<(Tid, Cgroup)>> {
     Ok(std::fs::read_dir("/proc")?.filter_map(number).filter_map(placed).collect())
 }
 
+/// Real, effective, saved and file system uid of a thread. Never blocks.
+///
+/// # Errors
+/// When it is gone.
+pub fn uids(tid: Tid) -> Found<[u32; 4]> {
+    let status = process::open_dir(tid).and_then(|dir| process::status(dir.as_fd()));
+    status.map(|status| status.uids).map_err(|_| GONE.into())
+}
+
 impl Attestor {
     /// Looks at the thread, or at a process by its first one. What was seen may be no longer so: whoever needs to know looks
     /// again and compares.

@@ -28,14 +28,15 @@ pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::{Cgroup, Membership, Place};
 pub use container::{Container, ContainerId, Engine, Runtimes};
 pub use evidence::{Digest, Evidence, Fact, Facts, Found, Hardening, Subject, Traced};
-pub use inspect::{Inspected, running};
+pub use inspect::{Inspected, running, uids};
 pub use interpreters::is_interpreter;
 pub use namespaces::{Misplaced, Namespaces};
 pub use process::{Exe, Gids, Identity, Pid, ProcessId, Tid, UserNamespace};
 pub use selectors::{
-    Elsewhere, NamedUnit, PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Strength,
+    Elsewhere, NamedUnit, PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Step, Strength,
     Verdict, exe, holds_elsewhere, kind, selector, strength,
 };
+pub use unit_name::whole as whole_unit_name;
 
 #[cfg(test)]
 pub(crate) use process::tests::somebody;

@@ -1,5 +1,7 @@
 //! Names of systemd units, and of the control groups that systemd makes for them.
 
+use std::borrow::Cow;
+
 /// The kinds of unit that processes run in.
 pub(super) const KINDS: [&str; 5] = [".service", ".scope", ".socket", ".mount", ".swap"];
 
@@ -11,6 +13,12 @@ pub(super) fn is_unit(name: &str) -> bool {
     let kind = KINDS.iter().find_map(|kind| name.strip_suffix(kind));
     name.len() <= LONGEST
         && kind.is_some_and(|stem| is_plain(stem) && !stem.starts_with('@') && !is_template(stem))
+}
+
+/// The whole name of a unit that is written as people tell it to `systemctl`: without a kind it is a service.
+pub fn whole(name: &str) -> Cow<'_, str> {
+    let service = format!("{name}.service");
+    if !is_unit(name) && !is_slice(name) && is_unit(&service) { service.into() } else { name.into() }
 }
 
 /// Whether it is the name of a slice.
@@ -64,6 +72,21 @@ mod tests {
             is_unit(&format!("{}.service", "a".repeat(247)))
                 && !is_unit(&format!("{}.service", "a".repeat(248)))
         );
+    }
+
+    #[test]
+    fn a_name_without_a_kind_is_a_service() {
+        for (written, name) in [
+            ("nginx", "nginx.service"),
+            ("app@1", "app@1.service"),
+            ("python3.11", "python3.11.service"),
+            ("a.service", "a.service"),
+            ("a.scope", "a.scope"),
+            ("a.slice", "a.slice"),
+            ("a b", "a b"),
+        ] {
+            assert_eq!(whole(written), name);
+        }
     }
 
     #[test]

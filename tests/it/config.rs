@@ -426,6 +426,25 @@ fn check_ends_with_0_when_it_is_right_and_with_78_when_not() {
 }
 
 #[test]
+fn the_table_of_check_is_narrow_and_names_users() {
+    let digests = ["0123456789abcdef".repeat(4), "f".repeat(64)];
+    let rule = format!("user = \"daemon\", exe_sha256 = [\"{}\", \"{}\"]", digests[0], digests[1]);
+    let scope = format!("{BEGIN}[scope.app]\nallow = {{ {rule} }}\nfile.x = \"local:x\"");
+    let (_dir, path) = place(&scope);
+    let text = String::from_utf8(hushfs(&["check", "--config", path.to_str().unwrap()]).stdout).unwrap();
+    assert!(
+        text.contains("user:daemon (1) ") && text.contains("exe_sha256:0123456789ab…, ffffffffffff… "),
+        "{text}"
+    );
+    let table = text.split("app/").nth(1).unwrap();
+    assert!(table.lines().all(|line| line.chars().count() < 80), "{table}");
+    let json = hushfs(&["check", "--json", "--config", path.to_str().unwrap()]);
+    let report: serde_json::Value = serde_json::from_slice(&json.stdout).unwrap();
+    let whole = report["scopes"][0]["rules"][0][1]["selector"].as_str().unwrap();
+    assert_eq!(whole, format!("exe_sha256:{}", digests.join(",")), "programs get all of it");
+}
+
+#[test]
 fn check_speaks_json_to_programs() {
     let (_dir, path) = place(&format!("{BEGIN}{}", TASKS[3].1));
     let out = hushfs(&["check", "--json", "--config", path.to_str().unwrap()]);

@@ -54,12 +54,36 @@ fn everybody_may_ask_about_himself_and_about_nobody_else() {
 
     let mine = Running::start(1000, "/usr/bin/sleep", &["60"]);
     let theirs = Running::start(1001, "/usr/bin/sleep", &["60"]);
-    for whom in
-        [["--pid", &mine.pid()], ["--pid", &theirs.pid()], ["--unit", "x.service"], ["--container", "x"]]
-    {
+    let root = std::process::id().to_string();
+    for whom in [["--pid", &root], ["--pid", &theirs.pid()], ["--unit", "x.service"], ["--container", "x"]] {
         let output = as_other(1000, &host, &[&["explain", "a/token"], &whom[..]].concat());
         assert_eq!(output.status.code(), Some(1), "{whom:?}");
         assert!(text(&output).contains("only root may"), "{}", text(&output));
+    }
+    let allowed = as_other(1000, &host, &["explain", "a/token", "--json", "--pid", &mine.pid()]);
+    let told = json(&allowed);
+    assert_eq!((allowed.status.code(), &told["rule"]), (Some(0), &"a.1".into()), "{told}");
+    assert_eq!(told["caller"]["exe"]["path"], "/usr/bin/sleep");
+    assert_eq!((told["rules"].as_array().unwrap().len(), &told["rules_not_shown"]), (1, &2.into()), "{told}");
+}
+
+#[test]
+fn a_process_that_is_an_ordinary_users_only_in_part_is_not_his_to_ask_about() {
+    let host = host();
+    let program = "import os, sys, time
+os.setgroups([]); os.setresgid(1000, 1000, 1000); os.setresuid(*map(int, sys.argv[1:]))
+print('ready', flush=True)
+time.sleep(60)";
+    for uids in [["1000", "1000", "0"], ["1000", "0", "1000"], ["0", "1000", "1000"]] {
+        let mut child = Command::new("/usr/bin/python3");
+        let mut child = child.args(["-c", program]).args(uids).stdout(Stdio::piped()).spawn().unwrap();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut String::new()).unwrap();
+        let output = as_other(1000, &host, &["explain", "a/token", "--pid", &child.id().to_string()]);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert_eq!(output.status.code(), Some(1), "{uids:?}");
+        let told = text(&output);
+        assert!(told.contains("is not one that has uid 1000 alone") && !told.contains("python"), "{told}");
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::support::Host;
+use crate::support::{HUSHFS, Host};
 
 const SCOPES: &str = "
     [scope.a]\nmode = \"0444\"\nfile.token = \"local:t\"
@@ -143,7 +143,7 @@ fn without_a_daemon_the_configuration_says_the_same() {
     let ask = |host: &Host, more: &[&str]| {
         [&sleep, &tail].map(|process| {
             let (code, mut told) = explained(host, &[&["a/token", "--pid", &process.pid()], more].concat());
-            told["caller"]["age_seconds"] = Value::Null;
+            (told["caller"]["age_seconds"], told["outdated"]) = (Value::Null, Value::Null);
             (code, told["judged_by"].take(), told)
         })
     };
@@ -157,7 +157,23 @@ fn without_a_daemon_the_configuration_says_the_same() {
         assert_eq!(forced, offline);
     }
     let page = text(&host.run(&["explain", "a/token", "--pid", &tail.pid()], b""));
-    assert!(page.contains("no daemon was asked"), "{page}");
+    let (socket, file) = (host.path("m.sock"), host.path("hushfs.toml"));
+    let note =
+        format!("no daemon was asked: none listens at {}; judged by {}", socket.display(), file.display());
+    assert!(page.contains(&note), "{page}");
+    let page = text(&host.run(&["explain", "a/token", "--pid", &tail.pid(), "--offline"], b""));
+    assert!(page.contains("no daemon was asked (--offline); judged by"), "{page}");
+    let other = text(&crate::control::as_other(1001, &host, &["explain", "a/token", "--self"]));
+    assert!(other.contains(&format!("no hushfs answers at `{}`", socket.display())), "{other}");
+    assert!(other.contains("needs no daemon: --config FILE --offline"), "{other}");
+    let mut nowhere = crate::support::as_user(1001, HUSHFS);
+    nowhere
+        .args(["explain", "/nowhere/a/token", "--self"])
+        .env_remove("HUSHFS_CONFIG")
+        .env("HOME", "/nobody");
+    let nowhere = text(&nowhere.env_remove("XDG_CONFIG_HOME").output().unwrap());
+    assert!(nowhere.contains("/nobody/.config/hushfs/hushfs.toml cannot be read"), "{nowhere}");
+    assert!(nowhere.contains("with --config FILE it works without a daemon"), "{nowhere}");
     assert!(text(&host.run(&["whoami"], b"")).contains("no daemon was asked"));
 }
 
@@ -170,7 +186,10 @@ fn what_is_not_there_is_said_and_is_not_a_denial() {
         assert!(text(&output).contains(words), "{}", text(&output));
     };
     said(&["a/nothing", "--self"], "has no file `nothing`; it has token");
-    said(&["b/token", "--self"], "there is no scope `b`");
+    said(&["a/tokn", "--self"], "it has token; did you mean `token`?");
+    said(&["mien/token", "--self"], "there is no scope `mien`; did you mean `mine`?");
+    said(&["another/token", "--self"], "there is no scope `another`\n");
+    said(&["a/token", "--unit", "nobody-has-this"], "no process of unit `nobody-has-this.service`");
     said(&["/etc/passwd", "--self"], "is not below the mount");
     said(&["a/token", "--pid", "4194300"], "the process is gone");
     said(&["a/token", "--unit", "nobody-has-this.service"], "no process of unit `nobody-has-this.service`");
@@ -178,6 +197,48 @@ fn what_is_not_there_is_said_and_is_not_a_denial() {
     said(&["a/token", "--container", container], "no process of container `4e3ad9be6e02` is running");
     let output = host.run(&["explain", "a/token"], b"");
     assert_eq!(output.status.code(), Some(2));
+}
+
+#[test]
+fn a_file_that_was_changed_since_the_daemon_read_it_is_told_of() {
+    let host = host();
+    let said = |args: &[&str]| text(&host.run(&[&["explain"], args].concat(), b""));
+    let note = "the configuration file has changed since hushfs read it: `hushfs reload`";
+    let outdated = || explained(&host, &["a/token", "--self"]).1["outdated"].clone();
+    assert_eq!(outdated(), false);
+    assert!(!said(&["a/token", "--self"]).contains(note));
+
+    host.configure("", &format!("{SCOPES}\n[scope.new]\nallow = {{ uid = 0 }}\nfile.token = \"local:t\""));
+    assert_eq!(outdated(), true);
+    assert!(said(&["a/token", "--self"]).contains(&format!("note       {note}")));
+    assert!(said(&["new/token", "--self"]).contains(&format!("there is no scope `new`; {note}")));
+    assert_eq!(explained(&host, &["a/token", "--self", "--offline"]).1["outdated"], Value::Null);
+    let other = crate::control::as_other(1001, &host, &["explain", "a/token", "--self", "--json"]);
+    assert_eq!(crate::control::json(&other)["outdated"], Value::Null, "only root reads the file");
+    assert_eq!(host.reload().status.code(), Some(0));
+    assert_eq!(outdated(), false);
+
+    std::fs::create_dir(host.path("conf.d")).unwrap();
+    host.write("conf.d/more.toml", b"", 0o600);
+    assert_eq!(outdated(), true, "a file beside it counts as well");
+}
+
+#[test]
+fn a_path_may_be_written_from_the_current_directory() {
+    let host = host();
+    let said = |here: &Path, path: &str| {
+        let mut command = Command::new(HUSHFS);
+        command.args(["explain", "--self", "--json", path]).env("HUSHFS_CONFIG", host.path("hushfs.toml"));
+        let output = command.current_dir(here).output().unwrap();
+        let text = text(&output);
+        serde_json::from_slice::<Value>(&output.stdout).unwrap_or_else(|_| panic!("{text}"))["path"].clone()
+    };
+    for (here, path) in
+        [("m/a", "token"), ("m/a", "./token"), ("m/mine", "../a/token"), ("m", "a/token"), (".", "m/a/token")]
+    {
+        assert_eq!(said(&host.path(here), path), "a/token", "{path} in {here}");
+    }
+    assert_eq!(said(&host.file("mine"), "a/token"), "a/token", "a scope and a name, wherever that is said");
 }
 
 /// A control group that looks like a system unit's, until dropped; its processes must have ended by then.
@@ -229,6 +290,9 @@ fn a_unit_is_explained_once_for_each_kind_of_process() {
     kinds.sort_unstable();
     assert_eq!(kinds, ["allowed", "allowed", "denied"], "{told:?}");
     assert!(told.iter().all(|one| one["caller"]["unit"] == unit.name.as_str()), "{told:?}");
+    let short = unit.name.strip_suffix(".service").unwrap();
+    let by_short = explained(&host, &["a/token", "--unit", short]).1;
+    assert_eq!(by_short.as_array().map(Vec::len), Some(3), "as systemctl takes it: {by_short}");
     let page = text(&host.run(&["explain", "a/token", "--unit", &unit.name], b""));
     assert_eq!(page.matches(&format!("unit {}", unit.name)).count(), 3, "{page}");
 }
@@ -241,7 +305,7 @@ fn the_keys_of_the_json_stay() {
     let keys = |of: &Value| of.as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(" ");
     assert_eq!(
         keys(&told),
-        "beware caller errno judged_by kernel learning_until outcome path reason rule rules rules_not_shown to_change"
+        "beware caller errno judged_by kernel learning_until outcome outdated path reason rule rules rules_not_shown to_change"
     );
     assert_eq!(
         keys(&told["caller"]),

@@ -12,6 +12,7 @@ use crate::explain::{self, Explained, Explanation, JudgedBy, Outcome as Judged, 
 use crate::identity::{Attestor, Runtimes, Tid};
 
 pub(super) mod page;
+mod path;
 
 /// The exit code where somebody would be denied.
 const EXIT_DENIED: u8 = 3;
@@ -25,7 +26,7 @@ const EXIT_DENIED: u8 = 3;
 
 Exit codes: 0 allowed, 3 denied, 1 it cannot be found out.")]
 pub(crate) struct Args {
-    /// `scope/name`, or the path of the file (which is not touched)
+    /// `scope/name`, or the path of the file, from the root or from here (it is not touched)
     path: String,
     #[command(flatten)]
     whom: WhomArg,
@@ -39,13 +40,13 @@ pub(crate) struct Args {
 #[derive(Debug, clap::Args)]
 #[group(required = true, multiple = false)]
 struct WhomArg {
-    /// A process, or a thread of one
+    /// A process, or a thread of one; who is not root may ask about his own
     #[arg(long, value_name = "PID")]
     pid: Option<u32>,
     /// This command itself: it has the user, groups and unit that you have
     #[arg(long = "self")]
     itself: bool,
-    /// The processes of this system unit
+    /// The processes of this system unit; .service may be left out
     #[arg(long, value_name = "UNIT")]
     unit: Option<String>,
     /// The processes of this container: its name, its id, or the first 12 digits or more of that
@@ -63,12 +64,17 @@ impl WhomArg {
 
 pub(crate) fn run(args: Args) -> Outcome {
     let whom = args.whom.whom();
-    let ask = Ask::Explain { path: args.path.clone(), whom: whom.clone() };
-    let Explained { explanations, unseen } = match args.daemon.ask(Some(Path::new(&args.path)), &ask)? {
+    let path = path::meant(&args.path);
+    let ask = Ask::Explain { path: path.clone(), whom: whom.clone() };
+    let mut why_alone = None;
+    let Explained { explanations, unseen } = match args.daemon.ask(Some(Path::new(&path)), &ask)? {
         Asked::Answered(Answer::Explained(explained)) => explained,
         Asked::Answered(other) => return Err(unexpected(other)),
         Asked::Wrong(code) => return Ok(code),
-        Asked::Alone(config) => alone(&config, &args.path, &whom)?,
+        Asked::Alone(config) => {
+            why_alone = Some(args.daemon.why_alone(&config));
+            alone(&config, &path, &whom)?
+        }
     };
     if args.json {
         term::say(match (&whom, explanations.as_slice()) {
@@ -76,7 +82,7 @@ pub(crate) fn run(args: Args) -> Outcome {
             (_, all) => serde_json::to_string_pretty(all).unwrap_or_default(),
         });
     } else {
-        let mut page = page::Page::new(term::says_fancy());
+        let mut page = page::Page::new(term::says_fancy()).alone(why_alone);
         let pages: Vec<_> = explanations.iter().map(|one| page.explanation(one, &whom)).collect();
         term::say(pages.join("\n").trim_end());
     }
@@ -92,8 +98,10 @@ fn alone(config: &Config, path: &str, whom: &Whom) -> Result<Explained, Failure>
     let asked = explain::Asked {
         place: &place,
         view: View::Whole,
+        only_of: None,
         judged_by: JudgedBy::Configuration,
         served_by: rustix::process::geteuid().as_raw(),
+        outdated: None,
         now: jiff::Timestamp::now(),
         counted: None,
     };

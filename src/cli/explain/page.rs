@@ -7,29 +7,40 @@ use owo_colors::{AnsiColors, OwoColorize as _};
 use crate::audit::line::printable;
 use crate::cli::names::Names;
 use crate::explain::{
-    Explanation, JudgedBy, Kernel, Outcome, Passes, Permissions, RuleSeen, Seen, Told, Whom, Whose,
+    Explanation, JudgedBy, Kernel, OUTDATED, Outcome, Passes, Permissions, RuleSeen, Seen, Told, Whom, Whose,
 };
 
 /// The width of the labels at the left.
 const LABEL: usize = 11;
 
+/// What is said of a rule that does not hold where the caller is.
+const NOT_ELSEWHERE: &str = "it is not for callers in another user namespace: one that is has `unit`, `slice` or \
+                             `container`, and no `exe` or `exe_sha256`";
+
 /// Draws pages.
 pub(crate) struct Page {
     fancy: bool,
     names: Names,
+    alone: Option<String>,
 }
 
 impl Page {
     /// For a terminal with colours, or for plain text.
     pub(crate) fn new(fancy: bool) -> Self {
-        Self { fancy, names: Names::default() }
+        Self { fancy, names: Names::default(), alone: None }
+    }
+
+    /// For what no daemon said: why not.
+    pub(crate) fn alone(self, why: Option<String>) -> Self {
+        Self { alone: why, ..self }
     }
 
     /// A whole explanation, asked for about `whom`.
     pub(crate) fn explanation(&mut self, of: &Explanation, whom: &Whom) -> String {
         let mut text = self.headline(of);
-        if of.judged_by == JudgedBy::Configuration {
-            section(&mut text, "note", ["no daemon was asked: judged by the configuration file".to_owned()]);
+        section(&mut text, "note", self.alone.iter().map(|why| printable(why)));
+        if of.outdated == Some(true) {
+            section(&mut text, "note", [OUTDATED.to_owned()]);
         }
         let tells_of =
             |key| of.rules.iter().flat_map(|rule| &rule.selectors).any(|one| one.selector.starts_with(key));
@@ -183,7 +194,7 @@ impl Page {
         }
         if !rule.holds_in_namespace {
             let mark = self.mark(Told::No);
-            lines.push(format!("    {mark} it is not for callers in another user namespace"));
+            lines.push(format!("    {mark} {NOT_ELSEWHERE}"));
         }
         lines
     }

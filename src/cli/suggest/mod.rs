@@ -19,6 +19,7 @@ use super::records::{self, SourceArgs, Told, Until, when};
 use super::{Failure, Outcome, term};
 use crate::audit::Line;
 use crate::config::{self, Config};
+use crate::words;
 
 mod attempts;
 mod choose;
@@ -118,9 +119,9 @@ fn known(scope: &str, config: &Config) -> Result<(), Failure> {
     let failure = Failure::new(format!(
         "--scope: there is no scope `{scope}` in {}, nor in the log of that time; known are {}",
         config.path.display(),
-        config::listed(&names)
+        words::listed(&names)
     ));
-    Err(match config::nearest(scope, &names) {
+    Err(match words::nearest(scope, &names) {
         Some(near) => failure.hint(format!("did you mean `{near}`?")),
         None => failure,
     })

@@ -84,7 +84,7 @@ fn explain(caller: &Caller, attempts: &Attempts) -> String {
 pub(super) fn of_rule(rule: &Rule, caller: &Caller, attempts: &Attempts) -> Vec<String> {
     let mut notes = Vec::new();
     if rule.names_container() {
-        let better = "write `name`, `image` or `compose` instead, which the next one will have too";
+        let better = "write `name`, or `image` with `compose`, instead, which the next one will have too";
         notes.push(format!("The id is this container's alone: {better}"));
     }
     if let Place::Unit(unit) | Place::OfUser { unit, .. } = &caller.place {

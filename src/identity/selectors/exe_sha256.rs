@@ -13,7 +13,7 @@
 //! mounts nor that of hushfs, which is where a user's own overlay would be; a process in a chroot sees only a part of its list, so keep
 //! its executable on a mount that the host sees too.
 
-use super::{Elsewhere, Says, Selector, SelectorError, SelectorKind, Strength, Verdict};
+use super::{Elsewhere, Says, Selector, SelectorError, SelectorKind, Step, Strength, Verdict};
 use crate::identity::Subject;
 use crate::identity::evidence::{Digest, Fact};
 
@@ -30,13 +30,22 @@ struct ExeSha256(Vec<Digest>);
 fn digests(value: &toml::Value) -> Result<Vec<Digest>, SelectorError> {
     let one = std::slice::from_ref(value);
     let written = value.as_array().map_or(one, Vec::as_slice);
-    let read: Option<Vec<_>> = written.iter().map(|one| parse(one.as_str()?)).collect();
-    read.filter(|digests| !digests.is_empty()).ok_or_else(|| {
+    let wrong = || {
         SelectorError::new(
             "`exe_sha256` takes a SHA-256 of 64 hexadecimal digits, or a list of them",
             "`sha256sum` prints it for a file, such as `sha256sum /usr/bin/app`",
         )
-    })
+    };
+    if written.is_empty() {
+        return Err(wrong());
+    }
+    let read = |(number, one): (usize, &toml::Value)| {
+        one.as_str().and_then(parse).ok_or_else(|| match value.is_array() {
+            true => wrong().within([Step::Item(number)]),
+            false => wrong(),
+        })
+    };
+    written.iter().enumerate().map(read).collect()
 }
 
 fn parse(text: &str) -> Option<Digest> {

@@ -175,11 +175,29 @@ pub struct SelectorError {
     pub message: String,
     /// What to write instead.
     pub hint: Option<String>,
+    /// The way to what is wrong, from the selector's value; empty where that is the value as a whole.
+    pub within: Vec<Step>,
+}
+
+/// A step into a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// To the value of this key of a table.
+    Value(String),
+    /// To the key itself.
+    Key(String),
+    /// To the item of a list with this number, from 0.
+    Item(usize),
 }
 
 impl SelectorError {
     fn new(message: impl Into<String>, hint: impl Into<String>) -> Self {
-        Self { message: message.into(), hint: Some(hint.into()) }
+        Self { message: message.into(), hint: Some(hint.into()), within: Vec::new() }
+    }
+
+    /// It is about what is there.
+    fn within(self, within: impl Into<Vec<Step>>) -> Self {
+        Self { within: within.into(), ..self }
     }
 }
 

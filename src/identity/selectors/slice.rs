@@ -4,6 +4,9 @@
 //! (`mcpx-jobs.slice` lies in `mcpx.slice`), or in something that such a unit started. **Against** every unit, session and container outside of
 //! it, also of the same uid. **Evaded** by whoever may start a unit in the slice or give one of its units something to run. A slice of the same name in a user's or a
 //! container's part of the tree is another one: only slices above the first unit count. Strong.
+//!
+//! Name a slice of your own (`Slice=mcpx.slice` in each of its units; systemd makes it), into which nothing comes by itself. `system.slice` has
+//! every service of which the unit names no slice, and `user.slice` every session: `hushfs check` warns of these.
 
 use super::{Elsewhere, Says, Selector, SelectorError, SelectorKind, Strength, Verdict};
 use crate::identity::{Subject, unit_name};

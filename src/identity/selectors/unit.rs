@@ -19,7 +19,7 @@
 //! `systemctl` shows them (`dev-disk\x2d1.swap`).
 //!
 //! It holds in other user namespaces too (`PrivateUsers=`, a rootless container that the unit runs), with `slice` and ids beside it. A rule that has
-//! `exe` as well does not: there an executable could be forged.
+//! `exe` or `exe_sha256` as well does not: there an executable could be forged.
 
 use super::{Elsewhere, Says, Selector, SelectorKind, Strength, Verdict};
 use crate::identity::Subject;

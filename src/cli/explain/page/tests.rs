@@ -14,6 +14,7 @@ fn denied() -> Explanation {
     Explanation {
         path: "mcpx/slack-token".into(),
         judged_by: JudgedBy::Daemon,
+        outdated: None,
         outcome: Outcome::Denied,
         errno: Some("EACCES".into()),
         reason: Some("no rule matches".into()),
@@ -100,7 +101,8 @@ fn what_is_said_of_this_command_is_marked_as_such() {
     let own = Page::new(false).explanation(&denied(), &Whom::Itself);
     assert!(own.contains("\nnote       the process looked at is this command"), "{own}");
     let of = Explanation { judged_by: JudgedBy::Configuration, ..denied() };
-    assert!(Page::new(false).explanation(&of, &Whom::Pid(1)).contains("\nnote       no daemon was asked"));
+    let mut page = Page::new(false).alone(Some("nobody listens at /s".into()));
+    assert!(page.explanation(&of, &Whom::Pid(1)).contains("\nnote       nobody listens at /s\n"));
 }
 
 #[test]

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::identity::container::{Container, ContainerId, is_hex, pod_uid};
 use crate::identity::evidence::{Evidence, Fact};
-use crate::identity::selectors::{SelectorError, Verdict};
+use crate::identity::selectors::{SelectorError, Step, Verdict};
+use crate::words::{listed, nearest};
 
 /// Who writes the labels of Compose.
 const COMPOSE: [&str; 2] = ["com.docker.compose", "io.podman.compose"];
@@ -104,6 +105,7 @@ fn of_compose(container: &Container, by: &str) -> Option<String> {
     Some(format!("{}/{}", label("project")?, label("service")?))
 }
 
+const KEYS: &[&str] = &["id", "name", "image", "digest", "label", "compose", "pod_uid"];
 const EXAMPLE: &str = "for example `container = { name = \"web\" }`";
 
 /// All keys of the table.
@@ -116,8 +118,10 @@ pub(super) fn demands(value: &toml::Value) -> Result<Vec<Demand>, SelectorError>
 }
 
 fn demand(key: &str, value: &toml::Value) -> Result<Demand, SelectorError> {
-    let wrong =
-        |wants: &str, hint: &str| SelectorError::new(format!("`{key}` of `container` takes {wants}"), hint);
+    let wrong = |wants: &str, hint: &str| {
+        let message = format!("`{key}` of `container` takes {wants}");
+        SelectorError::new(message, hint).within([Step::Value(key.to_owned())])
+    };
     // The text, where it is one that can match.
     let text = |can_match: fn(&str) -> bool| value.as_str().filter(|text| can_match(text)).map(str::to_owned);
     match key {
@@ -141,12 +145,36 @@ fn demand(key: &str, value: &toml::Value) -> Result<Demand, SelectorError> {
             .ok_or_else(|| wrong("the uid of a pod", "`kubectl get pod NAME -o jsonpath='{.metadata.uid}'` shows it")),
         "label" => labels(value)
             .map(Demand::Labels)
-            .ok_or_else(|| wrong("a table of labels with their values", "for example `label = { \"com.example.role\" = \"web\" }`")),
-        _ => Err(SelectorError::new(
-            format!("`{key}` is not known in `container`; known are `id`, `name`, `image`, `digest`, `label`, `compose` and `pod_uid`"),
-            EXAMPLE,
-        )),
+            .ok_or_else(|| {
+                let error = wrong("a table of labels with their values", "for example `label = { \"com.example.role\" = \"web\" }`");
+                // Where it is a table, the first label of which the value is no text.
+                let label = value.as_table().and_then(|table| table.iter().find(|(_, value)| !value.is_str()));
+                let way = [Some(key), label.map(|(label, _)| label.as_str())];
+                error.within(way.into_iter().flatten().map(|key| Step::Value(key.to_owned())).collect::<Vec<_>>())
+            }),
+        _ => {
+            let message = format!("`{key}` is not known in `container`; known are {}", listed(KEYS));
+            let near = || nearest(key, KEYS).map(|near| format!("did you mean `{near}`?"));
+            let hint = meant(key).map(str::to_owned).or_else(near).unwrap_or_else(|| EXAMPLE.to_owned());
+            Err(SelectorError::new(message, hint).within([Step::Key(key.to_owned())]))
+        }
     }
+}
+
+/// What was probably meant by a key of another name.
+fn meant(key: &str) -> Option<&'static str> {
+    Some(match key {
+        "container_name" | "hostname" | "names" => "write `name = \"web\"`",
+        "container_id" => "write `id = \"…\"`",
+        "service" | "project" | "compose_service" | "compose_project" => {
+            "write both as `compose = \"project/service\"`"
+        }
+        "labels" => "write `label = { \"com.example.role\" = \"web\" }`",
+        "image_id" | "image_digest" | "sha256" | "repo_digest" => "write `digest = \"sha256:…\"`",
+        "pod" | "pod_name" | "podUid" | "uid_pod" => "a pod is named by its uid: `pod_uid = \"…\"`",
+        "uid" | "user" | "gid" | "group" | "exe" | "unit" => "it belongs beside `container`, not into it",
+        _ => return None,
+    })
 }
 
 fn labels(value: &toml::Value) -> Option<BTreeMap<String, String>> {

@@ -19,10 +19,11 @@
 //! `id` and `pod_uid` stand in the path. For the others the runtime is asked, once in the life of a container, over a socket
 //! that must be root's; where it cannot be asked, or does not say that this container runs, the caller is denied. Labels
 //! that an image brings with it count like those that the container was given: whoever runs images that he does not trust
-//! names `name`, `image` or `digest` as well, for `label` and `compose` alone can be had by the image's author.
+//! names `name`, `image` or `digest` as well, for `label` and `compose` alone can be had by the image's author. `hushfs check` warns
+//! of a rule with neither.
 //!
 //! It holds in other user namespaces too (`userns-remap`, `--userns`): there an executable could be forged, but no process
-//! gets into the group of a container that way. A rule that has `exe` as well is
+//! gets into the group of a container that way. A rule that has `exe` or `exe_sha256` as well is
 //! for containers without a user namespace of their own. A rootless container is not recognised, for its user names it: start it as
 //! root, or from a system unit and name that (`unit = "app.service/*"`).
 

@@ -35,6 +35,12 @@ impl Pattern {
         let written = value.as_str().ok_or_else(|| {
             SelectorError::new(format!("`{key}` takes the name of a unit"), "for example \"nginx.service\"")
         })?;
+        if let Some(unit) = of_path(written) {
+            return Err(SelectorError::new(
+                format!("`{key}` takes the name of a unit, and `{written}` is the path of a control group"),
+                format!("write \"{unit}\""),
+            ));
+        }
         let (unit, group) = match written.split_once('/') {
             Some((unit, group)) => (unit, Some(group)),
             None => (written, None),
@@ -108,6 +114,24 @@ impl Pattern {
     }
 }
 
+/// How a control group is written that somebody wrote as a path: the first unit below slices, and what is below it.
+fn of_path(written: &str) -> Option<String> {
+    let path = written.strip_prefix("/sys/fs/cgroup").unwrap_or(written);
+    let mut names =
+        path.split('/').skip_while(|name| name.is_empty() || unit_name::is_slice(name)).peekable();
+    // One that begins with the unit is written as it should be.
+    if names.peek().is_none_or(|first| written.starts_with(first)) {
+        return None;
+    }
+    let unit = names.next().map(unit_name::of_group).filter(|unit| unit_name::is_unit(unit))?;
+    let groups: Vec<_> = names.filter(|name| !name.is_empty()).collect();
+    Some(match groups.as_slice() {
+        [] => unit.to_owned(),
+        [group] if is_group(group) => format!("{unit}/{group}"),
+        _ => format!("{unit}/*"),
+    })
+}
+
 fn is_group(name: &str) -> bool {
     !matches!(name, "" | "." | "..") && !name.contains(|c: char| c == '/' || c == '*' || c.is_control())
 }
@@ -160,7 +184,13 @@ mod tests {
             ("a.service/", "\"a.service/*\""),
             ("a.service/x/y", "\"a.service/*\""),
             ("a.service/x*", "\"a.service/*\""),
-            ("/system.slice/a.service", "\"/main\""),
+            ("/system.slice/a.service", "write \"a.service\""),
+            ("system.slice/a.service", "write \"a.service\""),
+            ("/sys/fs/cgroup/system.slice/a.service", "write \"a.service\""),
+            ("/system.slice/system-w.slice/w@1.service/main", "write \"w@1.service/main\""),
+            ("/system.slice/a.service/x/y", "write \"a.service/*\""),
+            ("/a.service/x", "write \"a.service/x\""),
+            ("/user.slice", "`systemctl status`"),
         ] {
             let Err(error) = Pattern::parse(&written.into(), "unit") else {
                 panic!("{written} was accepted")

@@ -1,0 +1,41 @@
+//! Words in messages: which one was meant, and several in a row.
+
+/// The known word that was probably meant.
+pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
+    let scored = known.iter().map(|known| (strsim::damerau_levenshtein(word, known), *known));
+    let (distance, near) = scored.min_by_key(|(distance, _)| *distance)?;
+    let allowed = near.chars().count().div_ceil(3).min(3);
+    (distance <= allowed).then_some(near)
+}
+
+/// `a`, `b` and `c`.
+pub fn listed(words: &[&str]) -> String {
+    match words {
+        [] => "none".to_owned(),
+        [one] => format!("`{one}`"),
+        [first @ .., last] => {
+            let first: Vec<_> = first.iter().map(|word| format!("`{word}`")).collect();
+            format!("{} and `{last}`", first.join(", "))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_finds_the_nearest_word_and_another_word_finds_none() {
+        assert_eq!(nearest("mont", &["mount", "control"]), Some("mount"));
+        assert_eq!(nearest("alow", &["allow", "owner"]), Some("allow"));
+        assert_eq!(nearest("template", &["from", "format", "mode"]), None);
+        assert_eq!(nearest("x", &["exe", "uid"]), None);
+    }
+
+    #[test]
+    fn words_are_listed_as_in_a_sentence() {
+        assert_eq!(listed(&[]), "none");
+        assert_eq!(listed(&["a"]), "`a`");
+        assert_eq!(listed(&["a", "b", "c"]), "`a`, `b` and `c`");
+    }
+}
