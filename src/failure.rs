@@ -115,7 +115,7 @@ impl Failure {
             Self::Interrupted => Errno::INTR,
             Self::Provider(
                 ProviderError::Refused(_)
-                | ProviderError::Unavailable(_)
+                | ProviderError::Unavailable { .. }
                 | ProviderError::Malformed(_)
                 | ProviderError::Misconfigured(_),
             )

@@ -59,7 +59,7 @@ impl Pauses {
 impl Pass {
     /// Says how it went.
     pub(super) fn leave(self, failure: Option<&Failure>) {
-        if let Some(Failure::TimedOut | Failure::Provider(ProviderError::Unavailable(_))) = failure {
+        if let Some(Failure::TimedOut | Failure::Provider(ProviderError::Unavailable { .. })) = failure {
             self.pauses.0.until.lock().insert(self.provider.clone(), Instant::now() + PAUSE);
         }
     }

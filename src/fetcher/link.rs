@@ -87,11 +87,11 @@ impl Link {
     /// # Errors
     /// As the provider answers; [`ProviderError::Unavailable`] when the fetcher keeps dying over it.
     pub async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
-        let gone = |_| ProviderError::Unavailable("the fetcher is closed".into());
+        let gone = |_| ProviderError::unavailable("the fetcher is closed");
         let (answer, answered) = oneshot::channel();
         self.asks
             .try_send(Message::Fetch(reference.clone(), answer))
-            .map_err(|_| ProviderError::Unavailable("too many fetches are waiting".into()))?;
+            .map_err(|_| ProviderError::unavailable("too many fetches are waiting"))?;
         answered.await.map_err(gone)?
     }
 
@@ -159,7 +159,7 @@ impl Actor {
             .map(|(id, _)| *id)
             .collect();
         for pending in tired.into_iter().filter_map(|id| self.pending.remove(&id)) {
-            let error = ProviderError::Unavailable("the fetcher died over it several times".into());
+            let error = ProviderError::unavailable("the fetcher died over it several times");
             let _ = pending.answer.send(Err(error));
         }
     }
@@ -206,7 +206,7 @@ impl Actor {
                             arena::warn_of_unlocked(errno);
                         }
                         if let Some(pending) = self.pending.remove(&id) {
-                            let _ = pending.answer.send(result.map(Fetched::from));
+                            let _ = pending.answer.send(result.map(|value| value.0));
                         }
                     }
                     Some(Said::Alive) => pinged = false,

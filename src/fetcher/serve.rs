@@ -44,9 +44,7 @@ pub async fn serve(socket: UnixStream) -> io::Result<()> {
                 let to = Arc::clone(&to);
                 tokio::spawn(async move {
                     let result = match (reference, provider) {
-                        (Ok(reference), Some(provider)) => {
-                            provider.fetch(&reference).await.map(wire::Value::from)
-                        }
+                        (Ok(reference), Some(provider)) => provider.fetch(&reference).await.map(wire::Value),
                         _ => Err(ProviderError::Misconfigured("no such provider".into())),
                     };
                     say(&to, &Said::Answer(Answer { id, result, unlocked: arena::unlocked() })).await;
@@ -81,7 +79,7 @@ fn open_one(settings: Settings) -> (String, Arc<Open>) {
 impl Open {
     async fn fetch(&self, reference: &Reference) -> Result<providers::Fetched, ProviderError> {
         let provider = self.provider.as_ref().map_err(Clone::clone)?;
-        let _room = self.room.acquire().await.map_err(|_| ProviderError::Unavailable("closing".into()))?;
+        let _room = self.room.acquire().await.map_err(|_| ProviderError::unavailable("closing"))?;
         provider.fetch(reference).await
     }
 }

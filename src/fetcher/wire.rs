@@ -2,6 +2,7 @@
 //!
 //! Both ends are the same binary, so the layout needs no version. A message may hold a value, so each is in locked memory.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -10,7 +11,7 @@ use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::providers::{Fetched, ProviderError, Stamp};
+use crate::providers::{Fetched, Lease, ProviderError, Stamp};
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
 use crate::sys::arena::Block;
@@ -67,24 +68,20 @@ pub(super) struct Settings {
 
 /// A value on its way.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Value {
+pub(super) struct Value(#[serde(with = "Layout")] pub(super) Fetched);
+
+/// How [`Fetched`] is laid out in a message.
+#[derive(Serialize, Deserialize)]
+#[serde(remote = "Fetched")]
+struct Layout {
     #[serde(with = "locked")]
     bytes: SecretBytes,
     version: String,
     created: SystemTime,
+    expires: Option<SystemTime>,
+    lease: Option<Lease>,
+    notes: BTreeMap<String, String>,
     stamp: Option<Stamp>,
-}
-
-impl From<Fetched> for Value {
-    fn from(Fetched { bytes, version, created, stamp }: Fetched) -> Self {
-        Self { bytes, version, created, stamp }
-    }
-}
-
-impl From<Value> for Fetched {
-    fn from(Value { bytes, version, created, stamp }: Value) -> Self {
-        Self { bytes, version, created, stamp }
-    }
 }
 
 /// A secret's bytes in a message: from locked memory to locked memory.

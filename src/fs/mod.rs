@@ -180,7 +180,10 @@ impl Fs {
     /// The names of extended attributes of `ino`.
     pub fn listxattr(&self, caller: Caller, ino: Ino) -> Answer<Vec<u8>> {
         match self.file(ino) {
-            Ok(target) => self.access.known(caller, &target).then(|known| Ok(xattr::list(known?.is_some()))),
+            Ok(target) => self
+                .access
+                .known(caller, &target)
+                .then(|known| Ok(xattr::list(known?.as_ref().map(|(secret, _)| &**secret)))),
             Err(_) => Answer::Now(Ok(Vec::new())),
         }
     }

@@ -14,10 +14,20 @@ const ALWAYS: &[&str] = &["provider"];
 /// Told of a value that is known.
 const KNOWN: &[&str] = &["version", "fetched-at", "expires-at", "stale"];
 
+/// What the owner's notes start with, after [`PREFIX`].
+const NOTE: &str = "note.";
+
 /// The names, each ended by NUL as listxattr(2) wants them.
-pub(super) fn list(known: bool) -> Vec<u8> {
-    let names = ALWAYS.iter().chain(if known { KNOWN } else { &[] });
-    names.flat_map(|name| format!("{PREFIX}{name}\0").into_bytes()).collect()
+pub(super) fn list(known: Option<&Secret>) -> Vec<u8> {
+    let plain = ALWAYS.iter().chain(if known.is_some() { KNOWN } else { &[] });
+    let notes = known.into_iter().flat_map(|secret| secret.notes.keys()).filter(|name| is_name(name));
+    let names = plain.map(|name| format!("{PREFIX}{name}\0"));
+    names.chain(notes.map(|name| format!("{PREFIX}{NOTE}{name}\0"))).collect::<String>().into_bytes()
+}
+
+/// Whether a note's name can be that of an attribute (at most 255 bytes in all, no NUL: xattr(7)).
+fn is_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains('\0') && PREFIX.len() + NOTE.len() + name.len() <= 255
 }
 
 /// The value of the attribute `name` (without the prefix).
@@ -26,6 +36,9 @@ pub(super) fn value(name: &str, target: &Target, known: Option<(Arc<Secret>, Fre
         return Some(target.whole.provider().to_owned());
     }
     let (secret, freshness) = known?;
+    if let Some(note) = name.strip_prefix(NOTE) {
+        return secret.notes.get(note).cloned();
+    }
     match (name, freshness) {
         ("version", _) => Some(secret.version.clone()),
         ("fetched-at", _) => time(secret.fetched),

@@ -3,14 +3,17 @@
 //! This folder owns talking to the owner of a secret. It runs in the fetcher process and must not know who asked: no
 //! `fuser`, `identity` or `policy` type reaches it. A kind's own settings live in the kind's own file.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
 
+pub(crate) mod files;
+pub(crate) mod settings;
 pub mod store;
 
 /// Every kind of provider that a configuration can name.
@@ -25,7 +28,7 @@ pub struct Kind {
     pub about: &'static str,
     /// Reads the settings (the table without `kind`) and names the files they mention, without opening any provider.
     pub check: fn(settings: toml::Table, base: &Path) -> Result<Vec<NamedFile>, SettingsError>,
-    /// Opens the provider; runs in the fetcher.
+    /// Opens the provider; runs in the fetcher. Reaches nobody: a provider that is down never stops a mount.
     pub open: Open,
 }
 
@@ -70,10 +73,27 @@ pub struct Fetched {
     pub bytes: SecretBytes,
     /// The provider's own name for this version.
     pub version: String,
-    /// When this version was made.
+    /// When this version was made; of what is made for each fetch, as a leased credential is, now.
     pub created: SystemTime,
+    /// Until when the value holds, where the provider says so: the end of a lease or of a certificate, a planned deletion.
+    pub expires: Option<SystemTime>,
+    /// The terms on which the provider lent it, where it did.
+    pub lease: Option<Lease>,
+    /// What its owner noted beside the value, which is no secret: custom metadata, tags.
+    pub notes: BTreeMap<String, String>,
     /// For a provider that reads a local file: the state of that file, so that the front can tell a change by one `stat`.
     pub stamp: Option<Stamp>,
+}
+
+/// The terms of a value that is lent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lease {
+    /// The provider's name for the lease.
+    pub id: String,
+    /// How long it lasts from now on, if it is not renewed.
+    pub lasts: Duration,
+    /// Whether it can be renewed.
+    pub renewable: bool,
 }
 
 /// The state of a local file that a secret came from.
@@ -95,8 +115,13 @@ pub enum ProviderError {
     #[error("refused: {0}")]
     Refused(String),
     /// The provider cannot be reached or is overloaded: nobody, it passes.
-    #[error("unavailable: {0}")]
-    Unavailable(String),
+    #[error("unavailable: {message}")]
+    Unavailable {
+        /// What was seen.
+        message: String,
+        /// When the provider wants to be asked again, if it said so.
+        retry_after: Option<Duration>,
+    },
     /// The provider answered what it should not: the provider's owner.
     #[error("malformed: {0}")]
     Malformed(String),
@@ -113,6 +138,27 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// As [`ProviderError`] groups them. A provider bounds its own waits; the caller bounds them again.
     async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError>;
+
+    /// Reaches the provider and logs in, without asking for a secret: what `check --online` does first.
+    ///
+    /// # Errors
+    /// As [`Provider::fetch`].
+    async fn log_in(&self) -> Result<(), ProviderError>;
+}
+
+impl ProviderError {
+    /// Unavailable, for as long as nobody knows.
+    pub fn unavailable(message: impl Into<String>) -> Self {
+        Self::Unavailable { message: message.into(), retry_after: None }
+    }
+}
+
+impl Fetched {
+    /// A value of that version, made then; nothing else is known of it.
+    pub fn new(bytes: SecretBytes, version: impl Into<String>, created: SystemTime) -> Self {
+        let (version, notes) = (version.into(), BTreeMap::new());
+        Self { bytes, version, created, expires: None, lease: None, notes, stamp: None }
+    }
 }
 
 /// The kind of that name.

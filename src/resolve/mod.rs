@@ -3,7 +3,7 @@
 //! This folder owns what is remembered and for how long. It is the only user of the fetcher, and it takes a
 //! [`Grant`]: without a decision there is no way to a provider.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -27,6 +27,10 @@ pub struct Secret {
     pub created: SystemTime,
     /// When it was fetched.
     pub fetched: SystemTime,
+    /// Until when it holds, where the provider says so.
+    pub expires: Option<SystemTime>,
+    /// What its owner noted beside it, which is no secret.
+    pub notes: BTreeMap<String, String>,
     stamp: Option<Stamp>,
     since: std::time::Instant,
 }
@@ -47,6 +51,8 @@ impl Secret {
             version: version.to_owned(),
             created: SystemTime::UNIX_EPOCH,
             fetched: SystemTime::UNIX_EPOCH,
+            expires: None,
+            notes: BTreeMap::new(),
             stamp: None,
             since: std::time::Instant::now(),
         })
@@ -99,7 +105,8 @@ impl Resolver {
     pub fn known(&self, _grant: &Grant, reference: &Reference) -> Option<(Arc<Secret>, Freshness)> {
         let secret = self.cache.lock().peek(reference)?;
         let freshness = if self.is_fresh(&secret) {
-            Freshness::Fresh { until: secret.fetched.checked_add(self.fresh_for).unwrap_or(secret.fetched) }
+            let until = secret.fetched.checked_add(self.fresh_for).unwrap_or(secret.fetched);
+            Freshness::Fresh { until: secret.expires.map_or(until, |expires| expires.min(until)) }
         } else {
             Freshness::Stale
         };
@@ -151,7 +158,9 @@ impl Resolver {
     }
 
     fn is_fresh(&self, secret: &Secret) -> bool {
-        secret.since.elapsed() < self.fresh_for && secret.is_current()
+        secret.since.elapsed() < self.fresh_for
+            && secret.expires.is_none_or(|expires| SystemTime::now() < expires)
+            && secret.is_current()
     }
 
     async fn join_flight<E: From<ResolveError>>(
@@ -198,6 +207,8 @@ impl Resolver {
                 version: fetched.version,
                 created: fetched.created,
                 fetched: SystemTime::now(),
+                expires: fetched.expires,
+                notes: fetched.notes,
                 stamp: fetched.stamp,
                 since,
             })),

@@ -114,9 +114,9 @@ impl From<StoreError> for ProviderError {
             }
             StoreError::WrongKey { .. } | StoreError::WrongPassphrase(_) => Self::Refused(text),
             StoreError::NotAStore { .. } => Self::Malformed(text),
-            StoreError::Busy { .. } => Self::Unavailable(text),
+            StoreError::Busy { .. } => Self::unavailable(text),
             StoreError::Io { ref source, .. } if source.kind() != io::ErrorKind::PermissionDenied => {
-                Self::Unavailable(text)
+                Self::unavailable(text)
             }
             StoreError::NoPassphrase(_)
             | StoreError::NotAKey { .. }

@@ -33,24 +33,37 @@ impl Store {
 #[async_trait::async_trait]
 impl Provider for Store {
     async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
-        let inner = Arc::clone(&self.inner);
         let (name, version) = (reference.path().to_owned(), reference.version().map(str::to_owned));
-        let fetched = tokio::task::spawn_blocking(move || inner.fetch(&name, version.as_deref())).await;
-        match fetched {
-            Ok(fetched) => fetched.map_err(ProviderError::from),
-            Err(_) => Err(ProviderError::Unavailable("the fetch from the store was cancelled".to_owned())),
+        self.ask(move |snapshot| snapshot.value(&name, version.as_deref())).await
+    }
+
+    async fn log_in(&self) -> Result<(), ProviderError> {
+        self.ask(|_| Ok(())).await
+    }
+}
+
+impl Store {
+    /// What `question` makes of the store as it is now.
+    async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Snapshot) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, ProviderError> {
+        let inner = Arc::clone(&self.inner);
+        match tokio::task::spawn_blocking(move || inner.ask(question)).await {
+            Ok(answer) => answer.map_err(ProviderError::from),
+            Err(_) => Err(ProviderError::unavailable("the fetch from the store was cancelled")),
         }
     }
 }
 
 impl Inner {
-    fn fetch(&self, name: &str, version: Option<&str>) -> Result<Fetched, StoreError> {
+    fn ask<T>(&self, question: impl FnOnce(&Snapshot) -> Result<T, StoreError>) -> Result<T, StoreError> {
         let mut snapshot = self.snapshot.lock();
         let now = file::stamp_at(&self.site.path).ok();
         if let (Some(kept), Some(now)) = (snapshot.as_ref(), &now)
             && kept.is_of(now)
         {
-            return kept.value(name, version);
+            return question(kept);
         }
         // What an older file held is not an answer any more, even if the new one cannot be opened.
         *snapshot = None;
@@ -58,9 +71,9 @@ impl Inner {
             let (document, stamp) = self.site.read(&|| self.passphrase())?;
             Snapshot::new(&document, stamp)
         })?;
-        let value = fresh.value(name, version);
+        let answer = question(&fresh);
         *snapshot = Some(fresh);
-        value
+        answer
     }
 
     fn passphrase(&self) -> Result<SecretString, StoreError> {

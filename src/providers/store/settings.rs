@@ -14,6 +14,7 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::super::settings::wrong;
 use super::provider::Store;
 use super::{NamedFile, Provider, Secrecy, SettingsError, Site};
 
@@ -120,10 +121,6 @@ fn read(table: toml::Table) -> Result<Settings, SettingsError> {
         return Err(wrong("passphrase_credential", message, "keep one".to_owned()));
     }
     Ok(settings)
-}
-
-fn wrong(key: &str, message: String, hint: String) -> SettingsError {
-    SettingsError { key: Some(key.to_owned()), message, hint: Some(hint) }
 }
 
 #[cfg(test)]

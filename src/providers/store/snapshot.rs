@@ -61,11 +61,7 @@ impl Snapshot {
         };
         #[expect(clippy::disallowed_methods, reason = "copies one value from locked memory to locked memory")]
         let bytes = self.values.expose_secret().get(place.range.clone()).unwrap_or_default();
-        Ok(Fetched {
-            bytes: SecretBytes::copy_from(bytes),
-            version: place.version.clone(),
-            created: place.created,
-            stamp: Some(self.stamp.clone()),
-        })
+        let found = Fetched::new(SecretBytes::copy_from(bytes), &place.version, place.created);
+        Ok(Fetched { stamp: Some(self.stamp.clone()), ..found })
     }
 }

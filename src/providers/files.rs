@@ -1,0 +1,69 @@
+//! The files that a provider's settings name: tokens, keys, certificates.
+//!
+//! What a provider reads on this host it reads here, so that there is one place that knows how: the fetcher may have no
+//! right to open anything itself.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use zeroize::Zeroizing;
+
+use super::Stamp;
+
+/// Opens a file to read. Blocks.
+///
+/// # Errors
+/// As open(2).
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
+}
+
+/// Reads a whole file of at most `limit` bytes.
+///
+/// # Errors
+/// As open(2) and read(2); [`io::ErrorKind::FileTooLarge`].
+pub(crate) async fn read(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<u8>>> {
+    let path = path.to_owned();
+    blocking(move || read_now(&path, limit).map(|(bytes, _)| bytes)).await
+}
+
+/// As [`read`], with the state that the file had: [`Stamp::still_holds`] tells whether it is worth reading again.
+///
+/// # Errors
+/// As [`read`].
+pub(crate) async fn read_stamped(path: &Path, limit: usize) -> io::Result<(Zeroizing<Vec<u8>>, Stamp)> {
+    let path = path.to_owned();
+    blocking(move || read_now(&path, limit)).await
+}
+
+/// A short text in a file: without the white space around it, and not empty.
+///
+/// # Errors
+/// As [`read`]; [`io::ErrorKind::InvalidData`] where it is empty or not UTF-8.
+pub(crate) async fn read_line(path: &Path, limit: usize) -> io::Result<Zeroizing<String>> {
+    let bytes = read(path, limit).await?;
+    let text = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
+    if text.is_empty() {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it is empty, or not UTF-8"));
+    }
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn read_now(path: &Path, limit: usize) -> io::Result<(Zeroizing<Vec<u8>>, Stamp)> {
+    let file = open(path)?;
+    let meta = file.metadata()?;
+    // Room for all of it at once: a buffer that grows leaves copies behind.
+    let room = usize::try_from(meta.len()).unwrap_or(usize::MAX).min(limit).saturating_add(1);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room.max(4096)));
+    let most = u64::try_from(limit).unwrap_or(u64::MAX);
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is longer than {limit} bytes")));
+    }
+    Ok((bytes, Stamp::of(path, &meta)))
+}
+
+async fn blocking<T: Send + 'static>(f: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    tokio::task::spawn_blocking(f).await.unwrap_or_else(|error| Err(io::Error::other(error)))
+}
