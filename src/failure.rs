@@ -63,6 +63,9 @@ pub enum Failure {
     /// Opened for writing.
     #[error("hushfs is read-only")]
     ReadOnly,
+    /// Sent or spliced from the page cache, which other readers share.
+    #[error("it is read by sendfile or splice, which take what other readers share")]
+    MovesPages,
     /// A directory where a file is needed.
     #[error("it is a directory")]
     IsDirectory,
@@ -126,6 +129,7 @@ impl Failure {
             Self::TooManyHandles => Errno::NFILE,
             Self::TooManyOwnHandles | Self::TooManyWaiting(_) | Self::TooManyMisses { .. } => Errno::AGAIN,
             Self::ReadOnly => Errno::ROFS,
+            Self::MovesPages => Errno::INVAL,
             Self::IsDirectory => Errno::ISDIR,
             Self::NotDirectory => Errno::NOTDIR,
             Self::NoSuchName => Errno::NOENT,
@@ -146,6 +150,7 @@ impl Failure {
             Errno::NFILE => "ENFILE",
             Errno::AGAIN => "EAGAIN",
             Errno::ROFS => "EROFS",
+            Errno::INVAL => "EINVAL",
             Errno::ISDIR => "EISDIR",
             Errno::NOTDIR => "ENOTDIR",
             Errno::NOENT => "ENOENT",

@@ -105,8 +105,8 @@ impl Fs {
         })
     }
 
-    /// Opens a file.
-    pub fn open(self: &Arc<Self>, caller: Caller, ino: Ino, flags: OpenFor) -> Answer<Opened> {
+    /// Opens a file and gives its handle.
+    pub fn open(self: &Arc<Self>, caller: Caller, ino: Ino, flags: OpenFor) -> Answer<HandleId> {
         let target = match self.file(ino) {
             Ok(_) if flags == OpenFor::Writing => return Answer::Now(Err(Failure::ReadOnly)),
             Ok(target) => target,
@@ -125,10 +125,17 @@ impl Fs {
         ino: Ino,
         id: HandleId,
         offset: u64,
+        to: ReadTo,
     ) -> Answer<Arc<Content>> {
+        if to == ReadTo::Pages && self.access.attestor().moves_pages(caller.tid) {
+            // Decided and put on record like any other. Who may read is told that it does not go this way, and takes another.
+            return self
+                .read(caller, ino, id, 0, ReadTo::Memory)
+                .then(|read| read.and(Err(Failure::MovesPages)));
+        }
         let Some(handle) = self.handles.find(id) else { return self.reopen(caller, ino, id) };
-        // The read that finds the end tells nothing, so it costs nothing.
-        if offset >= handle.content.size() && !handle.content.bytes().is_empty() {
+        // The read that finds the end tells nothing, so it costs nothing. To the page cache it tells where the end is.
+        if to == ReadTo::Memory && offset >= handle.content.size() && !handle.content.bytes().is_empty() {
             return Answer::Now(Ok(Arc::clone(&handle.content)));
         }
         if self.access.is_known(caller, &handle.target, |who| handle.knows(who)) {
@@ -207,16 +214,17 @@ impl Fs {
         }
     }
 
-    fn keep(&self, ino: Ino, target: Arc<Target>, opened: crate::access::Opened) -> Result<Opened, Failure> {
+    fn keep(
+        &self,
+        ino: Ino,
+        target: Arc<Target>,
+        opened: crate::access::Opened,
+    ) -> Result<HandleId, Failure> {
         let (content, opener) = opened;
-        let size = content.size();
-        let mut told = size;
         if let Some(Node::File(file)) = self.tree.load().node(ino) {
             file.shown.remember(&content);
-            told = file.shown.told();
         }
-        let handle = self.handles.keep(ino, Handle::new(target, content, opener))?;
-        Ok(Opened { handle, grown: Some(size).filter(|size| *size > told) })
+        self.handles.keep(ino, Handle::new(target, content, opener))
     }
 
     /// A handle that this process did not give: its bytes went with an earlier one. The same version is fetched again, or it
@@ -273,11 +281,9 @@ impl Fs {
             },
             Node::File(file) => {
                 let unknown = || file.shown.size().max(self.handles.largest(ino).unwrap_or(0)).max(1);
-                let size = size.unwrap_or_else(unknown);
-                file.shown.tell(size);
                 Attributes {
                     ino,
-                    size,
+                    size: size.unwrap_or_else(unknown),
                     is_dir: false,
                     mode: file.target.file.mode,
                     uid: file.target.scope.uid,
@@ -301,12 +307,13 @@ pub enum OpenFor {
     Writing,
 }
 
-/// A file that was opened.
-pub struct Opened {
-    /// Its handle.
-    pub handle: HandleId,
-    /// Its size, where the last that was told of the file is smaller: some ways to read stop at that.
-    pub grown: Option<u64>,
+/// Where what is read goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReadTo {
+    /// To the memory that read(2) was given.
+    Memory,
+    /// To the page cache, which belongs to the file: for a mapping, or for sendfile and the like.
+    Pages,
 }
 
 /// One name of a directory.

@@ -54,7 +54,6 @@ pub struct FileNode {
 #[derive(Default)]
 pub(super) struct Shown {
     size: AtomicU64,
-    told: AtomicU64,
     mtime: AtomicU64,
 }
 
@@ -100,16 +99,6 @@ impl Shown {
 
     pub(super) fn size(&self) -> u64 {
         self.size.load(Ordering::Relaxed)
-    }
-
-    /// Remembers what size is told of the file, be it true or not.
-    pub(super) fn tell(&self, size: u64) {
-        self.told.store(size, Ordering::Relaxed);
-    }
-
-    /// The size that was told last.
-    pub(super) fn told(&self) -> u64 {
-        self.told.load(Ordering::Relaxed)
     }
 
     /// In microseconds since 1970, if a version was shown.

@@ -18,7 +18,7 @@ use super::pages::Pages;
 use super::reply::{NAMES, attr, errno, kind};
 use crate::access::Answer;
 use crate::failure::Failure;
-use crate::fs::{Attributes, DirEntry, Fs, HandleId, Ino, OpenFor, Opened};
+use crate::fs::{Attributes, DirEntry, Fs, HandleId, Ino, OpenFor, ReadTo};
 use crate::identity::{Caller, Tid};
 use crate::render::Content;
 
@@ -33,8 +33,8 @@ pub(super) struct Adapter {
 const OPENED: FopenFlags = FopenFlags::FOPEN_DIRECT_IO.union(FopenFlags::FOPEN_NOFLUSH);
 
 impl Adapter {
-    pub(super) fn new(fs: Arc<Fs>, runtime: Handle, pages: Pages) -> Self {
-        Self { fs, runtime, pages: Arc::new(pages) }
+    pub(super) fn new(fs: Arc<Fs>, runtime: Handle, pages: Arc<Pages>) -> Self {
+        Self { fs, runtime, pages }
     }
 
     /// Replies now, or later from the runtime.
@@ -82,6 +82,8 @@ impl Filesystem for Adapter {
     fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> std::io::Result<()> {
         // Without it a lookup that waits holds up its siblings. A kernel that lacks it is served all the same.
         let _ = config.add_capabilities(InitFlags::FUSE_PARALLEL_DIROPS);
+        // Shared mappings, from Linux 6.6 on: what is refused to sendfile some programs map (Java).
+        let _ = config.add_capabilities(InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP);
         Ok(())
     }
 
@@ -103,16 +105,8 @@ impl Filesystem for Adapter {
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let writes = flags.0 & (libc::O_ACCMODE | libc::O_TRUNC | libc::O_APPEND) != libc::O_RDONLY;
         let wanted = if writes { OpenFor::Writing } else { OpenFor::Reading };
-        let (pages, runtime) = (Arc::clone(&self.pages), self.runtime.clone());
-        self.answer(self.fs.open(caller(request), Ino(ino.0), wanted), move |result| match result {
-            Ok(Opened { handle, grown: None }) => reply.opened(FileHandle(handle.0), OPENED),
-            Ok(Opened { handle, grown: Some(size) }) => {
-                let told = pages.grow(ino, size);
-                runtime.spawn(async move {
-                    let _ = told.await;
-                    reply.opened(FileHandle(handle.0), OPENED);
-                });
-            }
+        self.answer(self.fs.open(caller(request), Ino(ino.0), wanted), |result| match result {
+            Ok(handle) => reply.opened(FileHandle(handle.0), OPENED),
             Err(failure) => reply.error(errno(&failure)),
         });
     }
@@ -128,9 +122,10 @@ impl Filesystem for Adapter {
         lock_owner: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        let answer = self.fs.read(caller(request), Ino(ino.0), HandleId(fh.0), offset);
         // Only direct I/O says whose locks would matter (`fuse_send_read`): what does not fills pages.
-        let pages = lock_owner.is_none().then(|| Arc::clone(&self.pages));
+        let to = if lock_owner.is_some() { ReadTo::Memory } else { ReadTo::Pages };
+        let pages = (to == ReadTo::Pages).then(|| Arc::clone(&self.pages));
+        let answer = self.fs.read(caller(request), Ino(ino.0), HandleId(fh.0), offset, to);
         self.answer(answer, move |result| {
             if let Some(pages) = pages.filter(|_| result.is_ok()) {
                 pages.filled(ino);

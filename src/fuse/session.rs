@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::adapter::Adapter;
 use super::handshake::without_async_read;
 use super::notify::Notifications;
-use super::pages;
+use super::pages::Pages;
 use crate::fs::Fs;
 
 /// A session that has shaken hands with the kernel and does not answer yet.
@@ -39,11 +39,11 @@ impl Session {
         config.acl = SessionACL::All;
         config.n_threads =
             Some(std::thread::available_parallelism().map_or(2, |cpus| cpus.get().clamp(2, 4)));
-        let (pages, queue) = pages::queue();
-        let inner = without_async_read(&fd, |fd| {
-            fuser::Session::from_fd(Adapter::new(fs, runtime, pages), fd, SessionACL::All, config)
-        })?;
-        queue.start(inner.notifier())?;
+        let pages = Arc::<Pages>::default();
+        let adapter = Adapter::new(fs, runtime, Arc::clone(&pages));
+        let inner =
+            without_async_read(&fd, |fd| fuser::Session::from_fd(adapter, fd, SessionACL::All, config))?;
+        pages.drop_by(inner.notifier())?;
         let notifications = Notifications::start(inner.notifier())?;
         Ok(Self { inner, notifications })
     }

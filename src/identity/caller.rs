@@ -192,6 +192,12 @@ impl Attestor {
         process::open_dir(caller.tid).is_ok_and(|dir| process::holds_inode(dir.as_fd(), ino).unwrap_or(false))
     }
 
+    /// Whether a caller that waits for a page does so in sendfile, splice or the like, by `/proc/<tid>/syscall`; no where that
+    /// may not be read, as by a daemon of an ordinary user.
+    pub fn moves_pages(&self, tid: Tid) -> bool {
+        process::open_dir(tid).is_ok_and(|dir| process::moves_pages(dir.as_fd()).unwrap_or(false))
+    }
+
     /// Whether a signal is waiting that is to end the caller, or that asks it to stop waiting.
     ///
     /// A FUSE request that was read cannot be interrupted by the kernel, so a wait that may be long asks this now and then.

@@ -156,6 +156,30 @@ pub(super) fn status_in(tasks: BorrowedFd<'_>, thread: Tid) -> io::Result<Status
     parse_status(&read_all(file.as_fd())?).ok_or_else(|| io::ErrorKind::InvalidData.into())
 }
 
+/// Whether the thread, which waits, was sent to wait by a system call that moves a file's pages itself: not by a page fault,
+/// nor by a call that met one in memory that it was given.
+pub(super) fn moves_pages(dir: BorrowedFd<'_>) -> io::Result<bool> {
+    // It has asked us, and may not have got to waiting yet.
+    for _ in 0..1000 {
+        let text = read(dir, c"syscall")?;
+        let first = text.split_ascii_whitespace().next().unwrap_or_default();
+        if first != "running" {
+            return Ok(first.parse().is_ok_and(|number| MOVES_PAGES.contains(&number)));
+        }
+        std::thread::yield_now();
+    }
+    Ok(false)
+}
+
+/// System calls that read a file by way of the page cache though it was opened for direct I/O.
+const MOVES_PAGES: [libc::c_long; 5] = [
+    libc::SYS_sendfile,
+    libc::SYS_splice,
+    libc::SYS_copy_file_range,
+    libc::SYS_readahead,
+    libc::SYS_fadvise64,
+];
+
 fn parse_status(text: &str) -> Option<Status> {
     let mut status = Status::default();
     let four = |value: &str| -> Option<[u32; 4]> {

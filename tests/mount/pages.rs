@@ -1,109 +1,89 @@
-//! What goes through the page cache all the same (sendfile, splice, private mappings): whole, and nobody else's.
+//! What would go through the page cache, which belongs to the file and not to its reader: sendfile, splice, mappings.
 
 use std::fs::File;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use crate::support::{Host, as_user, python, says};
 
-/// Sends what `os.open` gives to a pipe, without a stat in between, and says how many bytes and whether they are all `x`.
-const SENDS: &str = "import os, sys, threading
+#[test]
+fn sendfile_and_splice_are_refused_to_who_may_read_so_that_programs_read() {
+    let mut host = Host::new();
+    host.set("t", &[b'x'; 5000]);
+    // A stat that may not wait leaves the size unknown, as a slow provider does: sendfile would stop at that.
+    host.configure(
+        "",
+        "[limits]\nstat_wait = \"0s\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"",
+    );
+    host.mount();
+    let file = host.file("a/token");
+    let program = "import errno, os, sys
 fd = os.open(sys.argv[1], os.O_RDONLY)
 to, out = os.pipe()
-got = []
-def take():
-  while True:
-    some = os.read(to, 1 << 16)
-    if not some: return
-    got.append(some)
-taker = threading.Thread(target=take)
-taker.start()
-while os.sendfile(out, fd, None, 1 << 20): pass
-os.close(out)
-taker.join()
-value = b''.join(got)
-print(len(value), value == b'x' * len(value))";
-
-#[test]
-fn sendfile_gives_all_of_a_value_whose_size_was_not_known_before() {
-    let sizes = [1, 2, 4095, 4096, 4097, 4098, 8192, 8193, 200_000];
-    let mut host = Host::new();
-    let mut files = String::new();
-    for size in sizes {
-        host.set(&format!("v{size}"), &vec![b'x'; size]);
-        files += &format!("file.v{size} = \"local:v{size}\"\n");
-    }
-    // A stat that may not wait leaves the size unknown, as a provider that is slow does.
-    let limits = "[limits]\nstat_wait = \"0s\"\n[scope.a]\nallow = { uid = 0 }\n";
-    host.configure("", &format!("{limits}{files}"));
-    host.mount();
-    for size in sizes {
-        let file = host.file(&format!("a/v{size}"));
-        assert_eq!(says(python(SENDS).arg(&file)), format!("{size} True\n"), "the first open of all");
-        assert_eq!(says(python(SENDS).arg(&file)), format!("{size} True\n"), "a further one");
-    }
+def tried(move):
+  try: return move()
+  except OSError as error: return errno.errorcode[error.errno]
+print(tried(lambda: os.sendfile(out, fd, 0, 100)), tried(lambda: os.splice(fd, out, 100)), len(os.read(fd, 1 << 20)))";
+    assert_eq!(says(python(program).arg(&file)), "EINVAL EINVAL 5000\n");
+    let whole = "x".repeat(5000);
+    assert_eq!(says(Command::new("busybox").arg("cat").arg(&file)), whole, "it tries sendfile first");
+    let copied = "import shutil, sys; shutil.copyfile(*sys.argv[1:])";
+    says(python(copied).arg(&file).arg(host.path("copy")));
+    assert!(std::fs::read(host.path("copy")).unwrap() == whole.as_bytes(), "so does this");
+    std::fs::copy(&file, host.path("another")).unwrap();
+    assert!(std::fs::read(host.path("another")).unwrap() == whole.as_bytes(), "and this");
 }
 
 #[test]
-fn sendfile_gives_all_of_a_value_that_has_grown() {
-    let host = Host::mounted(&[("t", b"xx")], "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"");
-    let file = host.file("a/token");
-    for size in [2, 3, 5000, 4097, 9000] {
-        host.set("t", &vec![b'x'; size]);
-        assert_eq!(says(python(SENDS).arg(&file)), format!("{size} True\n"));
-    }
+fn who_changes_the_size_that_the_kernel_knows_cuts_nobodys_value_short() {
+    let long = "y".repeat(200_000);
+    let scope = "[scope.a]\nmode = \"0444\"\nallow = { uid = 0 }\nfile.token = \"local:t\"";
+    let host = Host::mounted(&[("t", b"short")], scope);
+    let old = File::open(host.file("a/token")).unwrap();
+    host.set("t", long.as_bytes());
+    // Who holds the old version and asks for its size has the kernel take that for the size of the file.
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                assert_eq!(old.metadata().unwrap().len(), 5);
+            }
+        });
+        for _ in 0..50 {
+            let read = Command::new("busybox").arg("cat").arg(host.file("a/token")).output().unwrap();
+            assert!(read.status.success() && read.stdout == long.as_bytes(), "{} bytes", read.stdout.len());
+        }
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
 }
 
 #[test]
-fn what_was_sent_for_one_is_soon_gone_for_who_was_handed_a_descriptor() {
+fn what_was_mapped_by_one_is_soon_gone_for_who_was_handed_a_descriptor() {
     let mut host = Host::new();
     host.set("t", b"the value");
     let ways = host.compile("ways");
     host.configure("", "[scope.a]\nmode = \"0444\"\nallow = { uid = 0 }\nfile.token = \"local:t\"");
     host.mount();
-    for how in ["sendfile", "splice", "mmap"] {
-        let said = says(as_user(0, ways.to_str().unwrap()).arg(how).arg(host.file("a/token")));
+    for (how, refused) in [("mmap", " EFAULT"), ("sendfile", " EACCES")] {
+        let said = says(as_user(0, ways.to_str().unwrap()).arg("mmap").arg(host.file("a/token")));
         assert!(said.trim_end().ends_with(" the value"), "the page is filled: {said}");
-        let refused = if how == "mmap" { " EFAULT" } else { " EACCES" };
         host.eventually("the page is gone", || {
             let stdin = Stdio::from(File::open(host.file("a/token")).unwrap());
-            says(as_user(1000, ways.to_str().unwrap()).args([how, "-"]).stdin(stdin))
-                .trim_end()
-                .ends_with(refused)
+            let said = says(as_user(1000, ways.to_str().unwrap()).args([how, "-"]).stdin(stdin));
+            said.trim_end().ends_with(refused)
         });
     }
 }
 
 #[test]
-fn sendfile_gives_the_version_that_was_opened_though_another_of_that_size_was_sent() {
-    let host = Host::mounted(&[("t", b"one")], "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"");
-    let program = "import os, sys, time
-def send(fd):
-  to, out = os.pipe()
-  os.sendfile(out, fd, 0, 100)
-  return os.read(to, 100).decode()
-fds, said = [], []
-for line in sys.stdin:
-  fds.append(os.open(sys.argv[1], os.O_RDONLY))
-  for fd in fds * 2:
-    said.append(send(fd))
-    time.sleep(0.2)
-  print(*said, flush=True)
-  said = []";
-    let mut child = python(program)
-        .arg(host.file("a/token"))
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let (mut to, from) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
-    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(from));
-    let mut next = || {
-        std::io::Write::write_all(&mut to, b"\n").unwrap();
-        lines.next().unwrap().unwrap()
-    };
-    assert_eq!(next(), "one one");
-    host.set("t", b"two");
-    assert_eq!(next(), "one two one two");
-    drop(to);
-    assert!(child.wait().unwrap().success());
+fn a_large_value_is_mapped_whole_though_its_pages_are_dropped() {
+    let value: Vec<u8> = (0..200_000_u32).map(|n| u8::try_from(n % 251).unwrap()).collect();
+    let host = Host::mounted(&[("t", &value)], "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"");
+    let program = "import mmap, sys, time
+h = open(sys.argv[1], 'rb')
+m = mmap.mmap(h.fileno(), 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
+for _ in range(5):
+  assert all(m[n] == n % 251 for n in range(len(m)))
+  time.sleep(0.03)
+print(len(m))";
+    assert_eq!(says(python(program).arg(host.file("a/token"))), "200000\n");
 }

@@ -170,12 +170,10 @@ assert poll.poll(1000) == [(fd, select.POLLIN)]
 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
 os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 to, out = os.pipe()
-assert os.sendfile(out, fd, 0, 100) == 9 and os.read(to, 100) == b'the value'
-assert os.splice(fd, out, 100, offset_src=4) == 5 and os.read(to, 100) == b'value'
 assert os.readv(fd, [bytearray(4), bytearray(100)]) == 9
 assert os.lseek(fd, 0, os.SEEK_DATA) == 0 and os.lseek(fd, 0, os.SEEK_HOLE) == 9
 assert os.lseek(fd, 0, os.SEEK_END) == 9
-for act, number in (lambda: fcntl.ioctl(fd, termios.TCGETS, bytes(64)), errno.ENOTTY), (lambda: os.write(fd, b'x'), errno.EBADF), (lambda: os.ftruncate(fd, 0), errno.EINVAL):
+for act, number in (lambda: os.sendfile(out, fd, 0, 100), errno.EINVAL), (lambda: os.splice(fd, out, 100, offset_src=4), errno.EINVAL), (lambda: fcntl.ioctl(fd, termios.TCGETS, bytes(64)), errno.ENOTTY), (lambda: os.write(fd, b'x'), errno.EBADF), (lambda: os.ftruncate(fd, 0), errno.EINVAL):
     try: act(); print('no error')
     except OSError as error: assert error.errno == number, error
 again = os.open(f'/proc/self/fd/{fd}', os.O_RDONLY)
@@ -217,14 +215,13 @@ fn under_rotation_and_reload_every_read_is_one_whole_version() {
 }
 
 #[test]
-fn a_private_mapping_reads_the_value_and_a_shared_one_is_enodev() {
+fn mappings_read_the_value() {
     let host = Host::mounted(&[("t", b"mapped value")], SCOPE);
     let program = "
 import mmap, os, sys
 fd = os.open(sys.argv[1], os.O_RDONLY)
 private = mmap.mmap(fd, 0, flags=mmap.MAP_PRIVATE, prot=mmap.PROT_READ)
 print(private[:].decode())
-try: mmap.mmap(fd, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)
-except OSError as error: print(error.errno)";
-    assert_eq!(says(python(program).arg(host.file("a/token"))), format!("mapped value\n{}\n", libc::ENODEV));
+print(mmap.mmap(fd, 0, flags=mmap.MAP_SHARED, prot=mmap.PROT_READ)[:].decode())";
+    assert_eq!(says(python(program).arg(host.file("a/token"))), "mapped value\nmapped value\n");
 }

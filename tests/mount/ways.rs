@@ -34,7 +34,9 @@ fn whoever_may_read_may_in_every_way_and_is_on_record_as_the_process() {
     let host = host();
     for how in WAYS {
         let (pid, said) = tries(&host, 1000, "ways", how);
-        assert_eq!(said, "the value", "{how}");
+        // These take pages that others share: who may read is told to read.
+        let refused = matches!(how, "sendfile" | "splice");
+        assert_eq!(said, if refused { "EINVAL" } else { "the value" }, "{how}");
         // A stat may come first, and has a record of its own where the value had to be fetched.
         let record = host.recorded(how, |record| record["pid"] == pid && record["op"] == "open");
         assert_eq!(record["outcome"], "allowed", "{how}: {record}");

@@ -24,14 +24,14 @@ EOF
 }
 
 #[test]
-fn nginx_sends_the_file_itself_by_sendfile() {
+fn nginx_sends_the_file_itself() {
     let port = free_port();
     let script = format!(
         "cat > n.conf <<EOF
 daemon off; pid $PWD/pid; error_log stderr; user root;
 events {{ worker_connections 16; }}
 http {{
-  access_log off; sendfile on; client_body_temp_path $PWD/b; proxy_temp_path $PWD/p; fastcgi_temp_path $PWD/f;
+  access_log off; sendfile off; client_body_temp_path $PWD/b; proxy_temp_path $PWD/p; fastcgi_temp_path $PWD/f;
   uwsgi_temp_path $PWD/u; scgi_temp_path $PWD/s;
   server {{ listen 127.0.0.1:{port}; root $F; }}
 }}
