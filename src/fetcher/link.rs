@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+use super::lends::{Desk, Named};
 use super::wire::{self, Answer, Ask, Said, Settings};
 use crate::providers::{Fetched, ProviderError};
 use crate::reference::Reference;
@@ -46,7 +47,11 @@ pub struct ProviderSettings {
 #[derive(Clone)]
 pub struct Link {
     asks: mpsc::Sender<Message>,
+    named: Named,
 }
+
+/// Makes the command that starts a fetcher.
+type Start = Box<dyn Fn() -> std::process::Command + Send>;
 
 enum Message {
     Configure(Vec<Settings>),
@@ -61,16 +66,30 @@ struct Pending {
 }
 
 impl Link {
-    /// Starts a fetcher with these providers. `command` makes the command that runs [`super::serve()`] on its standard input.
+    /// Starts a fetcher with these providers. `start` makes the command that runs [`super::serve()`] on its standard input,
+    /// with files from its standard output.
     ///
     /// # Errors
     /// When the first one cannot be started.
-    pub fn start(command: fn() -> std::process::Command, providers: &[ProviderSettings]) -> io::Result<Self> {
+    pub fn start(
+        start: impl Fn() -> std::process::Command + Send + 'static,
+        providers: &[ProviderSettings],
+    ) -> io::Result<Self> {
         let settings = to_wire(providers)?;
         let (asks, inbox) = mpsc::channel(WAITING);
-        let first = spawn(command)?;
-        tokio::spawn(Actor { command, settings, inbox, pending: HashMap::new(), next: 0 }.run(first));
-        Ok(Self { asks })
+        let named = Named::default();
+        named.replace(providers);
+        let actor = Actor {
+            start: Box::new(start),
+            named: named.clone(),
+            settings,
+            inbox,
+            pending: HashMap::new(),
+            next: 0,
+        };
+        let first = actor.spawn()?;
+        tokio::spawn(actor.run(first));
+        Ok(Self { asks, named })
     }
 
     /// Replaces the providers.
@@ -79,6 +98,7 @@ impl Link {
     /// When settings cannot be written as JSON, as for dates.
     pub async fn configure(&self, providers: &[ProviderSettings]) -> io::Result<()> {
         let settings = to_wire(providers)?;
+        self.named.replace(providers);
         self.asks.send(Message::Configure(settings)).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
@@ -105,7 +125,8 @@ impl Link {
 }
 
 struct Actor {
-    command: fn() -> std::process::Command,
+    start: Start,
+    named: Named,
     settings: Vec<Settings>,
     inbox: mpsc::Receiver<Message>,
     pending: HashMap<u64, Pending>,
@@ -117,9 +138,27 @@ enum End {
     Died,
 }
 
+/// A fetcher that was started.
+struct Started {
+    child: Child,
+    socket: UnixStream,
+    /// Where it gets files.
+    desk: Desk,
+}
+
 impl Actor {
-    async fn run(mut self, first: (Child, UnixStream)) {
-        let (mut child, mut socket) = first;
+    fn spawn(&self) -> io::Result<Started> {
+        let (ours, theirs) = StdStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let socket = UnixStream::from_std(ours)?;
+        let (desk, files) = Desk::open(&self.named)?;
+        let mut command = Command::from((self.start)());
+        command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::from(files));
+        Ok(Started { child: command.kill_on_drop(true).spawn()?, socket, desk })
+    }
+
+    async fn run(mut self, first: Started) {
+        let Started { mut child, mut socket, mut desk } = first;
         let mut pause = Duration::from_millis(50);
         loop {
             let started = tokio::time::Instant::now();
@@ -140,9 +179,10 @@ impl Actor {
                 (pause * 2).min(LONGEST_PAUSE)
             };
             self.give_up_on_killers();
-            (child, socket) = loop {
+            drop(desk);
+            Started { child, socket, desk } = loop {
                 tokio::time::sleep(pause).await;
-                match spawn(self.command) {
+                match self.spawn() {
                     Ok(next) => break next,
                     Err(error) => tracing::error!(%error, "the fetcher cannot be started"),
                 }
@@ -260,13 +300,4 @@ fn to_wire(providers: &[ProviderSettings]) -> io::Result<Vec<Settings>> {
         })
     };
     providers.iter().map(one).collect()
-}
-
-fn spawn(command: fn() -> std::process::Command) -> io::Result<(Child, UnixStream)> {
-    let (ours, theirs) = StdStream::pair()?;
-    ours.set_nonblocking(true)?;
-    let mut command = Command::from(command());
-    let child =
-        command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).kill_on_drop(true).spawn()?;
-    Ok((child, UnixStream::from_std(ours)?))
 }
