@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use clap::Parser;
-use hushfs::sandbox::{self, Account};
+use hushfs::sandbox::{self, Account, Cage};
 
 #[derive(Parser)]
 struct Args {
@@ -38,13 +38,14 @@ struct Args {
 fn main() -> ExitCode {
     let args = Args::parse();
     let parent = std::os::unix::process::parent_id();
-    let entered = match sandbox::enter(args.uid.zip(args.gid).map(|(uid, gid)| Account { uid, gid })) {
-        Ok(entered) => entered,
-        Err(error) => {
-            println!("not entered: {error}");
-            return ExitCode::FAILURE;
-        }
-    };
+    let entered =
+        match sandbox::enter(Cage::Whole(args.uid.zip(args.gid).map(|(uid, gid)| Account { uid, gid }))) {
+            Ok(entered) => entered,
+            Err(error) => {
+                println!("not entered: {error}");
+                return ExitCode::FAILURE;
+            }
+        };
     for lacking in &entered.lacking {
         println!("lacking: {lacking}");
     }

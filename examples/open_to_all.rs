@@ -14,7 +14,7 @@ use hushfs::config::Config;
 use hushfs::config::checked::Scope;
 use hushfs::policy::{Rule, Rules};
 use hushfs::run;
-use hushfs::sandbox::Account;
+use hushfs::sandbox::{Account, Cage};
 
 /// As `hushfs` has it.
 #[global_allocator]
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
         Verb::Mount { config } => mount(&config),
         Verb::Fetcher { uid, gid } => {
             let account = uid.zip(gid).map(|(uid, gid)| Account { uid, gid });
-            run::fetch(account, || ()).map_err(|error| error.to_string())
+            run::fetch(Cage::Whole(account), || ()).map_err(|error| error.to_string())
         }
     };
     match done {

@@ -19,8 +19,9 @@ use crate::fs::Fs;
 use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, Misplaced, PinnedId};
 use crate::mount::{Mount, MountError};
+use crate::providers::Runs;
 use crate::resolve::Resolver;
-use crate::sandbox::{self, Account};
+use crate::sandbox::{self, Account, Cage};
 use crate::sys::{arena, descriptor};
 
 mod harden;
@@ -69,13 +70,13 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
 ///
 /// # Errors
 /// When it cannot give up its rights, or the front says what cannot be understood.
-pub fn fetch<Log>(account: Option<Account>, log: impl FnOnce() -> Log) -> io::Result<()> {
+pub fn fetch<Log>(cage: Cage, log: impl FnOnce() -> Log) -> io::Result<()> {
     descriptor::close_inherited();
     harden()?;
     // The front ends us, in order or by dying: its terminal's Ctrl-C is not for us.
     rustix::process::setsid().ok();
     let (socket, files) = (taken(rustix::stdio::stdin())?, taken(rustix::stdio::stdout())?);
-    let entered = sandbox::enter(account)?;
+    let entered = sandbox::enter(cage)?;
     let _log = log();
     for lacking in entered.lacking {
         tracing::warn!("{lacking}");
@@ -252,12 +253,18 @@ fn providers(config: &Config) -> Vec<ProviderSettings> {
 }
 
 /// The same binary, by the kernel's own reference: it may have been replaced on disk since.
-fn fetcher_command(account: Option<Account>) -> impl Fn() -> std::process::Command {
-    move || {
+fn fetcher_command(account: Option<Account>) -> impl Fn(Runs) -> std::process::Command {
+    move |runs| {
         let mut command = std::process::Command::new(PathBuf::from("/proc/self/exe"));
         command.arg("fetcher");
-        if let Some(Account { uid, gid }) = account {
-            command.arg(format!("--uid={uid}")).arg(format!("--gid={gid}"));
+        match (runs, account) {
+            (Runs::WithPrograms, _) => {
+                command.arg("--programs");
+            }
+            (Runs::Confined, Some(Account { uid, gid })) => {
+                command.arg(format!("--uid={uid}")).arg(format!("--gid={gid}"));
+            }
+            (Runs::Confined, None) => {}
         }
         command
     }

@@ -8,7 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::log::{Flush, Log};
 use super::{ConfigArg, Failure, Outcome, check};
 use crate::run::{self, RunError};
-use crate::sandbox::Account;
+use crate::sandbox::{Account, Cage};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -30,6 +30,9 @@ pub(crate) struct FetcherArgs {
     /// In this group alone
     #[arg(long, requires = "uid")]
     gid: Option<u32>,
+    /// Run the providers that start programs
+    #[arg(long, conflicts_with_all = ["uid", "gid"])]
+    programs: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -60,7 +63,8 @@ pub(crate) fn run(args: Args) -> Outcome {
 /// `hushfs fetcher`: the other process. Its log lines go where the front's go.
 pub(crate) fn fetcher(args: FetcherArgs) -> Outcome {
     let account = args.uid.zip(args.gid).map(|(uid, gid)| Account { uid, gid });
-    run::fetch(account, || log_to_stderr(LogFormat::Text, 0))
+    let cage = if args.programs { Cage::ForPrograms } else { Cage::Whole(account) };
+    run::fetch(cage, || log_to_stderr(LogFormat::Text, 0))
         .map(|()| ExitCode::SUCCESS)
         .map_err(|error| Failure::new(format!("the fetcher ended: {error}")))
 }

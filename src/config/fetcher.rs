@@ -20,7 +20,8 @@ pub(super) fn account(merged: &Merged<'_>, report: &mut Report) -> Option<Accoun
     let written = merged.values.get("fetcher.user");
     let account = match written {
         Some(entry) => Some(written_account(entry, report)?),
-        None => us.is_root().then(usual),
+        // In a user namespace of one user, whoever is root there is nobody else outside.
+        None => us.is_root().then(usual).filter(|account| can_be(*account)),
     };
     if us.is_root() {
         if let (Some(entry), Some(Account { uid: 0, .. })) = (written, account) {
@@ -45,6 +46,25 @@ pub(super) fn account(merged: &Merged<'_>, report: &mut Report) -> Option<Accoun
 fn usual() -> Account {
     let known = USUAL.into_iter().find_map(|name| User::from_name(name).ok().flatten());
     known.map_or(NOBODY, |user| account_of(&user))
+}
+
+/// Whether our user namespace has such a user and group, and lets go of other groups.
+fn can_be(account: Account) -> bool {
+    let maps = |file: &str, id: u32| {
+        std::fs::read_to_string(file).is_ok_and(|map| map.lines().any(|line| is_in(line, id.into())))
+    };
+    maps("/proc/self/uid_map", account.uid)
+        && maps("/proc/self/gid_map", account.gid)
+        && std::fs::read_to_string("/proc/self/setgroups").is_ok_and(|setgroups| setgroups.trim() == "allow")
+}
+
+/// Whether a line of a map has this id: where it begins inside, where outside, how many there are.
+fn is_in(line: &str, id: u64) -> bool {
+    let mut numbers = line.split_whitespace().map(|number| number.parse::<u64>().unwrap_or(0));
+    match (numbers.next(), numbers.next(), numbers.next()) {
+        (Some(first), Some(_), Some(count)) => (first..first.saturating_add(count)).contains(&id),
+        _ => false,
+    }
 }
 
 fn account_of(user: &User) -> Account {

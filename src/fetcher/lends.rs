@@ -12,8 +12,8 @@ use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
 
-use super::link::ProviderSettings;
 use super::packet;
+use super::settings::ProviderSettings;
 use crate::providers;
 
 /// How often one file may be waited for at once: a disk that does not answer takes no more threads than that.

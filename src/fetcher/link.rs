@@ -1,10 +1,9 @@
-//! The front's end: starts the fetcher, asks it, and starts it again when it dies.
+//! The front's end of one process: starts it, asks it, and starts it again when it dies.
 
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::lends::{Desk, Named};
+use super::settings::ProviderSettings;
 use super::wire::{self, Answer, Ask, Said, Settings};
 use crate::providers::{Fetched, ProviderError};
 use crate::reference::Reference;
@@ -30,22 +30,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// taken for dead: a process that was killed while its disk does not answer keeps its socket open for as long.
 const PULSE: Duration = Duration::from_secs(2);
 
-/// A provider to open in the fetcher.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ProviderSettings {
-    /// Its name in references.
-    pub name: String,
-    /// Its kind's name.
-    pub kind: &'static str,
-    /// Its settings without `kind`.
-    pub table: toml::Table,
-    /// What relative paths start from.
-    pub base: PathBuf,
-}
-
-/// A handle to the fetcher process. Cheap to clone.
+/// A handle to one process. Cheap to clone.
 #[derive(Clone)]
-pub struct Link {
+pub(super) struct Line {
     asks: mpsc::Sender<Message>,
     named: Named,
 }
@@ -65,13 +52,13 @@ struct Pending {
     answer: oneshot::Sender<Result<Fetched, ProviderError>>,
 }
 
-impl Link {
+impl Line {
     /// Starts a fetcher with these providers. `start` makes the command that runs [`super::serve()`] on its standard input,
     /// with files from its standard output.
     ///
     /// # Errors
     /// When the first one cannot be started.
-    pub fn start(
+    pub(super) fn start(
         start: impl Fn() -> std::process::Command + Send + 'static,
         providers: &[ProviderSettings],
     ) -> io::Result<Self> {
@@ -96,7 +83,7 @@ impl Link {
     ///
     /// # Errors
     /// When settings cannot be written as JSON, as for dates.
-    pub async fn configure(&self, providers: &[ProviderSettings]) -> io::Result<()> {
+    pub(super) async fn configure(&self, providers: &[ProviderSettings]) -> io::Result<()> {
         let settings = to_wire(providers)?;
         self.named.replace(providers);
         self.asks.send(Message::Configure(settings)).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
@@ -106,7 +93,7 @@ impl Link {
     ///
     /// # Errors
     /// As the provider answers; [`ProviderError::Unavailable`] when the fetcher keeps dying over it.
-    pub async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+    pub(super) async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
         let gone = |_| ProviderError::unavailable("the fetcher is closed");
         let (answer, answered) = oneshot::channel();
         self.asks
@@ -116,7 +103,7 @@ impl Link {
     }
 
     /// Ends the fetcher.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         let (done, closed) = oneshot::channel();
         if self.asks.send(Message::Close(done)).await.is_ok() {
             let _ = closed.await;

@@ -28,6 +28,17 @@ pub struct Account {
     pub gid: u32,
 }
 
+/// What a process is to give up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cage {
+    /// Everything but talking to the network and reading what a resolver and TLS need: from now on it is that account (as
+    /// root; else it stays who it is), has no capability, opens no other file, writes none, starts no program and touches no
+    /// other process.
+    Whole(Option<Account>),
+    /// What starting programs as other users does not take. They inherit what is given up, so there is no other restriction.
+    ForPrograms,
+}
+
 /// What came of it.
 #[derive(Debug)]
 pub struct Entered {
@@ -37,18 +48,24 @@ pub struct Entered {
     pub outdated: Outdated,
 }
 
-/// Gives up, for good, everything but talking to the network and reading what a resolver and TLS need: from now on this
-/// process is `account` (as root; else it stays who it is), has no capability, opens no other file, writes none, starts no
-/// program, touches no other process, and ends with its parent.
+/// Gives up, for good, what `cage` says; from now on this process ends with its parent.
 ///
 /// # Errors
 /// When the kernel refuses what every kernel has.
-pub fn enter(account: Option<Account>) -> io::Result<Entered> {
-    rights::give_up(account)?;
+pub fn enter(cage: Cage) -> io::Result<Entered> {
+    match cage {
+        Cage::Whole(account) => rights::give_up(account)?,
+        Cage::ForPrograms => rights::give_up_for_programs()?,
+    }
     // A change of user undoes both.
     rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL))?;
-    let paths = paths::restrict().map_err(io::Error::other)?;
-    let calls = calls::restrict().map_err(io::Error::other)?;
-    Ok(Entered { lacking: paths.into_iter().chain(calls).collect(), outdated: Outdated::watch() })
+    let lacking = match cage {
+        Cage::Whole(_) => {
+            let paths = paths::restrict().map_err(io::Error::other)?;
+            paths.into_iter().chain(calls::restrict().map_err(io::Error::other)?).collect()
+        }
+        Cage::ForPrograms => Vec::new(),
+    };
+    Ok(Entered { lacking, outdated: Outdated::watch() })
 }
