@@ -34,4 +34,6 @@ macro_rules! contract {
 }
 pub(crate) use contract;
 
+#[cfg(feature = "command")]
+mod command;
 mod store;
