@@ -36,4 +36,6 @@ pub(crate) use contract;
 
 #[cfg(feature = "command")]
 mod command;
+#[cfg(feature = "command")]
+mod command_docs;
 mod store;
