@@ -34,4 +34,8 @@ macro_rules! contract {
 }
 pub(crate) use contract;
 
+#[cfg(feature = "command")]
+mod command;
+#[cfg(feature = "command")]
+mod command_docs;
 mod store;

@@ -30,12 +30,15 @@ mod open;
 mod pages;
 mod passed;
 mod place;
+#[cfg(feature = "command")]
+mod programs;
 mod race;
 mod read;
 mod remembered;
 mod readdir;
 mod reads;
 mod reload;
+mod sandbox;
 mod spoof;
 mod stat;
 mod suggest;
