@@ -15,12 +15,16 @@ use crate::secret::SecretBytes;
 #[cfg(feature = "command")]
 mod command;
 pub(crate) mod files;
+#[cfg(feature = "gcp")]
+mod gcp;
 pub(crate) mod settings;
 pub mod store;
 
 /// Every kind of provider that a configuration can name.
 pub const KINDS: &[Kind] = &[
     store::KIND,
+    #[cfg(feature = "gcp")]
+    gcp::KIND,
     #[cfg(feature = "command")]
     command::KIND,
 ];
