@@ -12,12 +12,20 @@ use serde::{Deserialize, Serialize};
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
 
+#[cfg(feature = "aws")]
+mod aws;
 pub(crate) mod files;
 pub(crate) mod settings;
 pub mod store;
 
 /// Every kind of provider that a configuration can name.
-pub const KINDS: &[Kind] = &[store::KIND];
+pub const KINDS: &[Kind] = &[
+    store::KIND,
+    #[cfg(feature = "aws")]
+    aws::SECRETS_MANAGER,
+    #[cfg(feature = "aws")]
+    aws::PARAMETER_STORE,
+];
 
 /// One kind of provider: how its settings are checked and how it is opened.
 #[derive(Debug)]
