@@ -86,14 +86,10 @@ impl Fault {
             SdkError::DispatchFailure(failure) => failure
                 .as_connector_error()
                 .map_or(Self::NotMade("the request could not be sent"), Self::of_connector),
-            SdkError::ResponseError(failure) => Self::of_body(failure.raw().status().as_u16(), error),
+            SdkError::ResponseError(failure) => Self::of_body(failure.raw(), error),
             SdkError::ServiceError(failure) => {
-                let (status, raw) = (failure.raw().status().as_u16(), failure.raw());
-                if (200..300).contains(&status) {
-                    return Self::Garbled(status);
-                }
-                let retry_after = raw.headers().get("retry-after").and_then(seconds);
-                Self::answer(status, failure.err().code(), failure.err().message(), retry_after)
+                let (code, message) = (failure.err().code(), failure.err().message());
+                Self::of_answer(failure.raw(), code, message)
             }
             _ => Self::NotMade("the request could not be built"),
         }
@@ -109,7 +105,7 @@ impl Fault {
         let named = |code: &&str| code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_alphabetic());
         let code = code.filter(named).unwrap_or_default().to_owned();
         let says = |words: &str| message.is_some_and(|text| text.contains(words));
-        let hint = if says("marked for deletion") || says("scheduled for deletion") {
+        let hint = if says("marked for deletion") || says("marked deleted") {
             Hint::Deleted
         } else if says("Signature expired") || says("Signature not yet current") {
             Hint::Clock
@@ -142,7 +138,8 @@ impl Fault {
         Self::Connection("the connection cannot be made, or broke off".into())
     }
 
-    fn of_body(status: u16, error: &(dyn Error + 'static)) -> Self {
+    /// From an answer that could not be read to its end, or not be understood.
+    fn of_body(raw: &HttpResponse, error: &(dyn Error + 'static)) -> Self {
         for cause in chain(error) {
             if cause.is::<LengthLimitError>() {
                 return Self::TooLong;
@@ -151,7 +148,16 @@ impl Fault {
                 return Self::Connection("the answer broke off".into());
             }
         }
-        Self::Garbled(status)
+        Self::of_answer(raw, None, None)
+    }
+
+    fn of_answer(raw: &HttpResponse, code: Option<&str>, message: Option<&str>) -> Self {
+        let status = raw.status().as_u16();
+        if (200..300).contains(&status) {
+            return Self::Garbled(status);
+        }
+        let retry_after = raw.headers().get("retry-after").and_then(seconds);
+        Self::answer(status, code, message, retry_after)
     }
 
     /// What it means.
