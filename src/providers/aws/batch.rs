@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::arn::Id;
 use super::fault::{Fault, Meaning};
 use super::secrets::{READ, Value};
-use super::session::{Place, Refusal, Session};
+use super::session::{Place, Refusal, Session, Unanswered};
 use super::{Fetched, ProviderError};
 
 /// How long company is waited for.
@@ -117,18 +117,16 @@ impl Batch {
         let Some((first, _)) = waiters.first() else { return };
         let ids: Vec<_> = waiters.iter().map(|(id, _)| id.clone()).collect();
         let asked = session.ask(first, |place| together(place, &ids)).await;
+        let meaning = asked.as_ref().err().and_then(Unanswered::meaning);
+        if matches!(meaning, Some(Meaning::Forbidden | Meaning::Question)) {
+            self.0.lock().off = Some(Instant::now());
+        }
         for (id, waiters) in waiters {
             for Waiter { what, answer, .. } in waiters {
                 let given = match &asked {
                     Ok(answered) => answered.of(&id, &what),
-                    Err(error) => match error.meaning() {
-                        Some(Meaning::Forbidden | Meaning::Question) => {
-                            self.0.lock().off = Some(Instant::now());
-                            None
-                        }
-                        Some(Meaning::Strange) => None,
-                        _ => Some(Err(error.told(&what, READ))),
-                    },
+                    Err(error) if error.is_for_all() => Some(Err(error.told(&what, READ))),
+                    Err(_) => None,
                 };
                 // Whoever asked may have gone.
                 let _ = answer.send(given);

@@ -313,3 +313,50 @@ pub(super) fn grouped(fault: &Fault, text: String) -> ProviderError {
         Meaning::Strange => ProviderError::Malformed(text),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn meaning(status: u16, code: &str, message: &str) -> Meaning {
+        Fault::answer(status, Some(code), Some(message), None).meaning()
+    }
+
+    #[test]
+    fn each_code_means_that_somebody_must_act() {
+        for (status, code, message, wanted) in [
+            (400, "ResourceNotFoundException", "", Meaning::Missing),
+            (404, "ResourceNotFoundException", "", Meaning::Missing),
+            (400, "ParameterVersionNotFound", "", Meaning::Missing),
+            (400, "InvalidRequestException", "because it was marked for deletion.", Meaning::Deleted),
+            (400, "InvalidRequestException", "", Meaning::Question),
+            (400, "AccessDeniedException", "is not authorized", Meaning::Forbidden),
+            (400, "AccessDeniedException", "Access to KMS is not allowed", Meaning::ForbiddenByKms),
+            (400, "AccessDeniedException", "not authorized to perform: kms:Decrypt", Meaning::ForbiddenByKms),
+            (400, "DecryptionFailure", "", Meaning::ForbiddenByKms),
+            (400, "InvalidKeyId", "", Meaning::KmsState),
+            (400, "ExpiredTokenException", "", Meaning::Credentials),
+            (403, "ExpiredToken", "", Meaning::Credentials),
+            (400, "UnrecognizedClientException", "", Meaning::Credentials),
+            (400, "InvalidSignatureException", "does not match", Meaning::Credentials),
+            (400, "InvalidSignatureException", "Signature expired: 2020 is now earlier", Meaning::Clock),
+            (400, "ThrottlingException", "", Meaning::Throttled),
+            (429, "", "", Meaning::Throttled),
+            (400, "InternalServiceError", "", Meaning::Theirs),
+            (502, "", "", Meaning::Theirs),
+            (403, "", "", Meaning::Forbidden),
+            (404, "", "", Meaning::Strange),
+            (302, "", "", Meaning::Strange),
+            (400, "ValidationException", "", Meaning::Question),
+        ] {
+            assert_eq!(meaning(status, code, message), wanted, "{status} {code} {message}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_look_like_a_code_is_not_repeated() {
+        for code in ["pass-word1", "a b", "0123", &"x".repeat(65)] {
+            assert_eq!(Fault::answer(400, Some(code), Some("secret"), None).seen(), "status 400");
+        }
+    }
+}

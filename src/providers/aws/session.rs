@@ -224,7 +224,13 @@ impl Unanswered {
         matches!(self, Self::Refused(refusal) if known.contains(&refusal.fault.meaning()))
     }
 
-    /// What it was about.
+    /// Whether it would be the same for anything else that is asked for now.
+    pub(super) fn is_for_all(&self) -> bool {
+        use Meaning::{Clock, Credentials, Theirs, Throttled};
+        matches!(self.meaning(), None | Some(Theirs | Throttled | Credentials | Clock))
+    }
+
+    /// What AWS means, where it was asked.
     pub(super) fn meaning(&self) -> Option<Meaning> {
         match self {
             Self::Before(_) => None,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hushfs::providers::{Fetched, Provider, ProviderError};
 
 use super::admin::{Aws, REGION, unique};
-use super::{READ_SECRETS, Secrets};
+use super::{Moto, READ_SECRETS, Secrets};
 use crate::network::{Network, Weather};
 use crate::upstream::{Upstream, block_on, bytes, reference};
 
@@ -116,6 +116,25 @@ fn without_the_right_to_it_each_is_asked_for_alone() {
     let before = network.requests();
     assert!(at_once(&provider, &names).iter().all(Result::is_ok));
     assert_eq!(network.requests() - before, 8);
+}
+
+#[test]
+fn one_that_is_missing_spoils_nothing_for_the_others_at_another_server() {
+    let (server, aws) = (Moto::start(), Aws::moto());
+    let provider: Arc<dyn Provider> = Moto::open(&server.settings(&server.direct())).unwrap().into();
+    let mut paths: Vec<_> = (0..8).map(|_| unique("moto-together")).collect();
+    for path in &paths {
+        aws.put_secret(REGION, path, path.as_bytes());
+    }
+    paths.insert(3, "nowhere".to_owned());
+    for (path, fetched) in paths.iter().zip(at_once(&provider, &paths)) {
+        match fetched {
+            Ok(fetched) => assert_eq!(bytes(&fetched), path.as_bytes()),
+            Err(error) => {
+                assert!(path == "nowhere" && matches!(error, ProviderError::NotFound(_)), "{path}: {error}")
+            }
+        }
+    }
 }
 
 #[test]

@@ -62,18 +62,16 @@ pub(super) async fn container(
             "the address for credentials of a container is neither of this host, nor of the agent of ECS or EKS, nor https".into(),
         ));
     }
-    let (token, stamps) = match token_file {
+    let token = match token_file {
         Some(path) => {
-            let read = files::read_stamped(&path, TOKEN_LIMIT).await;
-            let (bytes, stamp) = read.map_err(|error| unreadable("container", &path, &error))?;
-            let text = std::str::from_utf8(&bytes).map(str::trim).unwrap_or_default();
-            (Some(Zeroizing::new(text.to_owned())), vec![stamp])
+            let read = files::read_line(&path, TOKEN_LIMIT).await;
+            Some(read.map_err(|error| unreadable("container", &path, &error))?)
         }
-        None => (token, Vec::new()),
+        None => token,
     };
-    let document = ask_agent(&url, token.as_ref().map(|token| token.as_str()), tools).await?;
+    let document = ask_agent(&url, token.as_deref().map(String::as_str), tools).await?;
     let credentials = document.credentials();
-    Ok(Some(Found { credentials, whence: "the container".into(), stamps, roles: Vec::new() }))
+    Ok(Some(Found { credentials, whence: "the container".into(), stamps: Vec::new(), roles: Vec::new() }))
 }
 
 async fn ask_agent(url: &str, token: Option<&str>, tools: &Tools<'_>) -> Result<Document, ProviderError> {
