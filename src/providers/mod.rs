@@ -14,6 +14,8 @@ use crate::secret::SecretBytes;
 
 #[cfg(feature = "command")]
 mod command;
+#[cfg(feature = "aws")]
+mod aws;
 pub(crate) mod files;
 #[cfg(feature = "gcp")]
 mod gcp;
@@ -27,6 +29,10 @@ pub const KINDS: &[Kind] = &[
     gcp::KIND,
     #[cfg(feature = "command")]
     command::KIND,
+    #[cfg(feature = "aws")]
+    aws::SECRETS_MANAGER,
+    #[cfg(feature = "aws")]
+    aws::PARAMETER_STORE,
 ];
 
 /// One kind of provider: how its settings are checked and how it is opened.

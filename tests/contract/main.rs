@@ -46,4 +46,6 @@ mod command;
 mod command_docs;
 #[cfg(feature = "gcp")]
 mod gcp;
+#[cfg(feature = "aws")]
+mod aws;
 mod store;

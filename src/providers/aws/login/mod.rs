@@ -1,0 +1,179 @@
+//! Who we are at AWS: credentials, found when first needed, kept while they serve.
+//!
+//! ```text
+//!  mod.rs        kept until they end, a file they came from changes, or AWS refuses them; one login for all who wait
+//!    |-- origin.rs     where the first ones come from
+//!    |     |-- keys.rs, profile.rs, ini.rs   files
+//!    |     '-- metadata.rs                   what a container or an instance is told
+//!    '-- sts.rs        roles assumed with them, in order, and tokens of others
+//! ```
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use aws_config::imds;
+use aws_credential_types::Credentials;
+use tokio::sync::{Mutex, OnceCell};
+
+use super::http::{Http, unreadable};
+use super::settings::{Origin, Role, Settings};
+use super::{ProviderError, Stamp, files};
+
+mod ini;
+mod keys;
+mod metadata;
+mod origin;
+mod profile;
+mod sts;
+
+/// Credentials are renewed that long before they end, or after three quarters of what they last.
+const BEFORE_THE_END: Duration = Duration::from_secs(300);
+/// Credentials that cannot be renewed and still hold are tried again after that.
+const AFTER_A_FAILURE: Duration = Duration::from_secs(30);
+
+/// What a login needs beside its settings.
+pub(super) struct Tools<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) http: &'a Http,
+    /// The environment, by name.
+    pub(super) environment: Environment,
+    /// The client of the instance's metadata, with its session there.
+    pub(super) instance: &'a OnceCell<imds::Client>,
+}
+
+/// Looks up a variable of the environment. An empty one counts as none, as it does for AWS's own tools.
+pub(super) type Environment = fn(&str) -> Option<String>;
+
+/// The environment of this process.
+pub(super) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// Credentials, and where they are from in words for a message.
+#[derive(Clone)]
+pub(super) struct Signed {
+    pub(super) credentials: Credentials,
+    pub(super) whence: Arc<str>,
+}
+
+/// What an origin gives.
+struct Found {
+    credentials: Credentials,
+    whence: String,
+    /// The files it was read from.
+    stamps: Vec<Stamp>,
+    /// Roles that a profile says are to be assumed, before those of the settings.
+    roles: Vec<Role>,
+}
+
+/// The login of one provider.
+#[derive(Default)]
+pub(super) struct Login(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    kept: Option<Kept>,
+    /// The last failure: the answer for all who were waiting then.
+    failed: Option<(Instant, ProviderError)>,
+}
+
+struct Kept {
+    signed: Signed,
+    stamps: Vec<Stamp>,
+    renew: Option<SystemTime>,
+}
+
+impl Login {
+    /// Credentials that serve now.
+    pub(super) async fn signed(
+        &self,
+        tools: &Tools<'_>,
+        regions: &[String],
+    ) -> Result<Signed, ProviderError> {
+        let asked = Instant::now();
+        let mut state = self.0.lock().await;
+        let now = SystemTime::now();
+        if let Some(kept) = state.kept.as_ref().filter(|kept| kept.serves(now)) {
+            return Ok(kept.signed.clone());
+        }
+        if let Some((_, error)) = state.failed.as_ref().filter(|(at, _)| *at >= asked) {
+            return Err(error.clone());
+        }
+        match anew(tools, regions).await {
+            Ok(kept) => {
+                let signed = kept.signed.clone();
+                *state = State { kept: Some(kept), failed: None };
+                Ok(signed)
+            }
+            Err(error) => {
+                if let (Some(kept), ProviderError::Unavailable { message, .. }) = (&mut state.kept, &error)
+                    && kept.holds(now)
+                {
+                    tracing::warn!("AWS credentials cannot be renewed, and hold a little longer: {message}");
+                    kept.renew = Some(now + AFTER_A_FAILURE);
+                    return Ok(kept.signed.clone());
+                }
+                state.failed = Some((Instant::now(), error.clone()));
+                Err(error)
+            }
+        }
+    }
+
+    /// Keeps these no longer: AWS refuses them.
+    pub(super) async fn forget(&self, refused: &Signed) {
+        let mut state = self.0.lock().await;
+        if state.kept.as_ref().is_some_and(|kept| kept.signed.credentials == refused.credentials) {
+            state.kept = None;
+        }
+    }
+}
+
+impl Kept {
+    fn serves(&self, now: SystemTime) -> bool {
+        self.renew.is_none_or(|renew| now < renew) && self.holds(now)
+    }
+
+    fn holds(&self, now: SystemTime) -> bool {
+        let ended = self.signed.credentials.expiry().is_some_and(|end| end <= now);
+        !ended && self.stamps.iter().all(Stamp::still_holds)
+    }
+}
+
+async fn anew(tools: &Tools<'_>, regions: &[String]) -> Result<Kept, ProviderError> {
+    let found = origin::find(&tools.settings.origin, tools, regions).await?;
+    let Found { mut credentials, mut whence, stamps, roles } = found;
+    for role in roles.iter().chain(&tools.settings.roles) {
+        credentials =
+            sts::assume(role, &Signed { credentials, whence: whence.into() }, tools, regions).await?;
+        whence = format!("the role {}", role.arn);
+    }
+    let now = SystemTime::now();
+    let renew = credentials.expiry().map(|end| {
+        let lasts = end.duration_since(now).unwrap_or_default();
+        now + lasts - BEFORE_THE_END.min(lasts / 4)
+    });
+    Ok(Kept { signed: Signed { credentials, whence: whence.into() }, stamps, renew })
+}
+
+/// The region that the surroundings name, where the settings name none.
+pub(super) async fn region(tools: &Tools<'_>) -> Result<String, ProviderError> {
+    for name in ["AWS_REGION", "AWS_DEFAULT_REGION"] {
+        if let Some(region) = (tools.environment)(name) {
+            return Ok(region);
+        }
+    }
+    let origin = &tools.settings.origin;
+    let of_profile = match origin {
+        Origin::Chain | Origin::Profile(_) => profile::region(origin, tools).await?,
+        _ => None,
+    };
+    if let Some(region) = of_profile {
+        return Ok(region);
+    }
+    let of_instance = match origin {
+        Origin::Chain | Origin::Instance => metadata::region(tools).await,
+        _ => None,
+    };
+    let remedy = "no region is known: set `region`, or AWS_REGION in the environment of hushfs";
+    of_instance.ok_or_else(|| ProviderError::Misconfigured(remedy.into()))
+}

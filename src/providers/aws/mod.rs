@@ -1,0 +1,41 @@
+//! AWS: Secrets Manager and Parameter Store, on the AWS SDK.
+//!
+//! This folder owns signing in at AWS and the two services. Of the SDK it takes signatures, endpoints and the services'
+//! protocols. Files of the host are read by `providers::files` alone, and credentials are found, kept and renewed here: so
+//! it is known where they came from, and what to do when they are refused.
+//!
+//! ```text
+//!  secrets.rs, batch.rs   aws-secrets-manager      parameters.rs   aws-parameter-store
+//!    '-- session.rs         one question: credentials, regions in turn, what is asked again
+//!          |-- login/         credentials: where from, roles, when anew
+//!          |-- fault.rs       what went wrong, and who must act
+//!          '-- http.rs        TLS, proxies, the limit of an answer
+//! ```
+
+use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Secrecy, SettingsError, Stamp, files};
+
+mod arn;
+mod batch;
+mod fault;
+mod http;
+mod login;
+mod parameters;
+mod secrets;
+mod session;
+mod settings;
+
+/// The line of Secrets Manager in the table of kinds.
+pub(super) const SECRETS_MANAGER: Kind = Kind {
+    name: "aws-secrets-manager",
+    about: "AWS Secrets Manager: by name or ARN, version or stage",
+    check: settings::check_secrets,
+    open: secrets::open,
+};
+
+/// The line of Parameter Store in the table of kinds.
+pub(super) const PARAMETER_STORE: Kind = Kind {
+    name: "aws-parameter-store",
+    about: "AWS Systems Manager Parameter Store: decrypted, by path, version or label",
+    check: settings::check_parameters,
+    open: parameters::open,
+};

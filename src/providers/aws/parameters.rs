@@ -1,0 +1,88 @@
+//! Parameter Store: a parameter's value by its path, decrypted, of the last version, of one version or of a label.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use aws_sdk_ssm::Client;
+use zeroize::Zeroizing;
+
+use super::arn::Id;
+use super::fault::Fault;
+use super::session::{Place, Session};
+use super::{Fetched, Provider, ProviderError, SettingsError, settings};
+use crate::reference::Reference;
+use crate::secret::SecretBytes;
+
+/// The right that reading needs.
+const READ: &str = "ssm:GetParameter";
+/// Asked for at a login: there is none of that name, and AWS says so only to whom it knows.
+const NOBODYS: &str = "/hushfs/log-in";
+
+/// Opens the provider. Nobody is reached before the first fetch.
+pub(super) fn open(table: toml::Table, base: &Path) -> Result<Box<dyn Provider>, SettingsError> {
+    Ok(Box::new(Parameters(Session::new(settings::open_parameters(table, base)?))))
+}
+
+struct Parameters(Session);
+
+#[async_trait::async_trait]
+impl Provider for Parameters {
+    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+        let (path, version) = (reference.path(), reference.version());
+        let id = Id::new(path, prefix(path, &self.0.settings.prefix));
+        let what = match version {
+            None => format!("the parameter `{path}`"),
+            Some(version) => format!("version `{version}` of the parameter `{path}`"),
+        };
+        let asked = self.0.ask(&id, |place| {
+            let name = id.in_region(&place.region);
+            get(place, version.map(|version| format!("{name}:{version}")).unwrap_or(name))
+        });
+        let fetched = asked.await.map_err(|error| error.told(&what, READ))?;
+        fetched.ok_or_else(|| {
+            ProviderError::Malformed(format!("what AWS answers for {what} has no value, or no version"))
+        })
+    }
+
+    async fn log_in(&self) -> Result<(), ProviderError> {
+        match self.0.ask(&Id::new(NOBODYS, ""), |place| get(place, NOBODYS.to_owned())).await {
+            Err(error) if !error.knows_us() => Err(error.told("Parameter Store", READ)),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What stands before the path: AWS wants a `/` before a path, and a reference has none there.
+fn prefix<'a>(path: &str, prefix: &'a str) -> &'a str {
+    if prefix.is_empty() && path.contains('/') { "/" } else { prefix }
+}
+
+async fn get(place: Place, name: String) -> Result<Option<Fetched>, Fault> {
+    let asked = Client::new(&place.config).get_parameter().name(name).with_decryption(true).send();
+    let answer = asked.await.map_err(|error| Fault::of(&error))?;
+    let Some(parameter) = answer.parameter else { return Ok(None) };
+    let Some(value) = parameter.value.map(Zeroizing::new).filter(|_| parameter.version > 0) else {
+        return Ok(None);
+    };
+    let created = parameter.last_modified_date.and_then(|at| SystemTime::try_from(at).ok());
+    let bytes = SecretBytes::copy_from(value.as_bytes());
+    Ok(Some(Fetched::new(bytes, parameter.version.to_string(), created.unwrap_or_else(SystemTime::now))))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_gets_the_slash_that_aws_wants() {
+        for (path, set, name) in [
+            ("app/db", "", "/app/db"),
+            ("token", "", "token"),
+            ("token", "/", "/token"),
+            ("app/db", "/prod/", "/prod/app/db"),
+            ("arn:aws:ssm:r:0:parameter/app/db", "/prod/", "arn:aws:ssm:r:0:parameter/app/db"),
+        ] {
+            assert_eq!(Id::new(path, prefix(path, set)).in_region("r"), name, "{path}");
+        }
+    }
+}
