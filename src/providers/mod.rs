@@ -12,12 +12,19 @@ use serde::{Deserialize, Serialize};
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
 
+pub(crate) mod credentials;
 pub(crate) mod files;
 pub(crate) mod settings;
 pub mod store;
+#[cfg(feature = "vault")]
+mod vault;
 
 /// Every kind of provider that a configuration can name.
-pub const KINDS: &[Kind] = &[store::KIND];
+pub const KINDS: &[Kind] = &[
+    store::KIND,
+    #[cfg(feature = "vault")]
+    vault::KIND,
+];
 
 /// One kind of provider: how its settings are checked and how it is opened.
 #[derive(Debug)]
