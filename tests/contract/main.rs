@@ -35,3 +35,5 @@ macro_rules! contract {
 pub(crate) use contract;
 
 mod store;
+#[cfg(feature = "vault")]
+mod vault;

@@ -106,6 +106,11 @@ impl Settings {
 }
 
 fn both(mut settings: toml::Table) -> Result<(Written, auth::Written), SettingsError> {
+    // Here, for a date cannot be told from a table once it has been read.
+    let params = settings.get("params").and_then(toml::Value::as_table);
+    if let Some((path, _)) = params.and_then(|params| params.iter().find(|(_, value)| has_date(value))) {
+        return Err(not_json(path));
+    }
     let auth = AUTH.iter().filter_map(|key| settings.remove_entry(*key)).collect();
     Ok((read(settings, "vault")?, read(auth, "vault")?))
 }
@@ -170,18 +175,16 @@ impl Written {
 
     fn params(&self) -> Result<BTreeMap<String, Vec<u8>>, SettingsError> {
         let one = |(path, table): (&String, &toml::Table)| {
-            let invalid = || {
-                let message = format!("`params.\"{path}\"` has what JSON cannot say");
-                wrong("params", message, "write texts, numbers, `true`, `false`, lists and tables")
-            };
-            if table.values().any(has_date) {
-                return Err(invalid());
-            }
-            let body = serde_json::to_vec(table).map_err(|_| invalid())?;
+            let body = serde_json::to_vec(table).map_err(|_| not_json(path))?;
             Ok((path.trim_matches('/').to_owned(), body))
         };
         self.params.iter().map(one).collect()
     }
+}
+
+fn not_json(path: &str) -> SettingsError {
+    let message = format!("`params.\"{path}\"` has what JSON cannot say");
+    wrong("params", message, "write texts, numbers, `true`, `false`, lists and tables")
 }
 
 fn has_date(value: &toml::Value) -> bool {
