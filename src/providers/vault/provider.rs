@@ -10,7 +10,7 @@ use super::exchange::{Answer, Repeat, Request};
 use super::login::{Login, other};
 use super::mounts::{Engine, Mount, Mounts};
 use super::secret::{self, Reader, Sort};
-use super::session::{Session, Sessions};
+use super::session::{Session, Sessions, Standing};
 use super::settings::Settings;
 use super::{Fetched, Provider, ProviderError, SettingsError};
 use crate::reference::Reference;
@@ -40,15 +40,15 @@ impl Provider for Vault {
         match self.read(reference, &session, deadline).await {
             Err(ProviderError::Refused(message)) => {
                 match self.sessions.after_refusal(&session, deadline).await? {
-                    Some(new) => {
+                    Standing::Replaced(new) => {
                         let result = self.read(reference, &new, deadline).await;
                         if matches!(result, Err(ProviderError::Refused(_))) {
                             self.sessions.was_in_vain().await;
                         }
                         result
                     }
-                    None if self.sessions.is_known(&session) => Err(ProviderError::Refused(message)),
-                    None => {
+                    Standing::Known => Err(ProviderError::Refused(message)),
+                    Standing::Gone => {
                         let (path, gone) = (reference.path(), self.sessions.gone());
                         Err(ProviderError::Refused(format!("`{path}`: {gone} (HTTP 403)")))
                     }
@@ -138,7 +138,7 @@ impl Ask<'_> {
     /// Reads from a key/value engine with versions.
     async fn versioned(&self, mount: &Mount) -> Result<Answer, ProviderError> {
         if let Some(version) = self.version
-            && version.parse::<u32>().is_ok_and(|version| version > 0) != true
+            && !version.parse::<u32>().is_ok_and(|version| version > 0)
         {
             return Err(ProviderError::Misconfigured(format!(
                 "`{}`: a version is a number from 1 on there",
@@ -236,7 +236,11 @@ impl Ask<'_> {
     /// What lets a token read there.
     fn policy(&self, asked: &str) -> String {
         let capability = if self.vault.params.contains_key(self.path) { "update" } else { "read" };
-        format!("its policies need `path \"{asked}\" {{ capabilities = [\"{capability}\"] }}`")
+        let hint = format!("its policies need `path \"{asked}\" {{ capabilities = [\"{capability}\"] }}`");
+        if asked == self.path && capability == "read" {
+            return format!("{hint}, or `params` for it if the engine wants to be written to");
+        }
+        hint
     }
 
     /// Where a key/value engine with versions has the values.

@@ -25,6 +25,16 @@ pub(super) struct Session {
     file: Option<Stamp>,
 }
 
+/// Where a session stands after a refusal.
+pub(super) enum Standing {
+    /// The server knows its token: what it refused is not allowed.
+    Known,
+    /// The server does not know its token, and there is no other.
+    Gone,
+    /// There is another one now.
+    Replaced(Arc<Session>),
+}
+
 /// Who holds the token.
 pub(super) struct Sessions {
     cluster: Arc<Cluster>,
@@ -97,29 +107,28 @@ impl Sessions {
             return Ok(());
         }
         match self.after_refusal(&session, deadline).await? {
-            Some(_) => Ok(()),
-            None => Err(ProviderError::Refused(self.gone())),
+            Standing::Known | Standing::Replaced(_) => Ok(()),
+            Standing::Gone => Err(ProviderError::Refused(self.gone())),
         }
     }
 
-    /// Another session, if the server refused something because it does not know this one any more. `None` where it does
-    /// know it, and where there is no other.
+    /// What becomes of a session after the server refused something.
     pub(super) async fn after_refusal(
         self: &Arc<Self>,
         old: &Arc<Session>,
         deadline: Instant,
-    ) -> Result<Option<Arc<Session>>, ProviderError> {
+    ) -> Result<Standing, ProviderError> {
         if self.current().is_some_and(|now| !Arc::ptr_eq(&now, old)) {
-            return self.session(deadline).await.map(Some);
+            return self.session(deadline).await.map(Standing::Replaced);
         }
         if old.is_known() && login::terms(&self.cluster, &old.token, deadline).await? != Terms::Unknown {
-            return Ok(None);
+            return Ok(Standing::Known);
         }
         if self.turn.lock().await.in_vain.is_some_and(|at| at.elapsed() < PAUSE) {
-            return Ok(None);
+            return Ok(Standing::Gone);
         }
         let new = self.instead_of(Some(Arc::clone(old)), deadline).await?;
-        Ok((new.token != old.token).then_some(new))
+        Ok(if new.token == old.token { Standing::Gone } else { Standing::Replaced(new) })
     }
 
     /// Remembers that a login after a refusal changed nothing.
@@ -137,11 +146,6 @@ impl Sessions {
                 "the server does not know the token in {source}, or its policies allow it nothing: it has expired, was revoked, or is of another server or namespace"
             )
         }
-    }
-
-    /// Whether the server knew the token when it was asked last.
-    pub(super) fn is_known(&self, session: &Session) -> bool {
-        session.is_known()
     }
 
     fn current(&self) -> Option<Arc<Session>> {

@@ -125,8 +125,13 @@ fn userpass() {
 
 /// A token with these claims, signed with `key`.
 fn jwt(key: &KeyPair, claims: &Value) -> String {
+    jwt_of("EdDSA", key, claims)
+}
+
+/// The same, which says that it is signed in another way: whoever lets another server check it does not.
+fn jwt_of(algorithm: &str, key: &KeyPair, claims: &Value) -> String {
     let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-    let text = format!("{}.{}", part(&json!({ "alg": "EdDSA", "typ": "JWT" })), part(claims));
+    let text = format!("{}.{}", part(&json!({ "alg": algorithm, "typ": "JWT" })), part(claims));
     format!("{text}.{}", URL_SAFE_NO_PAD.encode(key.sign(text.as_bytes()).unwrap()))
 }
 
@@ -197,7 +202,7 @@ fn kubernetes_by_the_token_of_a_service_account() {
         })
     };
     let auth = |name: &str| {
-        let file = text_file(&jwt(&key, &claims(name)));
+        let file = text_file(&jwt_of("ES256", &key, &claims(name)));
         format!("kubernetes = {{ mount = '{mount}', role = 'app', token_file = '{file}' }}")
     };
     reads(bao, &auth("app"));
@@ -258,7 +263,7 @@ fn thirty_two_fetches_log_in_once() {
             task.await.unwrap().unwrap();
         }
     });
-    assert_eq!(network.requests_of("/login"), 1);
+    assert_eq!(network.requests_of("/login HTTP"), 1);
 }
 
 #[test]
@@ -274,7 +279,7 @@ fn a_login_that_is_refused_is_not_repeated_at_once() {
         let error = fetch(&*provider, &path).err().unwrap();
         assert!(matches!(error, ProviderError::Refused(_)), "{error}");
     }
-    assert_eq!(network.requests_of("/login"), 1);
+    assert_eq!(network.requests_of("/login HTTP"), 1);
     // With another credential it is, at once.
     let made = bao.write(&secret_id, &json!({}));
     std::fs::write(&file, made["data"]["secret_id"].as_str().unwrap()).unwrap();

@@ -23,7 +23,7 @@ fn reads(bao: &Bao) -> String {
 
 /// Time passes, in which what runs beside the fetches goes on.
 fn wait(time: Duration) {
-    block_on(tokio::time::sleep(time));
+    block_on(async { tokio::time::sleep(time).await });
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn near_its_longest_life_a_token_is_replaced() {
         fetch(&*provider, &path).unwrap();
         wait(Duration::from_secs(1));
     }
-    let logins = network.requests_of("/login");
+    let logins = network.requests_of("/login HTTP");
     assert!((2..=4).contains(&logins), "logged in {logins} times in 8 s");
 }
 
@@ -82,13 +82,13 @@ fn a_token_that_was_revoked_is_replaced_by_one_login() {
     fetch(&*provider, &path).unwrap();
     bao.write(&format!("sys/leases/revoke-prefix/auth/{mount}"), &json!({}));
     fetch(&*provider, &path).unwrap();
-    assert_eq!(network.requests_of("/login"), 2);
+    assert_eq!(network.requests_of("/login HTTP"), 2);
     // What the policies do not allow is no reason to log in.
     for _ in 0..3 {
         let error = fetch(&*provider, "sys/policies/acl/default").err().unwrap();
         assert!(matches!(error, ProviderError::Refused(_)), "{error}");
     }
-    assert_eq!(network.requests_of("/login"), 2);
+    assert_eq!(network.requests_of("/login HTTP"), 2);
 }
 
 #[test]

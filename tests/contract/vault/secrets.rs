@@ -179,7 +179,9 @@ fn a_certificate_is_issued_with_its_parameters_and_ends_with_itself() {
     let params = format!(
         "[params.\"{pki}/issue/web\"]\ncommon_name = 'web.example'\nttl = '30m'\n[params.\"{pki}/issue/leased\"]\ncommon_name = 'web.example'\nttl = '30m'"
     );
-    let rules = format!("path \"{pki}/issue/*\" {{ capabilities = [\"update\"] }}");
+    let rules = format!(
+        "path \"{pki}/issue/*\" {{ capabilities = [\"update\"] }} path \"{pki}/issue/readable\" {{ capabilities = [\"read\"] }}"
+    );
     let provider = provider(bao, &rules, &params);
     let fetched = fetch(&*provider, &format!("{pki}/issue/web")).unwrap();
     let issued = values(&fetched);
@@ -192,8 +194,11 @@ fn a_certificate_is_issued_with_its_parameters_and_ends_with_itself() {
     let lease = lent.lease.as_ref().expect("a lease");
     assert!(lease.id.starts_with(&format!("{pki}/issue/leased/")), "{}", lease.id);
     assert!((1700..=1800).contains(&lease.lasts.as_secs()));
-    let error = fetch(&*provider, &format!("{pki}/issue/other")).err().unwrap();
+    // Without parameters it is read, which the engine does not know and such policies do not allow.
+    let error = fetch(&*provider, &format!("{pki}/issue/readable")).err().unwrap();
     assert!(matches!(&error, ProviderError::Misconfigured(m) if m.contains("params")), "{error}");
+    let error = fetch(&*provider, &format!("{pki}/issue/other")).err().unwrap();
+    assert!(matches!(&error, ProviderError::Refused(m) if m.contains("params")), "{error}");
 }
 
 #[test]
@@ -274,6 +279,7 @@ fn a_quota_of_the_server_says_when_to_come_again() {
     let bao = Bao::shared();
     let mount = bao.mount("sys/mounts", "kv", &json!({ "options": { "version": "1" } }));
     bao.write(&format!("{mount}/a"), &json!({ "k": "v" }));
+    bao.write("sys/quotas/config", &json!({ "enable_rate_limit_response_headers": true }));
     let quota = json!({ "path": format!("{mount}/"), "rate": 0.05, "interval": "20s" });
     bao.write(&format!("sys/quotas/rate-limit/{mount}"), &quota);
     let provider = provider(bao, &format!("path \"{mount}/*\" {{ capabilities = [\"read\"] }}"), "");
