@@ -9,7 +9,7 @@ use super::address::Address;
 use super::client::{Clients, Server};
 use super::exchange::{Answer, Repeat, Request, exchange};
 use super::settings::Tls;
-use super::trouble::{Trouble, Troubles, Who};
+use super::trouble::{Sent, Trouble, Troubles, Who};
 
 /// Longest wait for what a server says of its own state, which is asked only after it has failed.
 const HEALTH_WAIT: Duration = Duration::from_secs(1);
@@ -56,9 +56,9 @@ impl Cluster {
                     return Ok(answer);
                 }
                 Err(Trouble::Final(error)) => return Err(error),
-                Err(Trouble::Away { message, who, retry_after, maybe_done }) => {
+                Err(Trouble::Away { message, who, retry_after, sent }) => {
                     troubles.add(address.shown(), &message, who, retry_after);
-                    if maybe_done {
+                    if sent != Sent::No {
                         // The next request begins elsewhere, whatever becomes of this one.
                         self.current.store((at + 1) % count, Ordering::Relaxed);
                         if request.repeat == Repeat::MakesAnother {
@@ -80,7 +80,12 @@ impl Cluster {
         deadline: Instant,
     ) -> Result<(Answer, Option<usize>), Trouble> {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let answer = exchange(server, request, self.namespace.as_deref(), left()).await?;
+        let mut answer = exchange(server, request, self.namespace.as_deref(), left()).await;
+        if request.repeat == Repeat::Harmless && matches!(answer, Err(Trouble::Away { sent: Sent::Cut, .. }))
+        {
+            answer = exchange(server, request, self.namespace.as_deref(), left()).await;
+        }
+        let answer = answer?;
         if !(300..400).contains(&answer.status) {
             return self.usable(server, answer, left()).await.map(|answer| (answer, None));
         }
@@ -102,7 +107,7 @@ impl Cluster {
             let message = format!(
                 "it sends to {origin}, which is none of the `addresses`; add it if that is the active server"
             );
-            return Err(Trouble::Away { message, who: Who::Operator, retry_after: None, maybe_done: false });
+            return Err(Trouble::Away { message, who: Who::Operator, retry_after: None, sent: Sent::No });
         };
         let answer = exchange(active, request, self.namespace.as_deref(), left()).await?;
         if (300..400).contains(&answer.status) {

@@ -1,6 +1,7 @@
 //! One request to one server, bounded in time and in length.
 
 use std::error::Error;
+use std::io;
 use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
@@ -10,7 +11,7 @@ use zeroize::Zeroizing;
 use super::super::settings::ANSWER_LIMIT;
 use super::ProviderError;
 use super::client::Server;
-use super::trouble::{Trouble, Who};
+use super::trouble::{Sent, Trouble, Who};
 
 /// What is asked.
 #[derive(Clone, Copy)]
@@ -117,9 +118,11 @@ fn location(headers: &HeaderMap, from: &Url) -> Option<Url> {
 
 /// The innermost cause, for the outer ones name the whole address or say nothing. None quotes an answer.
 fn from_network(error: &reqwest::Error) -> Trouble {
-    let mut cause: &dyn Error = error;
+    let mut cause: &(dyn Error + 'static) = error;
+    let mut cut = is_cut(cause);
     while let Some(inner) = cause.source() {
         cause = inner;
+        cut |= is_cut(cause);
     }
     let mut message = cause.to_string();
     let mut who = Who::Nobody;
@@ -134,6 +137,18 @@ fn from_network(error: &reqwest::Error) -> Trouble {
             message.push_str("; `server_name` says which name to expect");
         }
     }
-    let sent = !error.is_connect() && !error.is_builder();
-    Trouble::Away { message, who, retry_after: None, maybe_done: sent }
+    let sent = match () {
+        () if error.is_connect() || error.is_builder() => Sent::No,
+        () if cut => Sent::Cut,
+        () => Sent::Maybe,
+    };
+    Trouble::Away { message, who, retry_after: None, sent }
+}
+
+fn is_cut(cause: &(dyn Error + 'static)) -> bool {
+    let io = cause.downcast_ref::<io::Error>().map(io::Error::kind);
+    matches!(io, Some(io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe))
+        || cause
+            .downcast_ref::<hyper::Error>()
+            .is_some_and(|error| error.is_incomplete_message() || error.is_closed())
 }

@@ -236,6 +236,9 @@ pub(super) fn other(path: &str, answer: &Answer) -> ProviderError {
     let message = format!("`{path}`: HTTP {}", answer.status);
     match answer.status {
         429 | 500.. => ProviderError::Unavailable { message, retry_after: answer.retry_after },
+        400 | 404 | 405 => ProviderError::Misconfigured(format!(
+            "{message}: is there a Vault at that address, by `https` or `http`, and such a `namespace`?"
+        )),
         _ => ProviderError::Malformed(message),
     }
 }

@@ -113,7 +113,7 @@ impl Ask<'_> {
     /// Where the server does not say what is mounted: a key/value engine with versions at the first segment, else whatever
     /// answers at the path itself.
     async fn anywhere(&self) -> Result<Fetched, ProviderError> {
-        let Some((first, _)) = self.path.split_once('/') else { return self.plain(Sort::Stored).await };
+        let Some((first, _)) = self.path.split_once('/') else { return self.plain(Sort::Unknown).await };
         let mount = Mount { at: first.to_owned(), engine: Engine::Kv2 };
         let answer = self.versioned(&mount).await?;
         if secret::is_versioned(&answer) {
@@ -123,7 +123,7 @@ impl Ask<'_> {
         if !matches!(answer.status, 200 | 204 | 400 | 401 | 403 | 404 | 405) {
             return Err(other(self.path, &answer));
         }
-        match self.plain(Sort::Stored).await {
+        match self.plain(Sort::Unknown).await {
             // To say that there is none takes more rights than to refuse.
             Err(ProviderError::Refused(_)) if answer.status == 404 => self.of_versioned(&mount, &answer),
             Err(ProviderError::Refused(_)) => Err(ProviderError::Refused(format!(

@@ -27,8 +27,10 @@ pub(super) struct Reader {
 /// How what was read is to be understood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sort {
-    /// What somebody stored: no member of it means anything.
+    /// What somebody stored: no member of it means anything, and there is no lease, whatever the server calls one.
     Stored,
+    /// One of both: the server does not say what is mounted there.
+    Unknown,
     /// What an engine made: members that say how long it lasts are known.
     Made,
 }
@@ -72,7 +74,7 @@ impl Reader {
         let values = Values::parse(data).ok_or_else(|| malformed(path))?;
         let bytes = strings(path, data)?;
         let now = SystemTime::now();
-        if let Some(id) = envelope.lease_id.filter(|id| !id.is_empty()) {
+        if let Some(id) = envelope.lease_id.filter(|id| !id.is_empty() && sort != Sort::Stored) {
             let lasts = Duration::from_secs(envelope.lease_duration.unwrap_or_default());
             let lasts = lent_for.map_or(lasts, |most| lasts.min(most));
             let mut fetched = Fetched::new(bytes, id.clone(), now);
@@ -84,7 +86,7 @@ impl Reader {
                 Some(Lease { id: id.into_owned(), lasts, renewable: envelope.renewable.unwrap_or_default() });
             return Ok(fetched);
         }
-        if sort == Sort::Stored {
+        if sort != Sort::Made {
             let (version, since) = self.recognised(path, &bytes, now);
             return Ok(Fetched::new(bytes, version, since));
         }

@@ -13,11 +13,21 @@ pub(super) enum Trouble {
         /// Who must act.
         who: Who,
         retry_after: Option<Duration>,
-        /// Whether the request may have been carried out all the same.
-        maybe_done: bool,
+        sent: Sent,
     },
     /// No other server would do better.
     Final(ProviderError),
+}
+
+/// How far the request got.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sent {
+    /// It was not carried out.
+    No,
+    /// The connection was closed before anything was answered, as happens to one that was kept for too long.
+    Cut,
+    /// Nobody knows whether it was carried out.
+    Maybe,
 }
 
 /// Who must act before the address is of use.
@@ -40,7 +50,7 @@ pub(super) struct Troubles {
 impl Trouble {
     /// It passes by itself.
     pub(super) fn away(message: impl Into<String>, retry_after: Option<Duration>) -> Self {
-        Self::Away { message: message.into(), who: Who::Nobody, retry_after, maybe_done: false }
+        Self::Away { message: message.into(), who: Who::Nobody, retry_after, sent: Sent::No }
     }
 }
 

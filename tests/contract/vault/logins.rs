@@ -179,7 +179,7 @@ fn kubernetes_by_the_token_of_a_service_account() {
     let user = json!({ "username": "system:serviceaccount:default:app", "uid": "u-1", "groups": ["system:serviceaccounts"] });
     let review = json!({
         "apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview",
-        "status": { "authenticated": true, "user": user }
+        "status": { "authenticated": true, "user": user, "audiences": ["https://kubernetes.default.svc"] }
     });
     let cluster = Network::of_its_own(Weather::Answers(201, "", review.to_string()));
     let mount = bao.mount("sys/auth", "kubernetes", &json!(null));
