@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::upstream::{At, Upstream, bytes};
 
+mod database;
 mod logins;
 mod renewal;
 mod secrets;

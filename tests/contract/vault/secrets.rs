@@ -18,7 +18,8 @@ pub(super) fn provider(bao: &Bao, rules: &str, more: &str) -> Box<dyn Provider> 
 }
 
 fn left(expires: Option<SystemTime>) -> u64 {
-    expires.expect("it says no end").duration_since(SystemTime::now()).unwrap().as_secs()
+    let expires = expires.unwrap_or_else(|| panic!("it says no end"));
+    expires.duration_since(SystemTime::now()).unwrap().as_secs()
 }
 
 #[test]

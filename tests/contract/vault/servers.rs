@@ -13,6 +13,11 @@ use crate::upstream::{At, Upstream, block_on, fetch};
 
 /// A provider of servers at these addresses, and the path of a secret that it can read.
 fn provider(bao: &Bao, addresses: &[&str]) -> (Box<dyn Provider>, String) {
+    let (settings, path) = provider_settings(bao, addresses);
+    (Vault::open(&settings).unwrap(), path)
+}
+
+fn provider_settings(bao: &Bao, addresses: &[&str]) -> (String, String) {
     let path = unique("servers");
     bao.write(&format!("secret/data/{path}"), &json!({ "data": { "value": "there" } }));
     let token = bao.token(&bao.policy("path \"secret/data/*\" { capabilities = [\"read\"] }"), &json!({}));
@@ -20,11 +25,11 @@ fn provider(bao: &Bao, addresses: &[&str]) -> (Box<dyn Provider>, String) {
         "addresses = {addresses:?}\ntimeout = '2s'\nconnect_timeout = '1s'\ntoken_file = '{}'",
         text_file(&token)
     );
-    (Vault::open(&settings).unwrap(), format!("secret/{path}"))
+    (settings, format!("secret/{path}"))
 }
 
 fn told(provider: &dyn Provider, path: &str) -> String {
-    let error = fetch(provider, path).err().expect("it was fetched");
+    let error = fetch(provider, path).err().unwrap_or_else(|| panic!("it was fetched"));
     assert!(matches!(error, ProviderError::Unavailable { .. }), "{error}");
     error.to_string()
 }
@@ -121,4 +126,34 @@ fn a_name_on_the_certificate_can_be_expected_that_is_not_in_the_address() {
     block_on(open("elsewhere.example").log_in()).unwrap();
     let error = block_on(open("localhost.example").log_in()).unwrap_err();
     assert!(error.to_string().contains("certificate"), "{error}");
+}
+
+/// What a process with a proxy in its environment is told to fetch.
+const SETTINGS: &str = "HUSHFS_TEST_PROXIED_SETTINGS";
+const PATH: &str = "HUSHFS_TEST_PROXIED_PATH";
+
+/// Runs in a process of its own, for the environment is everybody's; alone it has nothing to do.
+#[test]
+fn in_an_environment_with_a_proxy() {
+    let (Ok(settings), Ok(path)) = (std::env::var(SETTINGS), std::env::var(PATH)) else { return };
+    fetch(&*Vault::open(&settings).unwrap(), &path).unwrap();
+}
+
+#[test]
+fn a_proxy_of_the_environment_is_used_and_passed_by_where_it_says_so() {
+    let bao = Bao::shared();
+    let proxy = Network::plain(bao.address, Weather::Fine);
+    let (settings, path) = provider_settings(bao, &["http://vault.invalid:8200"]);
+    let succeeds = |no_proxy: &str| {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap());
+        child.args(["--exact", "vault::servers::in_an_environment_with_a_proxy"]);
+        child.env(SETTINGS, format!("allow_http = true\n{settings}")).env(PATH, &path);
+        child.env("HTTP_PROXY", proxy.at().url).env("NO_PROXY", no_proxy);
+        child.output().unwrap().status.success()
+    };
+    assert!(succeeds(""));
+    let before = proxy.requests();
+    assert!(before >= 3);
+    assert!(!succeeds("vault.invalid"));
+    assert_eq!(proxy.requests(), before);
 }
