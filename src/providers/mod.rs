@@ -12,27 +12,32 @@ use serde::{Deserialize, Serialize};
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
 
-#[cfg(feature = "command")]
-mod command;
 #[cfg(feature = "aws")]
 mod aws;
+#[cfg(feature = "command")]
+mod command;
+pub(crate) mod credentials;
 pub(crate) mod files;
 #[cfg(feature = "gcp")]
 mod gcp;
 pub(crate) mod settings;
 pub mod store;
+#[cfg(feature = "vault")]
+mod vault;
 
 /// Every kind of provider that a configuration can name.
 pub const KINDS: &[Kind] = &[
     store::KIND,
-    #[cfg(feature = "gcp")]
-    gcp::KIND,
-    #[cfg(feature = "command")]
-    command::KIND,
+    #[cfg(feature = "vault")]
+    vault::KIND,
     #[cfg(feature = "aws")]
     aws::SECRETS_MANAGER,
     #[cfg(feature = "aws")]
     aws::PARAMETER_STORE,
+    #[cfg(feature = "gcp")]
+    gcp::KIND,
+    #[cfg(feature = "command")]
+    command::KIND,
 ];
 
 /// One kind of provider: how its settings are checked and how it is opened.

@@ -49,3 +49,5 @@ mod gcp;
 #[cfg(feature = "aws")]
 mod aws;
 mod store;
+#[cfg(feature = "vault")]
+mod vault;

@@ -20,6 +20,10 @@ pub(crate) const CANARY: &str = "canary-5ecr3t";
 pub(crate) enum Weather {
     /// It gets to the server.
     Fine,
+    /// The same, but for requests whose first line has this in it: they are answered with that status.
+    FineBut(&'static str, u16),
+    /// All is answered with 503, but a question for the server's health (`/health`) with that status.
+    Sick(u16),
     /// The connection is closed before a byte is answered.
     Closes,
     /// Nothing is answered.
@@ -47,6 +51,8 @@ struct State {
     /// What is open, to be cut when the weather changes.
     open: Mutex<Vec<TcpStream>>,
     requests: AtomicUsize,
+    /// Their first lines.
+    lines: Mutex<Vec<String>>,
 }
 
 impl Network {
@@ -73,6 +79,7 @@ impl Network {
             weather: Mutex::new(weather),
             open: Mutex::default(),
             requests: AtomicUsize::new(0),
+            lines: Mutex::default(),
         });
         let secure = tls.is_some();
         let serving = Arc::clone(&state);
@@ -118,6 +125,11 @@ impl Network {
     pub(crate) fn requests(&self) -> usize {
         self.state.requests.load(Ordering::Relaxed)
     }
+
+    /// How many of them have this in their first line.
+    pub(crate) fn requests_of(&self, part: &str) -> usize {
+        self.state.lines.lock().iter().filter(|line| line.contains(part)).count()
+    }
 }
 
 impl State {
@@ -125,8 +137,23 @@ impl State {
         loop {
             let Some(request) = read_request(&mut client)? else { return Ok(()) };
             self.requests.fetch_add(1, Ordering::Relaxed);
-            let weather = self.weather.lock().clone();
+            let line = request.split(|byte| *byte == b'\r').next().unwrap_or_default();
+            let line = String::from_utf8_lossy(line).into_owned();
+            let weather = match self.weather.lock().clone() {
+                Weather::FineBut(part, status) if line.contains(part) => {
+                    Weather::Answers(status, "", String::new())
+                }
+                Weather::FineBut(..) => Weather::Fine,
+                Weather::Sick(health) => {
+                    let status = if line.contains("/health") { health } else { 503 };
+                    Weather::Answers(status, "", String::new())
+                }
+                weather => weather,
+            };
+            self.lines.lock().push(line);
             match weather {
+                // They have become others above.
+                Weather::FineBut(..) | Weather::Sick(_) => return Ok(()),
                 Weather::Fine => {
                     let Some(upstream) = self.upstream else { return Ok(()) };
                     let mut server = TcpStream::connect(upstream)?;

@@ -10,10 +10,11 @@
 //! ```
 
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::super::credentials;
 use super::super::settings::wrong;
 use super::provider::Store;
 use super::{NamedFile, Provider, Secrecy, SettingsError, Site};
@@ -46,25 +47,18 @@ pub(super) fn check(settings: toml::Table, base: &Path) -> Result<Vec<NamedFile>
 
 /// Opens the provider. Its files are first read when something is fetched.
 pub(super) fn open(settings: toml::Table, base: &Path) -> Result<Box<dyn Provider>, SettingsError> {
-    open_in(settings, base, std::env::var_os("CREDENTIALS_DIRECTORY"))
+    open_in(settings, base, credentials::directory())
 }
 
 fn open_in(
     settings: toml::Table,
     base: &Path,
-    credentials: Option<OsString>,
+    directory: Option<OsString>,
 ) -> Result<Box<dyn Provider>, SettingsError> {
     let settings = read(settings)?;
     let path = base.join(&settings.path);
-    let credentials = credentials.map(PathBuf::from);
-    let credential = |key: &str, name: &str| match &credentials {
-        Some(directory) => Ok(directory.join(name)),
-        None => Err(wrong(
-            key,
-            format!("`{key} = \"{name}\"` means a file in $CREDENTIALS_DIRECTORY, which is not set"),
-            format!("add `LoadCredential={name}:/path/to/file` to the unit that runs hushfs"),
-        )),
-    };
+    let directory = directory.map(PathBuf::from);
+    let credential = |key: &str, name: &str| credentials::file(key, name, directory.as_deref());
     let key = match (&settings.key, &settings.credential) {
         (Some(key), _) => base.join(key),
         (None, Some(name)) => credential("credential", name)?,
@@ -100,13 +94,8 @@ fn read(table: toml::Table) -> Result<Settings, SettingsError> {
     for (key, name) in
         [("credential", &settings.credential), ("passphrase_credential", &settings.passphrase_credential)]
     {
-        let plain = |name: &String| {
-            let mut parts = Path::new(name).components();
-            matches!(parts.next(), Some(Component::Normal(_))) && parts.next().is_none()
-        };
-        if name.as_ref().is_some_and(|name| !plain(name)) {
-            let hint = "it is a file's name in $CREDENTIALS_DIRECTORY; for another file write a path as `key` or `passphrase_file`";
-            return Err(wrong(key, format!("`{key}` is a name, not a path"), hint.to_owned()));
+        if let Some(name) = name {
+            credentials::check_name(key, name, "`key` or `passphrase_file`")?;
         }
     }
     if settings.key.is_some() && settings.credential.is_some() {

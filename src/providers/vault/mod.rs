@@ -1,0 +1,43 @@
+//! HashiCorp Vault and OpenBao: key/value secrets of both versions, and any other engine by its path, with its lease.
+//!
+//! This folder owns what is said to a Vault: how to log in, where a secret is, what its answers mean. Requests are made on
+//! `reqwest` directly. The client library vaultrs reads bodies of any length into memory, repeats a body that it cannot
+//! parse in its error, and drops lease id and time to live; each of the three would break a promise of this crate.
+//!
+//! ```text
+//!  provider.rs    fetch: a session, the mount, the secret; once more with a new session if the old one is gone
+//!    |-- session.rs    the token in use: one login for all who wait, renewal, failures that are not repeated at once
+//!    |     '-- login.rs      what each way of logging in sends
+//!    |-- mounts.rs     which engine is mounted where
+//!    |-- secret.rs     answers -> values, versions, leases
+//!    |     '-- values.rs     a JSON object -> an object of strings
+//!    '-- cluster.rs    one request to whichever address answers
+//!          |-- client.rs     the HTTP client with its certificates
+//!          |-- exchange.rs   one request to one address, bounded in time and length
+//!          '-- trouble.rs    why an address is of no use
+//!  settings.rs    the table of the configuration, with auth.rs and address.rs
+//! ```
+
+use super::{Fetched, Kind, Lease, NamedFile, Provider, ProviderError, Secrecy, SettingsError, Stamp};
+
+mod address;
+mod auth;
+mod client;
+mod cluster;
+mod exchange;
+mod login;
+mod mounts;
+mod provider;
+mod secret;
+mod session;
+mod settings;
+mod trouble;
+mod values;
+
+/// The line in the table of kinds.
+pub(super) const KIND: Kind = Kind {
+    name: "vault",
+    about: "HashiCorp Vault or OpenBao: key/value secrets, and any other engine by its path",
+    check: settings::check,
+    open: provider::open,
+};

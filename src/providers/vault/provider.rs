@@ -1,0 +1,250 @@
+//! Fetches: with the token in use from the engine at the path, and once more where that token is gone.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::cluster::Cluster;
+use super::exchange::{Answer, Repeat, Request};
+use super::login::{Login, other};
+use super::mounts::{Engine, Mount, Mounts};
+use super::secret::{self, Reader, Sort};
+use super::session::{Session, Sessions, Standing};
+use super::settings::Settings;
+use super::{Fetched, Provider, ProviderError, SettingsError};
+use crate::reference::Reference;
+
+/// The opened provider. Nobody is reached before the first fetch.
+struct Vault {
+    cluster: Arc<Cluster>,
+    sessions: Arc<Sessions>,
+    mounts: Mounts,
+    params: BTreeMap<String, Vec<u8>>,
+    reader: Reader,
+}
+
+/// Opens the provider.
+pub(super) fn open(settings: toml::Table, base: &Path) -> Result<Box<dyn Provider>, SettingsError> {
+    let Settings { bounds, addresses, namespace, tls, auth, mounts, params } = Settings::new(settings, base)?;
+    let cluster = Arc::new(Cluster::new(addresses, tls, namespace, bounds));
+    let sessions = Sessions::new(Arc::clone(&cluster), Login::new(auth));
+    Ok(Box::new(Vault { cluster, sessions, mounts: Mounts::new(mounts), params, reader: Reader::new() }))
+}
+
+#[async_trait::async_trait]
+impl Provider for Vault {
+    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+        let deadline = self.cluster.deadline();
+        let session = self.sessions.session(deadline).await?;
+        match self.read(reference, &session, deadline).await {
+            Err(ProviderError::Refused(message)) => {
+                match self.sessions.after_refusal(&session, deadline).await? {
+                    Standing::Replaced(new) => {
+                        let result = self.read(reference, &new, deadline).await;
+                        if matches!(result, Err(ProviderError::Refused(_))) {
+                            self.sessions.was_in_vain().await;
+                        }
+                        result
+                    }
+                    Standing::Known => Err(ProviderError::Refused(message)),
+                    Standing::Gone => {
+                        let (path, gone) = (reference.path(), self.sessions.gone());
+                        Err(ProviderError::Refused(format!("`{path}`: {gone} (HTTP 403)")))
+                    }
+                }
+            }
+            result => result,
+        }
+    }
+
+    async fn log_in(&self) -> Result<(), ProviderError> {
+        self.sessions.proven(self.cluster.deadline()).await
+    }
+}
+
+/// Of one fetch.
+struct Ask<'a> {
+    vault: &'a Vault,
+    session: &'a Session,
+    path: &'a str,
+    version: Option<&'a str>,
+    deadline: Instant,
+}
+
+impl Vault {
+    async fn read(
+        &self,
+        reference: &Reference,
+        session: &Session,
+        deadline: Instant,
+    ) -> Result<Fetched, ProviderError> {
+        let (path, version) = (reference.path(), reference.version());
+        let ask = Ask { vault: self, session, path, version, deadline };
+        if let Some(params) = self.params.get(path) {
+            return ask.written(params).await;
+        }
+        match self.mounts.of(path, &self.cluster, &session.token, deadline).await? {
+            Some(mount) => {
+                let result = ask.at(&mount).await;
+                // What was found out may be old: it is asked for again the next time.
+                if matches!(result, Err(ProviderError::NotFound(_) | ProviderError::Misconfigured(_))) {
+                    self.mounts.forget(&mount);
+                }
+                result
+            }
+            None => ask.anywhere().await,
+        }
+    }
+}
+
+impl Ask<'_> {
+    async fn at(&self, mount: &Mount) -> Result<Fetched, ProviderError> {
+        match mount.engine {
+            Engine::Kv2 => {
+                let answer = self.versioned(mount).await?;
+                self.of_versioned(mount, &answer)
+            }
+            Engine::Kv1 => self.plain(Sort::Stored).await,
+            Engine::Other => self.plain(Sort::Made).await,
+        }
+    }
+
+    /// Where the server does not say what is mounted: a key/value engine with versions at the first segment, else whatever
+    /// answers at the path itself.
+    async fn anywhere(&self) -> Result<Fetched, ProviderError> {
+        let Some((first, _)) = self.path.split_once('/') else { return self.plain(Sort::Unknown).await };
+        let mount = Mount { at: first.to_owned(), engine: Engine::Kv2 };
+        let answer = self.versioned(&mount).await?;
+        if secret::is_versioned(&answer) {
+            self.vault.mounts.found(mount.clone());
+            return self.of_versioned(&mount, &answer);
+        }
+        if !matches!(answer.status, 200 | 204 | 400 | 401 | 403 | 404 | 405) {
+            return Err(other(self.path, &answer));
+        }
+        match self.plain(Sort::Unknown).await {
+            // To say that there is none takes more rights than to refuse.
+            Err(ProviderError::Refused(_)) if answer.status == 404 => self.of_versioned(&mount, &answer),
+            Err(ProviderError::Refused(_)) => Err(ProviderError::Refused(format!(
+                "`{}`: the token may not read it (HTTP 403): {}",
+                self.path,
+                self.policy(&self.data(&mount))
+            ))),
+            result => result,
+        }
+    }
+
+    /// Reads from a key/value engine with versions.
+    async fn versioned(&self, mount: &Mount) -> Result<Answer, ProviderError> {
+        if let Some(version) = self.version
+            && !version.parse::<u32>().is_ok_and(|version| version > 0)
+        {
+            return Err(ProviderError::Misconfigured(format!(
+                "`{}`: a version is a number from 1 on there",
+                self.path
+            )));
+        }
+        let path = self.data(mount);
+        let query = self.version.map(|version| ("version", version));
+        let request = Request { query, ..Request::read(&path, Some(&self.session.token)) };
+        self.vault.cluster.ask(&request, self.deadline).await
+    }
+
+    fn of_versioned(&self, mount: &Mount, answer: &Answer) -> Result<Fetched, ProviderError> {
+        match answer.status {
+            200 => self.vault.reader.versioned(self.path, answer),
+            404 => Err(secret::gone(self.path, answer).unwrap_or_else(|| {
+                let what = self.version.map(|version| format!("version {version} of it")).unwrap_or_default();
+                let what = if what.is_empty() { "secret" } else { &what };
+                let mut message = format!("`{}`: there is no such {what}", self.path);
+                if mount.rest(self.path).is_some_and(|rest| rest.starts_with("data/")) {
+                    message.push_str("; `data/` after the mount is left out in a reference");
+                }
+                ProviderError::NotFound(message)
+            })),
+            _ => Err(self.refused(answer, &self.data(mount))),
+        }
+    }
+
+    /// Reads the path as it is.
+    async fn plain(&self, sort: Sort) -> Result<Fetched, ProviderError> {
+        self.no_version()?;
+        let repeat = if sort == Sort::Stored { Repeat::Harmless } else { Repeat::MakesAnother };
+        let request = Request { repeat, ..Request::read(self.path, Some(&self.session.token)) };
+        let answer = self.vault.cluster.ask(&request, self.deadline).await?;
+        self.of_plain(&answer, sort)
+    }
+
+    /// Writes to the path to read what that gives.
+    async fn written(&self, params: &[u8]) -> Result<Fetched, ProviderError> {
+        self.no_version()?;
+        let request = Request {
+            repeat: Repeat::MakesAnother,
+            ..Request::write(self.path, params, Some(&self.session.token))
+        };
+        let answer = self.vault.cluster.ask(&request, self.deadline).await?;
+        self.of_plain(&answer, Sort::Made)
+    }
+
+    fn of_plain(&self, answer: &Answer, sort: Sort) -> Result<Fetched, ProviderError> {
+        match answer.status {
+            200 => self.vault.reader.plain(self.path, answer, sort, self.session.lends_for()),
+            404 => Err(ProviderError::NotFound(format!("`{}`: there is nothing (HTTP 404)", self.path))),
+            _ => Err(self.refused(answer, self.path)),
+        }
+    }
+
+    fn no_version(&self) -> Result<(), ProviderError> {
+        if self.version.is_none() {
+            return Ok(());
+        }
+        let path = self.path;
+        Err(ProviderError::Misconfigured(format!(
+            "`{path}`: the engine there keeps no versions: leave out `?version=`"
+        )))
+    }
+
+    fn refused(&self, answer: &Answer, asked: &str) -> ProviderError {
+        let (path, status) = (self.path, answer.status);
+        let written = self.vault.params.contains_key(path);
+        match status {
+            401 | 403 => ProviderError::Refused(format!(
+                "`{path}`: the token may not read it (HTTP {status}): {}",
+                self.policy(asked)
+            )),
+            400 if written => ProviderError::Misconfigured(format!(
+                "`{path}`: the server does not take its `params` (HTTP {status}): the engine's documentation has them"
+            )),
+            400 => ProviderError::Misconfigured(format!(
+                "`{path}`: the server does not take the request (HTTP {status}): see `namespace`, and `mounts` or `params` for this path"
+            )),
+            405 => ProviderError::Misconfigured(format!(
+                "`{path}`: it cannot be {} (HTTP {status}): {}",
+                if written { "written" } else { "read" },
+                if written {
+                    "take it out of `params`"
+                } else {
+                    "name it in `params` if the engine wants to be written to"
+                }
+            )),
+            204 => ProviderError::Misconfigured(format!("`{path}`: it gives nothing (HTTP {status})")),
+            _ => other(path, answer),
+        }
+    }
+
+    /// What lets a token read there.
+    fn policy(&self, asked: &str) -> String {
+        let capability = if self.vault.params.contains_key(self.path) { "update" } else { "read" };
+        let hint = format!("its policies need `path \"{asked}\" {{ capabilities = [\"{capability}\"] }}`");
+        if asked == self.path && capability == "read" {
+            return format!("{hint}, or `params` for it if the engine wants to be written to");
+        }
+        hint
+    }
+
+    /// Where a key/value engine with versions has the values.
+    fn data(&self, mount: &Mount) -> String {
+        format!("{}/data/{}", mount.at, mount.rest(self.path).unwrap_or_default())
+    }
+}

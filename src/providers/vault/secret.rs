@@ -1,0 +1,307 @@
+//! From an answer to a secret: its values, its version, and how long it holds.
+
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+use std::time::{Duration, SystemTime};
+
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use super::exchange::Answer;
+use super::login::{malformed, parse};
+use super::values::Values;
+use super::{Fetched, Lease, ProviderError};
+use crate::secret::SecretBytes;
+
+/// Answers read into secrets. Where a secret has no version of its own, it tells one content from another.
+pub(super) struct Reader {
+    /// Of no use to whoever sees a version: without it a version does not give away whether a guess at the value is right.
+    key: [u8; 32],
+    /// The version of each path, and when it was first seen.
+    seen: Mutex<HashMap<String, (String, SystemTime)>>,
+}
+
+/// How what was read is to be understood.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// What somebody stored: no member of it means anything, and there is no lease, whatever the server calls one.
+    Stored,
+    /// One of both: the server does not say what is mounted there.
+    Unknown,
+    /// What an engine made: members that say how long it lasts are known.
+    Made,
+}
+
+impl Reader {
+    pub(super) fn new() -> Self {
+        let mut key = [0; 32];
+        let mut filled = 0;
+        while let Some(rest) = key.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            filled += rustix::rand::getrandom(rest, rustix::rand::GetRandomFlags::empty()).unwrap_or(0);
+        }
+        Self { key, seen: Mutex::default() }
+    }
+
+    /// A version of a key/value secret with versions.
+    pub(super) fn versioned(&self, path: &str, answer: &Answer) -> Result<Fetched, ProviderError> {
+        let Envelope { data, .. } = parse(path, answer)?;
+        let data = data.ok_or_else(|| malformed(path))?;
+        let Versioned { data, metadata } = serde_json::from_str(data.get()).map_err(|_| malformed(path))?;
+        let Some(data) = data.filter(|data| data.get() != "null") else { return Err(metadata.gone(path)) };
+        let created = time(&metadata.created_time).ok_or_else(|| malformed(path))?;
+        let mut fetched = Fetched::new(strings(path, data)?, metadata.version.to_string(), created);
+        fetched.expires = time(&metadata.deletion_time);
+        fetched.notes = metadata.custom_metadata.unwrap_or_default();
+        Ok(fetched)
+    }
+
+    /// What is read as it is, or what writing to a path gave. With `lent_for` nothing that was lent lasts longer.
+    pub(super) fn plain(
+        &self,
+        path: &str,
+        answer: &Answer,
+        sort: Sort,
+        lent_for: Option<Duration>,
+    ) -> Result<Fetched, ProviderError> {
+        let envelope: Envelope<'_> = parse(path, answer)?;
+        if let Some(auth) = envelope.auth.filter(|auth| auth.get() != "null") {
+            return self.token(path, auth, lent_for);
+        }
+        let data = envelope.data.filter(|data| data.get() != "null").ok_or_else(|| malformed(path))?;
+        let values = Values::parse(data).ok_or_else(|| malformed(path))?;
+        let bytes = strings(path, data)?;
+        let now = SystemTime::now();
+        if let Some(id) = envelope.lease_id.filter(|id| !id.is_empty() && sort != Sort::Stored) {
+            let lasts = Duration::from_secs(envelope.lease_duration.unwrap_or_default());
+            let lasts = lent_for.map_or(lasts, |most| lasts.min(most));
+            let mut fetched = Fetched::new(bytes, id.clone(), now);
+            fetched.expires = now.checked_add(lasts);
+            if sort == Sort::Made {
+                fetched.expires = earliest(fetched.expires, end(&values, now));
+            }
+            fetched.lease =
+                Some(Lease { id: id.into_owned(), lasts, renewable: envelope.renewable.unwrap_or_default() });
+            return Ok(fetched);
+        }
+        if sort != Sort::Made {
+            let (version, since) = self.recognised(path, &bytes, now);
+            return Ok(Fetched::new(bytes, version, since));
+        }
+        let expires = end(&values, now);
+        let mut fetched = match values.get::<String>("serial_number") {
+            Some(serial) => Fetched::new(bytes, serial, now),
+            None => {
+                let (version, since) = self.recognised_but(path, &values, &bytes, now);
+                Fetched::new(bytes, version, since)
+            }
+        };
+        fetched.expires = expires;
+        Ok(fetched)
+    }
+
+    /// A token that was made.
+    fn token(
+        &self,
+        path: &str,
+        auth: &RawValue,
+        lent_for: Option<Duration>,
+    ) -> Result<Fetched, ProviderError> {
+        let values = Values::parse(auth).ok_or_else(|| malformed(path))?;
+        let now = SystemTime::now();
+        let bytes = strings(path, auth)?;
+        let version = match values.get::<String>("accessor").filter(|accessor| !accessor.is_empty()) {
+            Some(accessor) => accessor,
+            None => self.digest(&bytes),
+        };
+        let mut fetched = Fetched::new(bytes, version, now);
+        let lasts = values.get("lease_duration").filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        fetched.expires = lasts.into_iter().chain(lent_for).min().and_then(|lasts| now.checked_add(lasts));
+        Ok(fetched)
+    }
+
+    /// A version for a content that has none, and since when it is that.
+    fn recognised(&self, path: &str, bytes: &SecretBytes, now: SystemTime) -> (String, SystemTime) {
+        self.since(path, self.digest(bytes), now)
+    }
+
+    /// The same for what an engine rotates by itself: it says when it did, and what is left of its time is not part of it.
+    fn recognised_but(
+        &self,
+        path: &str,
+        values: &Values<'_>,
+        bytes: &SecretBytes,
+        now: SystemTime,
+    ) -> (String, SystemTime) {
+        match values.get::<String>("last_vault_rotation").and_then(|text| Some((time(&text)?, text))) {
+            Some((since, text)) => (text, since),
+            None => self.recognised(path, bytes, now),
+        }
+    }
+
+    fn since(&self, path: &str, version: String, now: SystemTime) -> (String, SystemTime) {
+        let mut seen = self.seen.lock();
+        match seen.get(path) {
+            Some((known, since)) if *known == version => (version, *since),
+            _ => {
+                seen.insert(path.to_owned(), (version.clone(), now));
+                (version, now)
+            }
+        }
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "what comes out tells nothing without the key")]
+    fn digest(&self, bytes: &SecretBytes) -> String {
+        let digest = Sha256::new().chain_update(self.key).chain_update(bytes.expose_secret()).finalize();
+        digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
+}
+
+/// What became of a version that there is no value of, if the answer says so.
+pub(super) fn gone(path: &str, answer: &Answer) -> Option<ProviderError> {
+    let Envelope { data, .. } = serde_json::from_slice(&answer.body).ok()?;
+    let Versioned { metadata, .. } = serde_json::from_str(data?.get()).ok()?;
+    Some(metadata.gone(path))
+}
+
+/// Whether the answer is that of a key/value engine with versions.
+pub(super) fn is_versioned(answer: &Answer) -> bool {
+    let envelope: Option<Envelope<'_>> = serde_json::from_slice(&answer.body).ok();
+    let data = envelope.and_then(|envelope| envelope.data);
+    data.is_some_and(|data| serde_json::from_str::<Versioned<'_>>(data.get()).is_ok())
+}
+
+fn strings(path: &str, data: &RawValue) -> Result<SecretBytes, ProviderError> {
+    let strings =
+        Values::parse(data).and_then(|values| values.to_strings()).ok_or_else(|| malformed(path))?;
+    Ok(SecretBytes::copy_from(&strings))
+}
+
+/// When what an engine made ends, by its own members: a certificate by `expiration`, a credential that is rotated by `ttl`.
+fn end(values: &Values<'_>, now: SystemTime) -> Option<SystemTime> {
+    let at = |seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
+    let certificate = values.get::<u64>("expiration").filter(|at| *at > 0).and_then(at);
+    let ttl = values.get::<u64>("ttl").filter(|ttl| *ttl > 0).map(Duration::from_secs);
+    earliest(certificate, ttl.and_then(|ttl| now.checked_add(ttl)))
+}
+
+fn earliest(one: Option<SystemTime>, other: Option<SystemTime>) -> Option<SystemTime> {
+    one.into_iter().chain(other).min()
+}
+
+fn time(text: &str) -> Option<SystemTime> {
+    SystemTime::try_from(text.parse::<Timestamp>().ok()?).ok()
+}
+
+/// What is around each answer.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    #[serde(borrow)]
+    auth: Option<&'a RawValue>,
+    #[serde(borrow)]
+    lease_id: Option<Cow<'a, str>>,
+    lease_duration: Option<u64>,
+    renewable: Option<bool>,
+}
+
+/// What is in the answer of a key/value engine with versions.
+#[derive(Deserialize)]
+struct Versioned<'a> {
+    #[serde(borrow)]
+    data: Option<&'a RawValue>,
+    metadata: Metadata,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    created_time: String,
+    #[serde(default)]
+    deletion_time: String,
+    #[serde(default)]
+    destroyed: bool,
+    version: u64,
+    custom_metadata: Option<BTreeMap<String, String>>,
+}
+
+impl Metadata {
+    fn gone(&self, path: &str) -> ProviderError {
+        let version = self.version;
+        // Taken apart and put together, so that nothing is repeated that is no time.
+        let what = match self.deletion_time.parse::<Timestamp>() {
+            _ if self.destroyed => "was destroyed".to_owned(),
+            Ok(at) => format!("was deleted at {at}; `vault kv undelete` brings it back"),
+            Err(_) => "has no value".to_owned(),
+        };
+        ProviderError::NotFound(format!("`{path}`: its version {version} {what}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use zeroize::Zeroizing;
+
+    fn answer(body: &str) -> Answer {
+        let body = Zeroizing::new(body.as_bytes().to_vec());
+        Answer { status: 200, body, retry_after: None, location: None }
+    }
+
+    fn made(body: &str) -> Fetched {
+        Reader::new().plain("p", &answer(body), Sort::Made, None).unwrap()
+    }
+
+    fn from_now(expires: Option<SystemTime>) -> u64 {
+        (expires.unwrap().duration_since(SystemTime::now()).unwrap() + Duration::from_millis(500)).as_secs()
+    }
+
+    #[test]
+    fn a_lease_is_kept_and_ends_with_a_token_that_cannot_be_renewed() {
+        let body =
+            r#"{"lease_id":"db/creds/r/1","lease_duration":3600,"renewable":true,"data":{"username":"u"}}"#;
+        let fetched = made(body);
+        assert_eq!(from_now(fetched.expires), 3600);
+        let lease = fetched.lease.unwrap();
+        assert_eq!((lease.id.as_str(), lease.lasts.as_secs(), lease.renewable), ("db/creds/r/1", 3600, true));
+        let shorter = Some(Duration::from_secs(60));
+        let fetched = Reader::new().plain("p", &answer(body), Sort::Made, shorter).unwrap();
+        assert_eq!((from_now(fetched.expires), fetched.lease.unwrap().lasts.as_secs()), (60, 60));
+    }
+
+    #[test]
+    fn what_an_engine_rotates_has_the_version_of_its_rotation_and_expires_with_it() {
+        let body = |ttl| {
+            format!(
+                r#"{{"data":{{"password":"x","ttl":{ttl},"last_vault_rotation":"2026-01-02T03:04:05.6Z"}}}}"#
+            )
+        };
+        let (first, second) = (made(&body(90)), made(&body(30)));
+        assert_eq!(first.version, second.version, "the time that is left is no other version");
+        assert_eq!(first.created, time("2026-01-02T03:04:05.6Z").unwrap());
+        assert_eq!(from_now(second.expires), 30);
+    }
+
+    #[test]
+    fn members_of_what_somebody_stored_mean_nothing() {
+        let body =
+            r#"{"lease_id":"","lease_duration":60,"data":{"ttl":"60","expiration":5,"serial_number":"s"}}"#;
+        let reader = Reader::new();
+        let read = |body: &str| reader.plain("p", &answer(body), Sort::Stored, None).unwrap();
+        let (first, again) = (read(body), read(body));
+        assert_eq!((first.expires, first.lease.is_none()), (None, true));
+        assert_eq!((&first.version, first.created), (&again.version, again.created));
+        assert_ne!(first.version, read(r#"{"data":{"ttl":"61"}}"#).version);
+        assert_ne!(first.version, Reader::new().digest(&first.bytes), "it tells nothing of the content");
+    }
+
+    #[test]
+    fn a_deletion_time_that_is_no_time_is_not_repeated() {
+        let body =
+            r#"{"data":{"data":null,"metadata":{"created_time":"","deletion_time":"canary","version":3}}}"#;
+        let error = gone("p", &answer(body)).unwrap().to_string();
+        assert_eq!(error, "not found: `p`: its version 3 has no value");
+    }
+}

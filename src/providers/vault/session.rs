@@ -1,0 +1,279 @@
+//! The token in use: one login for all who wait, renewed at two thirds of its time, and failures that are not repeated at
+//! once.
+
+use std::pin::Pin;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use reqwest::header::HeaderValue;
+
+use super::cluster::Cluster;
+use super::login::{self, Login, Terms, Used};
+use super::{ProviderError, Stamp};
+
+/// After a login that was refused nobody logs in for this long with the same credentials, and for twice as long after each
+/// further one: a Vault locks a user out after a few.
+const PAUSE: Duration = Duration::from_secs(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// A token in use.
+pub(super) struct Session {
+    pub(super) token: HeaderValue,
+    terms: Mutex<(Instant, Terms)>,
+    /// For a token from a file: what that was.
+    file: Option<Stamp>,
+}
+
+/// Where a session stands after a refusal.
+pub(super) enum Standing {
+    /// The server knows its token: what it refused is not allowed.
+    Known,
+    /// The server does not know its token, and there is no other.
+    Gone,
+    /// There is another one now.
+    Replaced(Arc<Session>),
+}
+
+/// Who holds the token.
+pub(super) struct Sessions {
+    cluster: Arc<Cluster>,
+    login: Login,
+    current: Mutex<Option<Arc<Session>>>,
+    /// Held while somebody logs in.
+    turn: tokio::sync::Mutex<Turn>,
+}
+
+#[derive(Default)]
+struct Turn {
+    failure: Option<Failure>,
+    /// When a login after a refusal did not help.
+    in_vain: Option<Instant>,
+}
+
+struct Failure {
+    error: ProviderError,
+    at: Instant,
+    pause: Duration,
+    used: Used,
+}
+
+impl Session {
+    /// Whether it is worth using.
+    fn holds(&self) -> bool {
+        self.file.as_ref().is_none_or(Stamp::still_holds)
+            && self.left().is_none_or(|left| left > Duration::from_millis(500))
+    }
+
+    /// How long it is still good, if it ends.
+    fn left(&self) -> Option<Duration> {
+        let (since, terms) = *self.terms.lock();
+        match terms {
+            Terms::For { ttl, .. } => Some((since + ttl).saturating_duration_since(Instant::now())),
+            Terms::Forever | Terms::Unknown => None,
+        }
+    }
+
+    /// How long what it lends lasts at most: with a token that cannot be renewed all ends that was lent to it.
+    pub(super) fn lends_for(&self) -> Option<Duration> {
+        let renewable = matches!(self.terms.lock().1, Terms::For { renewable: true, .. });
+        if renewable { None } else { self.left() }
+    }
+
+    fn is_known(&self) -> bool {
+        self.terms.lock().1 != Terms::Unknown
+    }
+}
+
+impl Sessions {
+    pub(super) fn new(cluster: Arc<Cluster>, login: Login) -> Arc<Self> {
+        Arc::new(Self { cluster, login, current: Mutex::new(None), turn: tokio::sync::Mutex::default() })
+    }
+
+    /// The token in use, or a new one.
+    pub(super) async fn session(self: &Arc<Self>, deadline: Instant) -> Result<Arc<Session>, ProviderError> {
+        match self.current() {
+            Some(session) if session.holds() => Ok(session),
+            old => self.instead_of(old, deadline).await,
+        }
+    }
+
+    /// A session that the server is known to accept.
+    pub(super) async fn proven(self: &Arc<Self>, deadline: Instant) -> Result<(), ProviderError> {
+        let session = self.session(deadline).await?;
+        if session.is_known()
+            && login::terms(&self.cluster, &session.token, deadline).await? != Terms::Unknown
+        {
+            return Ok(());
+        }
+        match self.after_refusal(&session, deadline).await? {
+            Standing::Known | Standing::Replaced(_) => Ok(()),
+            Standing::Gone => Err(ProviderError::Refused(self.gone())),
+        }
+    }
+
+    /// What becomes of a session after the server refused something.
+    pub(super) async fn after_refusal(
+        self: &Arc<Self>,
+        old: &Arc<Session>,
+        deadline: Instant,
+    ) -> Result<Standing, ProviderError> {
+        if self.current().is_some_and(|now| !Arc::ptr_eq(&now, old)) {
+            return self.session(deadline).await.map(Standing::Replaced);
+        }
+        if old.is_known() && login::terms(&self.cluster, &old.token, deadline).await? != Terms::Unknown {
+            return Ok(Standing::Known);
+        }
+        if self.turn.lock().await.in_vain.is_some_and(|at| at.elapsed() < PAUSE) {
+            return Ok(Standing::Gone);
+        }
+        let new = self.instead_of(Some(Arc::clone(old)), deadline).await?;
+        Ok(if new.token == old.token { Standing::Gone } else { Standing::Replaced(new) })
+    }
+
+    /// Remembers that a login after a refusal changed nothing.
+    pub(super) async fn was_in_vain(&self) {
+        self.turn.lock().await.in_vain = Some(Instant::now());
+    }
+
+    /// Why a token that the server does not know is refused.
+    pub(super) fn gone(&self) -> String {
+        let source = self.login.source();
+        if self.login.makes_tokens() {
+            format!("the token from {source} is not known to the server any more")
+        } else {
+            format!(
+                "the server does not know the token in {source}, or its policies allow it nothing: it has expired, was revoked, or is of another server or namespace"
+            )
+        }
+    }
+
+    fn current(&self) -> Option<Arc<Session>> {
+        self.current.lock().clone()
+    }
+
+    /// Logs in, unless somebody else has done it meanwhile.
+    async fn instead_of(
+        self: &Arc<Self>,
+        old: Option<Arc<Session>>,
+        deadline: Instant,
+    ) -> Result<Arc<Session>, ProviderError> {
+        // In a task of its own: what a login has used up must not be lost because somebody stopped waiting.
+        let (this, asked) = (Arc::clone(self), Instant::now());
+        let login = tokio::spawn(async move { this.log_in(old, asked).await });
+        match tokio::time::timeout_at(deadline.into(), login).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(ProviderError::unavailable("closing")),
+            Err(_) => Err(ProviderError::unavailable(format!("{}: no login in time", self.login.source()))),
+        }
+    }
+
+    async fn log_in(
+        self: Arc<Self>,
+        old: Option<Arc<Session>>,
+        asked: Instant,
+    ) -> Result<Arc<Session>, ProviderError> {
+        let mut turn = self.turn.lock().await;
+        if let Some(now) = self.current()
+            && now.holds()
+            && old.is_none_or(|old| !Arc::ptr_eq(&old, &now))
+        {
+            return Ok(now);
+        }
+        if let Some(failure) = &turn.failure
+            && failure.holds(asked)
+        {
+            return Err(failure.error.clone());
+        }
+        let mut used = Used::new();
+        match self.login.log_in(&self.cluster, &mut used, self.cluster.deadline()).await {
+            Ok(token) => {
+                turn.failure = None;
+                let file = if self.login.makes_tokens() { None } else { used.pop() };
+                let terms = Mutex::new((Instant::now(), token.terms));
+                let session = Arc::new(Session { token: token.value, terms, file });
+                *self.current.lock() = Some(Arc::clone(&session));
+                tokio::spawn(keep(Arc::downgrade(&self), Arc::downgrade(&session)));
+                Ok(session)
+            }
+            Err(error) => {
+                let before = turn.failure.as_ref().map_or(Duration::ZERO, |failure| failure.pause);
+                let pause = match error {
+                    ProviderError::Refused(_) => (before * 2).clamp(PAUSE, LONGEST_PAUSE),
+                    _ => Duration::ZERO,
+                };
+                turn.failure = Some(Failure { error: error.clone(), at: Instant::now(), pause, used });
+                Err(error)
+            }
+        }
+    }
+
+    /// Renews the session, or logs in anew. Answers whether the session goes on.
+    async fn renewed(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        first: Duration,
+    ) -> Result<bool, ProviderError> {
+        match login::renew(&self.cluster, &session.token).await {
+            Ok(terms @ (Terms::Forever | Terms::Unknown)) => {
+                *session.terms.lock() = (Instant::now(), terms);
+                Ok(false)
+            }
+            // Near its longest life a token is granted less and less.
+            Ok(Terms::For { ttl, .. }) if ttl < first / 2 && self.login.makes_tokens() => {
+                self.instead_of(Some(Arc::clone(session)), self.cluster.deadline()).await.map(|_| false)
+            }
+            Ok(terms) => {
+                *session.terms.lock() = (Instant::now(), terms);
+                Ok(true)
+            }
+            Err(ProviderError::Refused(_)) if self.login.makes_tokens() => {
+                self.instead_of(Some(Arc::clone(session)), self.cluster.deadline()).await.map(|_| false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl Failure {
+    /// Whether to try again would be the same: it failed while somebody waited, or just now with the same credentials.
+    fn holds(&self, asked: Instant) -> bool {
+        self.at >= asked || self.at.elapsed() < self.pause && self.used.iter().all(Stamp::still_holds)
+    }
+}
+
+/// Renews a session as long as it is the one in use. What was lent to a token ends with it, so that it is renewed whether
+/// or not anything is fetched.
+fn keep(sessions: Weak<Sessions>, session: Weak<Session>) -> Pin<Box<dyn Future<Output = ()> + Send>> {
+    // Boxed, since it may log in, which starts another of these.
+    Box::pin(renewals(sessions, session))
+}
+
+async fn renewals(sessions: Weak<Sessions>, session: Weak<Session>) {
+    let Some(Terms::For { ttl: first, renewable: true }) =
+        session.upgrade().map(|session| session.terms.lock().1)
+    else {
+        return;
+    };
+    let mut wait = first * 2 / 3;
+    loop {
+        tokio::time::sleep(wait).await;
+        let (Some(sessions), Some(session)) = (sessions.upgrade(), session.upgrade()) else { return };
+        if sessions.current().is_none_or(|now| !Arc::ptr_eq(&now, &session)) {
+            return;
+        }
+        wait = match sessions.renewed(&session, first).await {
+            Ok(false) => return,
+            Ok(true) => session.left().unwrap_or(first) * 2 / 3,
+            Err(error) => {
+                tracing::warn!("the token from {} cannot be renewed: {error}", sessions.login.source());
+                let left = session.left().unwrap_or_default();
+                if left.is_zero() || matches!(error, ProviderError::Refused(_)) {
+                    return;
+                }
+                left / 3
+            }
+        }
+        .max(Duration::from_millis(500));
+    }
+}
