@@ -40,14 +40,14 @@ macro_rules! contract {
 }
 pub(crate) use contract;
 
+#[cfg(feature = "aws")]
+mod aws;
 #[cfg(feature = "command")]
 mod command;
 #[cfg(feature = "command")]
 mod command_docs;
 #[cfg(feature = "gcp")]
 mod gcp;
-#[cfg(feature = "aws")]
-mod aws;
 mod store;
 #[cfg(feature = "vault")]
 mod vault;

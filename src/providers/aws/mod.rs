@@ -12,7 +12,7 @@
 //!          '-- http.rs        TLS, proxies, the limit of an answer
 //! ```
 
-use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Secrecy, SettingsError, Stamp, files};
+use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp, files};
 
 mod arn;
 mod batch;
@@ -28,6 +28,7 @@ mod settings;
 pub(super) const SECRETS_MANAGER: Kind = Kind {
     name: "aws-secrets-manager",
     about: "AWS Secrets Manager: by name or ARN, version or stage",
+    runs: Runs::Confined,
     check: settings::check_secrets,
     open: secrets::open,
 };
@@ -36,6 +37,7 @@ pub(super) const SECRETS_MANAGER: Kind = Kind {
 pub(super) const PARAMETER_STORE: Kind = Kind {
     name: "aws-parameter-store",
     about: "AWS Systems Manager Parameter Store: decrypted, by path, version or label",
+    runs: Runs::Confined,
     check: settings::check_parameters,
     open: parameters::open,
 };

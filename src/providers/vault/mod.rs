@@ -18,7 +18,7 @@
 //!  settings.rs    the table of the configuration, with auth.rs and address.rs
 //! ```
 
-use super::{Fetched, Kind, Lease, NamedFile, Provider, ProviderError, Secrecy, SettingsError, Stamp};
+use super::{Fetched, Kind, Lease, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp};
 
 mod address;
 mod auth;
@@ -38,6 +38,7 @@ mod values;
 pub(super) const KIND: Kind = Kind {
     name: "vault",
     about: "HashiCorp Vault or OpenBao: key/value secrets, and any other engine by its path",
+    runs: Runs::Confined,
     check: settings::check,
     open: provider::open,
 };
