@@ -1,4 +1,8 @@
 //! The settings that several kinds have, and how settings are read.
+#![cfg_attr(
+    not(all(feature = "vault", feature = "aws", feature = "gcp")),
+    allow(dead_code, reason = "the store has other settings")
+)]
 
 use std::time::Duration;
 
