@@ -20,7 +20,7 @@
 //!
 //! Beside that way: `config/` (raw -> checked), `fetcher/` (the process that runs `providers/`, one file each), `control/`
 //! (the socket on which the daemon is asked), `explain/` (what a decision turns on, for people), `cli/` (one file per verb), `run.rs` (the only file that names every module), and
-//! at the bottom `secret.rs` and `sys/` (the only unsafe code).
+//! at the bottom `sandbox/` (what the fetcher may not do), `secret.rs` and `sys/` (the only unsafe code).
 
 // What composes and commands
 pub mod cli;

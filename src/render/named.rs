@@ -7,6 +7,7 @@ use serde::de::{Deserializer, MapAccess, Visitor};
 
 use super::RenderError;
 use crate::secret::SecretBytes;
+use crate::sys::stack;
 
 /// Named values in the order in which the provider gave them, borrowed from the secret where nothing was escaped. What
 /// had to be copied is wiped by the allocator (`main.rs`).
@@ -17,7 +18,10 @@ struct Text<'a>(Cow<'a, str>);
 impl<'a> Named<'a> {
     #[expect(clippy::disallowed_methods, reason = "the value is parsed here, and errors say nothing of it")]
     pub(super) fn parse(secret: &'a SecretBytes) -> Result<Self, RenderError> {
-        serde_json::from_slice(secret.expose_secret()).map_err(|_| RenderError::NotNamed)
+        serde_json::from_slice(secret.expose_secret()).map_err(|_| {
+            // Where the parser finds a mistake it looks for its line, with a copy of the text around in its frames.
+            stack::wiped_after(|| RenderError::NotNamed)
+        })
     }
 
     /// The value of one key, as bytes.

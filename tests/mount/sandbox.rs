@@ -176,10 +176,14 @@ fn the_fetcher_is_in_it_with_a_user_of_its_own() {
     let host = Host::mounted(&[("t", b"the value")], SCOPE);
     assert_eq!(fs::read(host.file("a/token")).unwrap(), b"the value");
     let fetcher = host.fetcher_pid().unwrap();
+    let known = fs::read_to_string("/etc/passwd").unwrap();
+    let uid_of = |name: &str| known.lines().find_map(|line| line.strip_prefix(name)?.split(':').nth(2));
+    let uid = uid_of("hushfs:").or(uid_of("nobody:")).unwrap_or(NOBODY);
+    let uids = format!("Uid:\t{uid}\t{uid}\t{uid}\t{uid}\n");
     for task in fs::read_dir(format!("/proc/{fetcher}/task")).unwrap().flatten() {
         let status = fs::read_to_string(task.path().join("status")).unwrap();
         for line in [
-            "Uid:\t65534\t65534\t65534\t65534\n",
+            uids.as_str(),
             "Groups:\t \n",
             "NoNewPrivs:\t1\n",
             "Seccomp:\t2\n",

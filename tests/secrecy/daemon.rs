@@ -50,12 +50,21 @@ impl Daemon {
 
     /// The process with the providers.
     pub(crate) fn fetcher(&self) -> u32 {
+        self.child_that(|command| !command.contains("--programs"))
+    }
+
+    /// The process with the providers that start programs.
+    pub(crate) fn programs(&self) -> u32 {
+        self.child_that(|command| command.contains("--programs"))
+    }
+
+    fn child_that(&self, is: impl Fn(&str) -> bool) -> u32 {
         let tasks = std::fs::read_dir(format!("/proc/{}/task", self.front())).unwrap();
         let children =
             tasks.flatten().filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
         children
-            .flat_map(|pids| pids.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<_>>())
-            .next()
+            .flat_map(|pids| pids.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>())
+            .find(|pid| std::fs::read_to_string(format!("/proc/{pid}/cmdline")).is_ok_and(|line| is(&line)))
             .unwrap()
     }
 

@@ -293,3 +293,52 @@ fn a_crash_leaves_no_core_file() {
     assert_eq!(status.signal(), Some(libc::SIGABRT));
     assert!(!status.core_dumped(), "the kernel wrote a core");
 }
+
+/// What a program answers goes through pipes, a parser and a decoder.
+#[test]
+fn a_dump_of_what_starts_programs_has_no_value() {
+    let mut canaries = Canaries::new();
+    let (text, named, bytes) = (canaries.make("text"), canaries.make("named"), canaries.make("bytes"));
+    let host = Host::new();
+    let encoded = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &bytes);
+    for (name, answer) in [
+        ("text", format!("{{\"value\": \"a \\u00e9 {text}\"}}")),
+        ("named", format!("{{\"values\": {{\"a\": \"\\n{named}\", \"b\": \"c\"}}}}")),
+        ("bytes", format!("{{\"value_base64\": \"{encoded}\"}}")),
+        ("wrong", format!("{{\"value\": \"{text}\", \"more\": \"{named}\"}}")),
+        ("complains", format!("{text}\n")),
+    ] {
+        host.write(name, answer.as_bytes(), 0o600);
+    }
+    let script = r#"read -r line
+path=$(echo "$line" | sed 's/.*"path":"\([a-z]*\)".*/\1/')
+cat $path >&2
+exec cat $path
+"#;
+    host.write("program", script.as_bytes(), 0o600);
+    let files: String = ["text", "named", "bytes", "wrong", "complains"]
+        .map(|name| format!("file.{name} = \"asked:{name}\"\n"))
+        .concat();
+    host.configure(
+        "",
+        &format!(
+            "[limits]\nfresh_for = \"1ms\"\n[scope.a]\nallow = {{ uid = 0 }}\n{files}[provider.asked]\nkind = \"command\"\nprogram = \"/bin/sh\"\n\
+             args = [\"program\"]\nuser = \"root\"\ndirectory = \"{}\"\nset = {{ PATH = \"/usr/bin:/bin\" }}\n",
+            host.path("").display()
+        ),
+    );
+    let daemon = Daemon::start(&host, &[], &["-vv"]);
+    for _ in 0..5 {
+        let read = |name: &str| std::fs::read_to_string(host.file(&format!("a/{name}")));
+        assert_eq!(read("text").unwrap(), format!("a \u{e9} {text}"));
+        assert!(read("named").unwrap().contains(&named));
+        assert_eq!(read("bytes").unwrap(), bytes);
+        assert!(read("wrong").is_err() && read("complains").is_err());
+    }
+    let cores = tempfile::Builder::new().prefix("hushfs-cores-").tempdir().unwrap();
+    let core = cores.path().join("core");
+    dump(daemon.programs(), Dump::AsAsked, &core);
+    assert!(holds(&core, "--programs"), "there is something to search");
+    assert_eq!(canaries.found_in(&[&core]), [""; 0]);
+    assert_eq!(canaries.found_in(&[&host.path("log"), &host.path("audit.log")]), [""; 0]);
+}

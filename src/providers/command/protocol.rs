@@ -14,6 +14,7 @@ use super::super::store::{Hidden, Wiping};
 use super::ProviderError;
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
+use crate::sys::stack;
 
 /// The version of this protocol.
 const PROTOCOL: u32 = 1;
@@ -84,7 +85,8 @@ pub(super) fn answer(output: &[u8], reference: &Reference) -> Result<Answer, Pro
     if output.iter().all(u8::is_ascii_whitespace) {
         return Err(malformed("the program answered nothing"));
     }
-    let written: Written = serde_json::from_slice(output).map_err(|_| {
+    // Where the parser finds a mistake it looks for its line, with a copy of the text around in its frames.
+    let written: Written = stack::wiped_after(|| serde_json::from_slice(output)).map_err(|_| {
         malformed("the program's answer is not one JSON object as docs/command.md describes it")
     })?;
     if let Some(failure) = written.error {
