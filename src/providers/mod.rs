@@ -13,11 +13,17 @@ use crate::reference::Reference;
 use crate::secret::SecretBytes;
 
 pub(crate) mod files;
+#[cfg(feature = "gcp")]
+mod gcp;
 pub(crate) mod settings;
 pub mod store;
 
 /// Every kind of provider that a configuration can name.
-pub const KINDS: &[Kind] = &[store::KIND];
+pub const KINDS: &[Kind] = &[
+    store::KIND,
+    #[cfg(feature = "gcp")]
+    gcp::KIND,
+];
 
 /// One kind of provider: how its settings are checked and how it is opened.
 #[derive(Debug)]
