@@ -34,4 +34,6 @@ macro_rules! contract {
 }
 pub(crate) use contract;
 
+#[cfg(feature = "gcp")]
+mod gcp;
 mod store;

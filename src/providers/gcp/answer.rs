@@ -100,7 +100,9 @@ pub(super) fn value(answer: &Answer, name: &Name) -> Result<Value, ProviderError
     match accessed.payload.data_crc32c {
         Some(sum) if sum == crc32c::crc32c(&bytes) => {}
         Some(_) => {
-            return Err(malformed("the value does not have its checksum (CRC32C): it was damaged on its way"));
+            return Err(malformed(
+                "the value does not have its checksum (CRC32C): it was damaged on its way",
+            ));
         }
         None => return Err(malformed("the value comes without its checksum (CRC32C)")),
     }

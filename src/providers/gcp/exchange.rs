@@ -202,7 +202,7 @@ async fn subject(
         (None, Some(url)) => {
             let url = address(url)?;
             let whom = whom(&url);
-            let way = if stays_here(&url) { Way::Direct } else { Way::Usual };
+            let way = if url.scheme() == "http" { Way::Direct } else { Way::Usual };
             let get = |client: &Client| {
                 from.headers
                     .iter()

@@ -35,7 +35,7 @@ struct Made {
 pub(super) enum Way {
     /// As the proxy variables of the environment say.
     Usual,
-    /// Past all proxies: the metadata server is this host's own, and its token nobody else's.
+    /// Past all proxies, in plain text: the metadata server is this host's own, and its token nobody else's.
     Direct,
 }
 
@@ -209,7 +209,9 @@ fn make(connect: Duration, ca: Option<(Zeroizing<Vec<u8>>, Stamp)>) -> Result<Ma
         builder.build().map_err(failed)
     };
     let usual = if roots.is_empty() { builder() } else { builder().tls_certs_merge(roots) };
-    Ok(Made { client: made(usual)?, direct: made(builder().no_proxy())?, ca })
+    // Without authorities, which take a while to read.
+    let direct = builder().no_proxy().tls_certs_only([]);
+    Ok(Made { client: made(usual)?, direct: made(direct)?, ca })
 }
 
 /// Whether what is sent to that address stays on this host.

@@ -166,8 +166,8 @@ impl Settings {
             };
         }
         Ok(match &self.metadata_server {
-            Some(host) => Place::metadata(host).unwrap_or_else(|| around.default()),
-            None => around.default(),
+            Some(host) => Place::metadata(host).unwrap_or_else(|| around.usual()),
+            None => around.usual(),
         })
     }
 }

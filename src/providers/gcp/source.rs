@@ -107,7 +107,7 @@ pub(super) struct Read {
 
 impl Surroundings {
     /// Google's application default credentials.
-    pub(super) fn default(&self) -> Place {
+    pub(super) fn usual(&self) -> Place {
         if let Some(file) = &self.named {
             return Place::File(file.clone());
         }
@@ -264,13 +264,13 @@ mod tests {
     #[test]
     fn the_environment_is_asked_in_googles_order() {
         let mut around = Surroundings::default();
-        assert_eq!(around.default(), Place::Metadata(METADATA.to_owned()));
+        assert_eq!(around.usual(), Place::Metadata(METADATA.to_owned()));
         around.metadata = Some("127.0.0.1:80".to_owned());
-        assert_eq!(around.default(), Place::Metadata("http://127.0.0.1:80".to_owned()));
+        assert_eq!(around.usual(), Place::Metadata("http://127.0.0.1:80".to_owned()));
         around.gcloud = Some("/g".into());
         let file = PathBuf::from("/g/application_default_credentials.json");
-        assert_eq!(around.default(), Place::Either(file, "http://127.0.0.1:80".to_owned()));
+        assert_eq!(around.usual(), Place::Either(file, "http://127.0.0.1:80".to_owned()));
         around.named = Some("/key.json".into());
-        assert_eq!(around.default(), Place::File("/key.json".into()));
+        assert_eq!(around.usual(), Place::File("/key.json".into()));
     }
 }
