@@ -79,6 +79,7 @@ impl Network {
         std::thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (state, tls) = (Arc::clone(&serving), tls.clone());
+                let open = stream.try_clone().unwrap();
                 state.open.lock().push(stream.try_clone().unwrap());
                 std::thread::spawn(move || {
                     // Whoever hangs up is not to be told.
@@ -88,6 +89,8 @@ impl Network {
                             .map_err(io::Error::other)
                             .and_then(|tls| state.serve(StreamOwned::new(tls, stream))),
                     };
+                    // The client would wait for an answer to its next request as long as a copy is open.
+                    let _ = open.shutdown(Shutdown::Both);
                 });
             }
         });
