@@ -16,6 +16,9 @@ use crate::providers::settings::{ANSWER_LIMIT, Bounds};
 /// Longest file of authorities in bytes.
 const CA_LIMIT: usize = 1 << 20;
 
+/// So that a request that is late says so itself.
+const GRACE: Duration = Duration::from_millis(20);
+
 /// One client for all requests of a provider, and one that goes past all proxies.
 pub(super) struct Http {
     bounds: Bounds,
@@ -67,13 +70,13 @@ impl Deadline {
         Self { at: Instant::now() + self.left() / 2, of: self.of }
     }
 
-    /// Bounds `work`, which bounds its own requests: what this ends is waiting for others.
+    /// Bounds `work`, which bounds its own requests and says more of them: what this ends is waiting for others.
     pub(super) async fn bound<T>(
         self,
         work: impl Future<Output = Result<T, ProviderError>>,
     ) -> Result<T, ProviderError> {
         let late = || ProviderError::unavailable(format!("no answer within {:?}", self.of));
-        tokio::time::timeout_at(self.at, work).await.unwrap_or_else(|_| Err(late()))
+        tokio::time::timeout_at(self.at + GRACE, work).await.unwrap_or_else(|_| Err(late()))
     }
 }
 
