@@ -14,6 +14,7 @@ use hushfs::config::Config;
 use hushfs::config::checked::Scope;
 use hushfs::policy::{Rule, Rules};
 use hushfs::run;
+use hushfs::sandbox::{Account, Cage};
 
 /// As `hushfs` has it.
 #[global_allocator]
@@ -29,7 +30,12 @@ enum Verb {
         config: PathBuf,
     },
     /// What talks to providers: started by `mount`
-    Fetcher,
+    Fetcher {
+        #[arg(long)]
+        uid: Option<u32>,
+        #[arg(long)]
+        gid: Option<u32>,
+    },
 }
 
 fn open_to_all(scope: &Scope) -> Arc<Scope> {
@@ -58,7 +64,10 @@ fn mount(config: &Path) -> Result<(), String> {
 fn main() -> ExitCode {
     let done = match Verb::parse() {
         Verb::Mount { config } => mount(&config),
-        Verb::Fetcher => run::fetch(|| ()).map_err(|error| error.to_string()),
+        Verb::Fetcher { uid, gid } => {
+            let account = uid.zip(gid).map(|(uid, gid)| Account { uid, gid });
+            run::fetch(Cage::Whole(account), || ()).map_err(|error| error.to_string())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -47,6 +47,7 @@ pub mod reference;
 
 // Ground
 pub mod mount;
+pub mod sandbox;
 pub mod units;
 pub mod words;
 pub mod bounded;

@@ -1,7 +1,7 @@
 //! The composition root: the only file that names every module. Puts the parts together, and takes them apart in order.
 
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,8 +19,10 @@ use crate::fs::Fs;
 use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, Misplaced, PinnedId};
 use crate::mount::{Mount, MountError};
+use crate::providers::Runs;
 use crate::resolve::Resolver;
-use crate::sys::arena;
+use crate::sandbox::{self, Account, Cage};
+use crate::sys::{arena, descriptor};
 
 mod harden;
 mod learning;
@@ -63,22 +65,32 @@ fn system(what: &'static str) -> impl FnOnce(io::Error) -> RunError {
     move |error| RunError::System { what, error }
 }
 
-/// What `hushfs fetcher` does: serves the front on its standard input. `log` starts its log, once it has no rights left: a
-/// thread keeps those it was started with.
+/// What `hushfs fetcher` does: serves the front on its standard input, and gets files from it on its standard output.
+/// `log` starts its log, once it has no rights left: a thread keeps those it was started with.
 ///
 /// # Errors
-/// When the front says what cannot be understood.
-pub fn fetch<Log>(log: impl FnOnce() -> Log) -> io::Result<()> {
+/// When it cannot give up its rights, or the front says what cannot be understood.
+pub fn fetch<Log>(cage: Cage, log: impl FnOnce() -> Log) -> io::Result<()> {
+    descriptor::close_inherited();
     harden()?;
-    harden::give_up_rights()?;
-    let _log = log();
-    harden::open_many_files();
-    arena::leave_warning_to_parent();
     // The front ends us, in order or by dying: its terminal's Ctrl-C is not for us.
     rustix::process::setsid().ok();
-    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
-    let socket: OwnedFd = rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdin(), 3)?;
-    runtime(1)?.block_on(fetcher::serve(socket.into()))
+    let (socket, files) = (taken(rustix::stdio::stdin())?, taken(rustix::stdio::stdout())?);
+    let entered = sandbox::enter(cage)?;
+    let _log = log();
+    for lacking in entered.lacking {
+        tracing::warn!("{lacking}");
+    }
+    arena::leave_warning_to_parent();
+    runtime(1)?.block_on(fetcher::serve(socket.into(), files, || entered.outdated.is_so()))
+}
+
+/// What was at a standard descriptor, where nothing is from now on.
+fn taken(standard: BorrowedFd<'_>) -> io::Result<OwnedFd> {
+    let taken = rustix::io::fcntl_dupfd_cloexec(standard, 3)?;
+    let nothing = std::fs::OpenOptions::new().read(true).write(true).open("/dev/null")?;
+    descriptor::replace(standard, nothing.as_fd())?;
+    Ok(taken)
 }
 
 /// Mounts and serves until a signal ends it.
@@ -133,8 +145,8 @@ impl Daemon {
     fn start(config: Config) -> Result<Arc<Self>, RunError> {
         let audit = Audit::start(&config.audit)?;
         let limits = config.limits;
-        let link =
-            Link::start(fetcher_command, &providers(&config)).map_err(system("cannot start the fetcher"))?;
+        let link = Link::start(fetcher_command(config.fetcher), &providers(&config))
+            .map_err(system("cannot start the fetcher"))?;
         let resolver = Resolver::new(link, limits.cache_max / 2, limits.fresh_for, limits.deadline);
         let attestor = Attestor::new().map(Arc::new).map_err(system("cannot read /proc"))?;
         attestor.ask_runtimes_at(&config.runtimes);
@@ -241,10 +253,21 @@ fn providers(config: &Config) -> Vec<ProviderSettings> {
 }
 
 /// The same binary, by the kernel's own reference: it may have been replaced on disk since.
-fn fetcher_command() -> std::process::Command {
-    let mut command = std::process::Command::new(PathBuf::from("/proc/self/exe"));
-    command.arg("fetcher");
-    command
+fn fetcher_command(account: Option<Account>) -> impl Fn(Runs) -> std::process::Command {
+    move |runs| {
+        let mut command = std::process::Command::new(PathBuf::from("/proc/self/exe"));
+        command.arg("fetcher");
+        match (runs, account) {
+            (Runs::WithPrograms, _) => {
+                command.arg("--programs");
+            }
+            (Runs::Confined, Some(Account { uid, gid })) => {
+                command.arg(format!("--uid={uid}")).arg(format!("--gid={gid}"));
+            }
+            (Runs::Confined, None) => {}
+        }
+        command
+    }
 }
 
 /// A mount made without root is for its own user: rules for others never get to be asked.

@@ -59,7 +59,7 @@ enum Verb {
     Suggest(Box<suggest::Args>),
     /// Talk to providers for a `hushfs mount` (started by it, not by hand)
     #[command(hide = true)]
-    Fetcher,
+    Fetcher(mount::FetcherArgs),
 }
 
 /// Which configuration.
@@ -84,7 +84,7 @@ pub fn main() -> ExitCode {
         Verb::Store(args) => store::run(args),
         Verb::Audit(args) => audit::run(&args),
         Verb::Suggest(args) => suggest::run(&args),
-        Verb::Fetcher => mount::fetcher(),
+        Verb::Fetcher(args) => mount::fetcher(args),
     };
     outcome.unwrap_or_else(|error| {
         term::fail(&error);

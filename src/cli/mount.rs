@@ -8,6 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 use super::log::{Flush, Log};
 use super::{ConfigArg, Failure, Outcome, check};
 use crate::run::{self, RunError};
+use crate::sandbox::{Account, Cage};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -19,6 +20,19 @@ pub(crate) struct Args {
     /// Log more: -v decisions, -vv everything
     #[arg(short, long, action = clap::ArgAction::Count)]
     verbose: u8,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FetcherArgs {
+    /// Become this user
+    #[arg(long, requires = "gid")]
+    uid: Option<u32>,
+    /// In this group alone
+    #[arg(long, requires = "uid")]
+    gid: Option<u32>,
+    /// Run the providers that start programs
+    #[arg(long, conflicts_with_all = ["uid", "gid"])]
+    programs: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -47,8 +61,10 @@ pub(crate) fn run(args: Args) -> Outcome {
 }
 
 /// `hushfs fetcher`: the other process. Its log lines go where the front's go.
-pub(crate) fn fetcher() -> Outcome {
-    run::fetch(|| log_to_stderr(LogFormat::Text, 0))
+pub(crate) fn fetcher(args: FetcherArgs) -> Outcome {
+    let account = args.uid.zip(args.gid).map(|(uid, gid)| Account { uid, gid });
+    let cage = if args.programs { Cage::ForPrograms } else { Cage::Whole(account) };
+    run::fetch(cage, || log_to_stderr(LogFormat::Text, 0))
         .map(|()| ExitCode::SUCCESS)
         .map_err(|error| Failure::new(format!("the fetcher ended: {error}")))
 }

@@ -9,6 +9,7 @@ use crate::identity::{Namespaces, Runtimes};
 use crate::policy::Rules;
 use crate::providers::Kind;
 use crate::reference::Reference;
+use crate::sandbox::Account;
 
 /// A whole configuration, checked.
 pub struct Config {
@@ -24,6 +25,8 @@ pub struct Config {
     pub providers: Vec<Provider>,
     /// Where the container runtimes listen.
     pub runtimes: Runtimes,
+    /// Whom the fetcher is to be; only root can make it somebody else.
+    pub fetcher: Option<Account>,
     /// Scopes, in the order of their names.
     pub scopes: Vec<Arc<Scope>>,
     /// Where audit records go.

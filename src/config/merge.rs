@@ -7,8 +7,10 @@ use super::source::Source;
 use super::table::{Entry, entries, unknown};
 use crate::identity::selector;
 
-const TOP: &[&str] = &["mount", "control", "namespaces", "audit", "limits", "runtime", "provider", "scope"];
+const TOP: &[&str] =
+    &["mount", "control", "namespaces", "audit", "limits", "runtime", "fetcher", "provider", "scope"];
 const AUDIT: &[&str] = &["to", "on_failure"];
+const FETCHER: &[&str] = &["user"];
 const RUNTIMES: &[&str] = &["docker", "podman"];
 const RUNTIME: &[&str] = &["socket"];
 const LIMITS: &[&str] = &[
@@ -45,6 +47,7 @@ pub(super) fn merge<'s>(sources: &'s [Source<'s>], report: &mut Report) -> Merge
                 }
                 "audit" => values(&mut merged.values, "audit", &entry, AUDIT, report),
                 "limits" => values(&mut merged.values, "limits", &entry, LIMITS, report),
+                "fetcher" => values(&mut merged.values, "fetcher", &entry, FETCHER, report),
                 "runtime" => runtimes(&mut merged.values, &entry, report),
                 "provider" => tables(&mut merged.providers, &entry, report),
                 "scope" => tables(&mut merged.scopes, &entry, report),

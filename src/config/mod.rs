@@ -11,6 +11,7 @@ pub mod checked;
 mod diff;
 mod doubts;
 mod draw;
+mod fetcher;
 mod files;
 mod learning;
 mod merge;
@@ -66,6 +67,7 @@ fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Prob
     let settings = settings::settings(&path, &merged, sources, &mut report);
     let providers = providers::providers(&merged, sources, &settings.trust, &mut report);
     let runtimes = runtimes::runtimes(&merged, &settings.trust, sources, &mut report);
+    let fetcher = fetcher::account(&merged, &mut report);
     let scopes = scopes::scopes(&merged, &settings.trust, &mut report);
     if report.has_errors() {
         return Err(report.into_problems());
@@ -77,6 +79,7 @@ fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Prob
         namespaces: settings.namespaces,
         providers,
         runtimes,
+        fetcher,
         scopes,
         audit: settings.audit,
         limits: settings.limits,

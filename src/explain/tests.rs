@@ -310,6 +310,7 @@ fn config() -> crate::config::Config {
         namespaces: crate::identity::Namespaces::Host,
         providers: Vec::new(),
         runtimes: crate::identity::Runtimes::default(),
+        fetcher: None,
         scopes: vec![place(Rules::default(), 0o555, "f").scope],
         audit,
         limits: crate::config::checked::Limits::DEFAULT,

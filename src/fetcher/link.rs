@@ -1,10 +1,9 @@
-//! The front's end: starts the fetcher, asks it, and starts it again when it dies.
+//! The front's end of one process: starts it, asks it, and starts it again when it dies.
 
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
-use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -13,6 +12,8 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+use super::lends::{Desk, Named};
+use super::settings::ProviderSettings;
 use super::wire::{self, Answer, Ask, Said, Settings};
 use crate::providers::{Fetched, ProviderError};
 use crate::reference::Reference;
@@ -29,24 +30,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// taken for dead: a process that was killed while its disk does not answer keeps its socket open for as long.
 const PULSE: Duration = Duration::from_secs(2);
 
-/// A provider to open in the fetcher.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ProviderSettings {
-    /// Its name in references.
-    pub name: String,
-    /// Its kind's name.
-    pub kind: &'static str,
-    /// Its settings without `kind`.
-    pub table: toml::Table,
-    /// What relative paths start from.
-    pub base: PathBuf,
+/// A handle to one process. Cheap to clone.
+#[derive(Clone)]
+pub(super) struct Line {
+    asks: mpsc::Sender<Message>,
+    named: Named,
 }
 
-/// A handle to the fetcher process. Cheap to clone.
-#[derive(Clone)]
-pub struct Link {
-    asks: mpsc::Sender<Message>,
-}
+/// Makes the command that starts a fetcher.
+type Start = Box<dyn Fn() -> std::process::Command + Send>;
 
 enum Message {
     Configure(Vec<Settings>),
@@ -60,25 +52,40 @@ struct Pending {
     answer: oneshot::Sender<Result<Fetched, ProviderError>>,
 }
 
-impl Link {
-    /// Starts a fetcher with these providers. `command` makes the command that runs [`super::serve()`] on its standard input.
+impl Line {
+    /// Starts a fetcher with these providers. `start` makes the command that runs [`super::serve()`] on its standard input,
+    /// with files from its standard output.
     ///
     /// # Errors
     /// When the first one cannot be started.
-    pub fn start(command: fn() -> std::process::Command, providers: &[ProviderSettings]) -> io::Result<Self> {
+    pub(super) fn start(
+        start: impl Fn() -> std::process::Command + Send + 'static,
+        providers: &[ProviderSettings],
+    ) -> io::Result<Self> {
         let settings = to_wire(providers)?;
         let (asks, inbox) = mpsc::channel(WAITING);
-        let first = spawn(command)?;
-        tokio::spawn(Actor { command, settings, inbox, pending: HashMap::new(), next: 0 }.run(first));
-        Ok(Self { asks })
+        let named = Named::default();
+        named.replace(providers);
+        let actor = Actor {
+            start: Box::new(start),
+            named: named.clone(),
+            settings,
+            inbox,
+            pending: HashMap::new(),
+            next: 0,
+        };
+        let first = actor.spawn()?;
+        tokio::spawn(actor.run(first));
+        Ok(Self { asks, named })
     }
 
     /// Replaces the providers.
     ///
     /// # Errors
     /// When settings cannot be written as JSON, as for dates.
-    pub async fn configure(&self, providers: &[ProviderSettings]) -> io::Result<()> {
+    pub(super) async fn configure(&self, providers: &[ProviderSettings]) -> io::Result<()> {
         let settings = to_wire(providers)?;
+        self.named.replace(providers);
         self.asks.send(Message::Configure(settings)).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 
@@ -86,7 +93,7 @@ impl Link {
     ///
     /// # Errors
     /// As the provider answers; [`ProviderError::Unavailable`] when the fetcher keeps dying over it.
-    pub async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+    pub(super) async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
         let gone = |_| ProviderError::unavailable("the fetcher is closed");
         let (answer, answered) = oneshot::channel();
         self.asks
@@ -96,7 +103,7 @@ impl Link {
     }
 
     /// Ends the fetcher.
-    pub async fn close(&self) {
+    pub(super) async fn close(&self) {
         let (done, closed) = oneshot::channel();
         if self.asks.send(Message::Close(done)).await.is_ok() {
             let _ = closed.await;
@@ -105,7 +112,8 @@ impl Link {
 }
 
 struct Actor {
-    command: fn() -> std::process::Command,
+    start: Start,
+    named: Named,
     settings: Vec<Settings>,
     inbox: mpsc::Receiver<Message>,
     pending: HashMap<u64, Pending>,
@@ -117,9 +125,27 @@ enum End {
     Died,
 }
 
+/// A fetcher that was started.
+struct Started {
+    child: Child,
+    socket: UnixStream,
+    /// Where it gets files.
+    desk: Desk,
+}
+
 impl Actor {
-    async fn run(mut self, first: (Child, UnixStream)) {
-        let (mut child, mut socket) = first;
+    fn spawn(&self) -> io::Result<Started> {
+        let (ours, theirs) = StdStream::pair()?;
+        ours.set_nonblocking(true)?;
+        let socket = UnixStream::from_std(ours)?;
+        let (desk, files) = Desk::open(&self.named)?;
+        let mut command = Command::from((self.start)());
+        command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::from(files));
+        Ok(Started { child: command.kill_on_drop(true).spawn()?, socket, desk })
+    }
+
+    async fn run(mut self, first: Started) {
+        let Started { mut child, mut socket, mut desk } = first;
         let mut pause = Duration::from_millis(50);
         loop {
             let started = tokio::time::Instant::now();
@@ -140,9 +166,10 @@ impl Actor {
                 (pause * 2).min(LONGEST_PAUSE)
             };
             self.give_up_on_killers();
-            (child, socket) = loop {
+            drop(desk);
+            Started { child, socket, desk } = loop {
                 tokio::time::sleep(pause).await;
-                match spawn(self.command) {
+                match self.spawn() {
                     Ok(next) => break next,
                     Err(error) => tracing::error!(%error, "the fetcher cannot be started"),
                 }
@@ -260,13 +287,4 @@ fn to_wire(providers: &[ProviderSettings]) -> io::Result<Vec<Settings>> {
         })
     };
     providers.iter().map(one).collect()
-}
-
-fn spawn(command: fn() -> std::process::Command) -> io::Result<(Child, UnixStream)> {
-    let (ours, theirs) = StdStream::pair()?;
-    ours.set_nonblocking(true)?;
-    let mut command = Command::from(command());
-    let child =
-        command.stdin(Stdio::from(OwnedFd::from(theirs))).stdout(Stdio::null()).kill_on_drop(true).spawn()?;
-    Ok((child, UnixStream::from_std(ours)?))
 }

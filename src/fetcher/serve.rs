@@ -2,12 +2,14 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Mutex, Semaphore};
 
+use super::borrows::borrow_from;
 use super::wire::{self, Answer, Ask, Said, Settings};
 use crate::providers::{self, Provider, ProviderError};
 use crate::reference::Reference;
@@ -22,11 +24,13 @@ struct Open {
     room: Semaphore,
 }
 
-/// Answers the front until it hangs up.
+/// Answers the front until it hangs up, or until `outdated` says that a process started anew could do what this one
+/// cannot: the front then starts one, and asks it again. Files come from `files`.
 ///
 /// # Errors
 /// When the socket fails or the front says what cannot be understood.
-pub async fn serve(socket: UnixStream) -> io::Result<()> {
+pub async fn serve(socket: UnixStream, files: OwnedFd, outdated: impl Fn() -> bool) -> io::Result<()> {
+    borrow_from(files)?;
     socket.set_nonblocking(true)?;
     let (mut from, to) = tokio::net::UnixStream::from_std(socket)?.into_split();
     let to = Arc::new(Mutex::new(to));
@@ -37,6 +41,10 @@ pub async fn serve(socket: UnixStream) -> io::Result<()> {
             Ask::Ping => {
                 let to = Arc::clone(&to);
                 tokio::spawn(async move { say(&to, &Said::Alive).await });
+            }
+            Ask::Fetch { .. } if outdated() => {
+                tracing::info!("files of the resolver were replaced");
+                return Ok(());
             }
             Ask::Fetch { id, reference } => {
                 let reference: Result<Reference, _> = reference.parse();

@@ -3,20 +3,40 @@
 //! What a provider reads on this host it reads here, so that there is one place that knows how: the fetcher may have no
 //! right to open anything itself.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use zeroize::Zeroizing;
 
 use super::Stamp;
 
-/// Opens a file to read. Blocks.
+/// Opens a file to read.
+pub(crate) type Opener = Box<dyn Fn(&Path) -> io::Result<File> + Send + Sync>;
+
+/// Where files come from, if not from the kernel.
+static FROM: OnceLock<Opener> = OnceLock::new();
+
+/// Has every file come from `opener`, for as long as this process lives.
+pub(crate) fn come_from(opener: Opener) {
+    // A second one would be a mistake, and the first one stays.
+    let _ = FROM.set(opener);
+}
+
+/// Opens a file to read. Blocks, but not for the writer of a pipe.
 ///
 /// # Errors
-/// As open(2).
+/// As open(2). In the fetcher, where it is no file that [`check`](super::Kind::check) named, `EACCES`.
 pub(crate) fn open(path: &Path) -> io::Result<File> {
-    File::open(path)
+    match FROM.get() {
+        Some(open) => open(path),
+        None => {
+            let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+            OpenOptions::new().read(true).custom_flags(flags).open(path)
+        }
+    }
 }
 
 /// Reads a whole file of at most `limit` bytes.

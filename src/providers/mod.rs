@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
 
+#[cfg(feature = "command")]
+mod command;
 pub(crate) mod files;
 #[cfg(feature = "gcp")]
 mod gcp;
@@ -23,6 +25,8 @@ pub const KINDS: &[Kind] = &[
     store::KIND,
     #[cfg(feature = "gcp")]
     gcp::KIND,
+    #[cfg(feature = "command")]
+    command::KIND,
 ];
 
 /// One kind of provider: how its settings are checked and how it is opened.
@@ -32,10 +36,21 @@ pub struct Kind {
     pub name: &'static str,
     /// One line for `check` and the docs.
     pub about: &'static str,
+    /// In which process it runs.
+    pub runs: Runs,
     /// Reads the settings (the table without `kind`) and names the files they mention, without opening any provider.
     pub check: fn(settings: toml::Table, base: &Path) -> Result<Vec<NamedFile>, SettingsError>,
     /// Opens the provider; runs in the fetcher. Reaches nobody: a provider that is down never stops a mount.
     pub open: Open,
+}
+
+/// In which process a provider runs: a sandbox is handed down to whatever is started in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Runs {
+    /// In the sandbox, in which no program can be started.
+    Confined,
+    /// Beside it, with what it takes to start programs as other users.
+    WithPrograms,
 }
 
 /// Opens a provider from its settings; relative paths start from the second argument.

@@ -4,7 +4,6 @@ use std::io;
 
 use rustix::mm::MlockAllFlags;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
-use rustix::thread::{CapabilitySet, CapabilitySets};
 
 /// Makes this process one that holds secrets: no core dumps, not to be traced by its own user, nothing swapped where that can be
 /// had. To be called first by whatever is to see a value.
@@ -30,17 +29,4 @@ pub fn harden() -> io::Result<()> {
 pub(super) fn open_many_files() {
     let open = rustix::process::getrlimit(Resource::Nofile);
     let _ = rustix::process::setrlimit(Resource::Nofile, Rlimit { current: open.maximum, ..open });
-}
-
-/// Gives up every right that talking to providers does not need: all capabilities but that of locking memory, and gaining
-/// any by starting a program. To be called before threads are started, since each has rights of its own.
-///
-/// # Errors
-/// When the kernel refuses.
-pub(super) fn give_up_rights() -> io::Result<()> {
-    let now = rustix::thread::capabilities(None)?;
-    let kept = now.permitted & CapabilitySet::IPC_LOCK;
-    let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
-    rustix::thread::set_no_new_privs(true)?;
-    Ok(rustix::thread::set_capabilities(None, sets)?)
 }

@@ -5,5 +5,6 @@ pub mod arena;
 pub mod descriptor;
 pub mod mountattr;
 pub mod pidfd;
+pub mod program;
 pub mod sharedtable;
 pub mod stack;

@@ -36,6 +36,7 @@ mod remembered;
 mod readdir;
 mod reads;
 mod reload;
+mod sandbox;
 mod spoof;
 mod stat;
 mod suggest;

@@ -5,7 +5,7 @@ use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
@@ -210,7 +210,7 @@ impl Host {
     fn hang_with(&mut self, more: &[&Path]) {
         let at = self.path("hang");
         std::fs::create_dir(&at).unwrap();
-        let mut serves = Command::new(null_fuse())
+        let mut serves = Command::new(example("null"))
             .arg("--hang")
             .args(more)
             .arg(&at)
@@ -343,20 +343,18 @@ impl Drop for Hang {
     }
 }
 
-/// The example `null`, which `cargo test` builds, but not `cargo test --test mount`.
-fn null_fuse() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let built = BUILT.get_or_init(|| {
-        let deps = std::env::current_exe().unwrap();
-        let path = deps.parent().unwrap().parent().unwrap().join("examples/null");
-        if !path.exists() {
-            let cargo =
-                Command::new(env!("CARGO")).args(["build", "--quiet", "--example", "null"]).status().unwrap();
-            assert!(cargo.success() && path.exists(), "the example `null` cannot be built");
-        }
-        path
-    });
-    built.clone()
+/// An example, which `cargo test` builds, but not `cargo test --test mount`.
+pub(crate) fn example(name: &str) -> PathBuf {
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let deps = std::env::current_exe().unwrap();
+    let path = deps.parent().unwrap().parent().unwrap().join("examples").join(name);
+    let _one = BUILDING.lock();
+    if !path.exists() {
+        let cargo =
+            Command::new(env!("CARGO")).args(["build", "--quiet", "--example", name]).status().unwrap();
+        assert!(cargo.success() && path.exists(), "the example `{name}` cannot be built");
+    }
+    path
 }
 
 /// What the top of a configuration needs where the tests run in a container.

@@ -14,7 +14,7 @@
 //!    '-- http.rs       the client: bounds, authority, no redirects
 //! ```
 
-use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Secrecy, SettingsError, Stamp, files};
+use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp, files};
 
 mod answer;
 mod exchange;
@@ -29,6 +29,7 @@ mod source;
 pub(super) const KIND: Kind = Kind {
     name: "gcp-secret-manager",
     about: "Secret Manager of Google Cloud",
+    runs: Runs::Confined,
     check: settings::check,
     open: settings::open,
 };

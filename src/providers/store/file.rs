@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use rustix::fs::{CWD, FlockOperation, RenameFlags, flock, renameat_with};
 use zeroize::Zeroizing;
 
+use super::super::files;
 use super::{Stamp, StoreError, Wiping};
 
 /// How long a writer waits for another one.
@@ -20,12 +21,10 @@ const LOCK_POLL: Duration = Duration::from_millis(20);
 
 /// Opens a file to be read: a regular one, without waiting for anything.
 pub(super) fn open(path: &Path, what: &'static str) -> Result<File, StoreError> {
-    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
-    let file =
-        OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => StoreError::Missing { what, path: path.to_owned() },
-            _ => StoreError::io("open", path)(error),
-        })?;
+    let file = files::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => StoreError::Missing { what, path: path.to_owned() },
+        _ => StoreError::io("open", path)(error),
+    })?;
     let meta = file.metadata().map_err(StoreError::io("look at", path))?;
     if !meta.is_file() {
         return Err(StoreError::io("open", path)(io::Error::other("it is not a regular file")));
@@ -40,8 +39,9 @@ pub(super) fn read(
     limit: usize,
 ) -> Result<(Zeroizing<Vec<u8>>, Stamp), StoreError> {
     let file = open(path, what)?;
-    let stamp =
-        |file: &File| file.metadata().map(|meta| stamp(path, &meta)).map_err(StoreError::io("look at", path));
+    let stamp = |file: &File| {
+        file.metadata().map(|meta| Stamp::of(path, &meta)).map_err(StoreError::io("look at", path))
+    };
     let before = stamp(&file)?;
     let bytes = Wiping::read_from(&file, limit).map_err(StoreError::io("read", path))?;
     let after = stamp(&file)?;
@@ -57,12 +57,8 @@ pub(super) fn read(
 
 /// The stamp of the file that is at `path` now.
 pub(super) fn stamp_at(path: &Path) -> io::Result<Stamp> {
-    fs::metadata(path).map(|meta| stamp(path, &meta))
-}
-
-fn stamp(path: &Path, meta: &fs::Metadata) -> Stamp {
-    let mtime = meta.mtime().saturating_mul(1_000_000_000).saturating_add(meta.mtime_nsec());
-    Stamp { path: path.to_owned(), state: (meta.ino(), meta.size(), mtime) }
+    // By a descriptor: where the fetcher may not open it, it may not look at it either.
+    files::open(path)?.metadata().map(|meta| Stamp::of(path, &meta))
 }
 
 /// The right to write: held until dropped, and let go by the kernel when its holder dies.

@@ -12,7 +12,7 @@
 //!    '-- document.rs  what is inside: recipients, secrets, versions
 //! ```
 
-use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Secrecy, SettingsError, Stamp};
+use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp};
 
 mod document;
 mod error;
@@ -37,6 +37,7 @@ pub(crate) use wiping::Wiping;
 pub(super) const KIND: Kind = Kind {
     name: "store",
     about: "an age-encrypted file on this host; no server needed",
+    runs: Runs::Confined,
     check: settings::check,
     open: settings::open,
 };

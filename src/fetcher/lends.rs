@@ -1,0 +1,126 @@
+//! The front's end: opens files for a fetcher that may open none itself, those that its providers' settings name and no other.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
+
+use super::packet;
+use super::settings::ProviderSettings;
+use crate::providers;
+
+/// How often one file may be waited for at once: a disk that does not answer takes no more threads than that.
+const AT_ONCE: usize = 4;
+
+/// The files that may be lent: as they are written in the settings, letter by letter.
+#[derive(Clone, Default)]
+pub(super) struct Named(Arc<Mutex<HashSet<PathBuf>>>);
+
+impl Named {
+    /// Those of these providers, from now on.
+    pub(super) fn replace(&self, providers: &[ProviderSettings]) {
+        let of = |one: &ProviderSettings| {
+            let files = providers::kind(one.kind).map(|kind| (kind.check)(one.table.clone(), &one.base));
+            files.and_then(Result::ok).unwrap_or_default()
+        };
+        let files: HashSet<_> = providers.iter().flat_map(of).map(|file| file.path).collect();
+        *self.0.lock() = files;
+    }
+
+    fn has(&self, path: &Path) -> bool {
+        self.0.lock().contains(path) || is_credential(path)
+    }
+}
+
+/// Whether it is a file that systemd gave us: its directory holds nothing else.
+fn is_credential(path: &Path) -> bool {
+    let given = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
+    let name = given.filter(|given| given.is_absolute()).and_then(|given| path.strip_prefix(given).ok());
+    let mut parts = name.into_iter().flat_map(Path::components);
+    matches!((parts.next(), parts.next()), (Some(Component::Normal(_)), None))
+}
+
+/// Lends files to one fetcher, until dropped.
+pub(super) struct Desk(Arc<OwnedFd>);
+
+impl Desk {
+    /// Opens the desk, and gives the fetcher's end.
+    pub(super) fn open(named: &Named) -> io::Result<(Self, OwnedFd)> {
+        let (ours, theirs) =
+            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+        let ours = Arc::new(ours);
+        let (socket, named) = (Arc::clone(&ours), named.clone());
+        std::thread::Builder::new().name("files".into()).spawn(move || serve(&socket, &named))?;
+        Ok((Self(ours), theirs))
+    }
+}
+
+impl Drop for Desk {
+    fn drop(&mut self) {
+        // A fetcher that cannot end holds its end open for as long.
+        let _ = rustix::net::shutdown(&*self.0, Shutdown::Both);
+    }
+}
+
+fn serve(socket: &Arc<OwnedFd>, named: &Named) {
+    let waiting = Arc::new(Mutex::new(HashMap::<PathBuf, usize>::new()));
+    while let Ok(Some((id, path))) = packet::asked(socket.as_fd()) {
+        if !named.has(&path) {
+            tracing::warn!(path = %path.display(), "the fetcher asks for a file that no provider's settings name");
+            let _ = packet::lend(socket.as_fd(), id, &Err(Errno::ACCESS));
+            continue;
+        }
+        let refused = match waiting.lock().entry(path.clone()).or_default() {
+            many if *many >= AT_ONCE => Some(Errno::BUSY),
+            few => {
+                *few += 1;
+                None
+            }
+        };
+        if let Some(errno) = refused {
+            let _ = packet::lend(socket.as_fd(), id, &Err(errno));
+            continue;
+        }
+        // By itself: its disk may not answer.
+        let (to, left) = (Arc::clone(socket), Arc::clone(&waiting));
+        let one = path.clone();
+        let opening = std::thread::Builder::new().name("file".into()).spawn(move || {
+            let file = open(&one);
+            leave(&left, &one);
+            let _ = packet::lend(to.as_fd(), id, &file);
+        });
+        if opening.is_err() {
+            leave(&waiting, &path);
+            let _ = packet::lend(socket.as_fd(), id, &Err(Errno::AGAIN));
+        }
+    }
+}
+
+fn leave(waiting: &Mutex<HashMap<PathBuf, usize>>, path: &Path) {
+    let mut waiting = waiting.lock();
+    if let Some(count) = waiting.get_mut(path) {
+        *count -= 1;
+        if *count == 0 {
+            waiting.remove(path);
+        }
+    }
+}
+
+/// Opens a regular file to read. Waits for no writer of a pipe.
+fn open(path: &Path) -> Result<File, Errno> {
+    let errno = |error: io::Error| error.raw_os_error().map_or(Errno::IO, Errno::from_raw_os_error);
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    let file = OpenOptions::new().read(true).custom_flags(flags).open(path).map_err(errno)?;
+    let meta = file.metadata().map_err(errno)?;
+    if meta.is_dir() {
+        return Err(Errno::ISDIR);
+    }
+    if meta.is_file() { Ok(file) } else { Err(Errno::INVAL) }
+}

@@ -1,0 +1,121 @@
+//! Two processes for two sorts of provider: which one is asked, and whether the second is there at all.
+
+use std::collections::HashMap;
+use std::io;
+use std::process::Command;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+
+use super::link::Line;
+use super::settings::ProviderSettings;
+use crate::providers::{self, Fetched, ProviderError, Runs};
+use crate::reference::Reference;
+
+/// A handle to the processes in which providers run. Cheap to clone.
+#[derive(Clone)]
+pub struct Link {
+    start: Arc<dyn Fn(Runs) -> Command + Send + Sync>,
+    confined: Line,
+    routes: Arc<Mutex<Routes>>,
+}
+
+#[derive(Default)]
+struct Routes {
+    /// Where each provider runs, by its name.
+    places: HashMap<String, Runs>,
+    /// The process beside the sandbox: there only while a provider needs it.
+    programs: Option<Line>,
+}
+
+impl Link {
+    /// Starts what these providers need. `start` makes the command that runs [`super::serve()`] on its standard input, with
+    /// files from its standard output.
+    ///
+    /// # Errors
+    /// When a process cannot be started.
+    pub fn start(
+        start: impl Fn(Runs) -> Command + Send + Sync + 'static,
+        providers: &[ProviderSettings],
+    ) -> io::Result<Self> {
+        let start: Arc<dyn Fn(Runs) -> Command + Send + Sync> = Arc::new(start);
+        let (confined, programs) = apart(providers);
+        let line = |runs, providers: &[ProviderSettings]| {
+            let start = Arc::clone(&start);
+            Line::start(move || start(runs), providers)
+        };
+        let confined = line(Runs::Confined, &confined)?;
+        let programs = match programs.as_slice() {
+            [] => None,
+            some => Some(line(Runs::WithPrograms, some)?),
+        };
+        let routes = Arc::new(Mutex::new(Routes { places: places(providers), programs }));
+        Ok(Self { start, confined, routes })
+    }
+
+    /// Replaces the providers.
+    ///
+    /// # Errors
+    /// When settings cannot be written as JSON, as for dates; when a process cannot be started.
+    pub async fn configure(&self, providers: &[ProviderSettings]) -> io::Result<()> {
+        let (confined, programs) = apart(providers);
+        let line = self.routes.lock().programs.clone();
+        let line = match (line, programs.as_slice()) {
+            (None, []) => None,
+            (None, some) => {
+                let start = Arc::clone(&self.start);
+                Some(Line::start(move || start(Runs::WithPrograms), some)?)
+            }
+            (Some(line), []) => {
+                line.close().await;
+                None
+            }
+            (Some(line), some) => {
+                line.configure(some).await?;
+                Some(line)
+            }
+        };
+        self.confined.configure(&confined).await?;
+        *self.routes.lock() = Routes { places: places(providers), programs: line };
+        Ok(())
+    }
+
+    /// Fetches the whole secret. Not bounded in time: the caller bounds it.
+    ///
+    /// # Errors
+    /// As the provider answers; [`ProviderError::Unavailable`] when the process keeps dying over it.
+    pub async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+        self.line_of(reference.provider()).fetch(reference).await
+    }
+
+    /// Ends the processes.
+    pub async fn close(&self) {
+        let programs = self.routes.lock().programs.take();
+        if let Some(programs) = programs {
+            programs.close().await;
+        }
+        self.confined.close().await;
+    }
+
+    /// The process in which a provider runs. One that is not known is not known there either.
+    fn line_of(&self, provider: &str) -> Line {
+        let routes = self.routes.lock();
+        match (routes.places.get(provider), &routes.programs) {
+            (Some(Runs::WithPrograms), Some(programs)) => programs.clone(),
+            _ => self.confined.clone(),
+        }
+    }
+}
+
+fn runs(provider: &ProviderSettings) -> Runs {
+    providers::kind(provider.kind).map_or(Runs::Confined, |kind| kind.runs)
+}
+
+fn places(providers: &[ProviderSettings]) -> HashMap<String, Runs> {
+    providers.iter().map(|provider| (provider.name.clone(), runs(provider))).collect()
+}
+
+/// Those of the sandbox, and those beside it.
+fn apart(providers: &[ProviderSettings]) -> (Vec<ProviderSettings>, Vec<ProviderSettings>) {
+    providers.iter().cloned().partition(|provider| runs(provider) == Runs::Confined)
+}

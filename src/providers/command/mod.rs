@@ -1,0 +1,27 @@
+//! Any program as a provider: it is asked in JSON on its standard input and answers in JSON on its standard output.
+//!
+//! This folder owns starting the program, bounding it and reading its answer. No byte of what it says but the value, its
+//! version and its times ever gets out of here: of an error only the kind, of standard error only the length.
+//!
+//! ```text
+//!  settings.rs   what can be set
+//!  provider.rs   one fetch: question, program, answer
+//!  program.rs    a process with bounds: user, environment, time, output
+//!  protocol.rs   question and answer in JSON
+//! ```
+
+use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError};
+
+mod program;
+mod protocol;
+mod provider;
+mod settings;
+
+/// The line in the table of kinds.
+pub(super) const KIND: Kind = Kind {
+    name: "command",
+    about: "any program: JSON in, JSON out",
+    runs: Runs::WithPrograms,
+    check: settings::check,
+    open: settings::open,
+};

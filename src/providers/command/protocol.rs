@@ -1,0 +1,204 @@
+//! Question and answer in JSON. docs/command.md describes both for whoever writes a program.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use super::super::store::{Hidden, Wiping};
+use super::ProviderError;
+use crate::reference::Reference;
+use crate::secret::SecretBytes;
+
+/// The version of this protocol.
+const PROTOCOL: u32 = 1;
+
+/// What a program is asked.
+#[derive(Serialize)]
+struct Question<'a> {
+    version: u32,
+    path: &'a str,
+    secret_version: Option<&'a str>,
+}
+
+/// What it answers.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Written {
+    value: Option<Hidden>,
+    value_base64: Option<Hidden>,
+    values: Option<BTreeMap<String, Hidden>>,
+    version: Option<String>,
+    created: Option<Timestamp>,
+    expires: Option<Timestamp>,
+    #[serde(default)]
+    notes: BTreeMap<String, String>,
+    error: Option<Failure>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Failure {
+    kind: FailureKind,
+    /// Seconds.
+    retry_after: Option<f64>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FailureKind {
+    NotFound,
+    Refused,
+    Unavailable,
+    Misconfigured,
+}
+
+/// A value with what is known of it.
+pub(super) struct Answer {
+    pub(super) bytes: SecretBytes,
+    pub(super) version: Option<String>,
+    pub(super) created: Option<SystemTime>,
+    pub(super) expires: Option<SystemTime>,
+    pub(super) notes: BTreeMap<String, String>,
+}
+
+/// The question for a reference, on one line.
+pub(super) fn question(reference: &Reference) -> Result<Vec<u8>, ProviderError> {
+    let (path, secret_version) = (reference.path(), reference.version());
+    let question = Question { version: PROTOCOL, path, secret_version };
+    let mut line = serde_json::to_vec(&question)
+        .map_err(|_| ProviderError::Misconfigured(format!("`{path}` cannot be asked for in JSON")))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Reads an answer. The parser's own messages may quote it, so they are dropped.
+pub(super) fn answer(output: &[u8], reference: &Reference) -> Result<Answer, ProviderError> {
+    let path = reference.path();
+    let malformed = |what: &str| ProviderError::Malformed(format!("`{path}`: {what}"));
+    if output.iter().all(u8::is_ascii_whitespace) {
+        return Err(malformed("the program answered nothing"));
+    }
+    let written: Written = serde_json::from_slice(output).map_err(|_| {
+        malformed("the program's answer is not one JSON object as docs/command.md describes it")
+    })?;
+    if let Some(failure) = written.error {
+        return Err(told(failure, path));
+    }
+    let bytes = match (written.value, written.value_base64, written.values) {
+        (Some(text), None, None) => SecretBytes::copy_from(text.0.as_bytes()),
+        (None, Some(text), None) => {
+            // The decoder's message names the offending byte.
+            let bytes = STANDARD.decode(text.0.as_bytes()).map(Zeroizing::new);
+            SecretBytes::copy_from(&bytes.map_err(|_| malformed("`value_base64` is not base64"))?)
+        }
+        (None, None, Some(values)) => {
+            let mut json = Wiping::default();
+            serde_json::to_writer(&mut json, &values)
+                .map_err(|_| malformed("`values` cannot be written as JSON"))?;
+            json.flush().map_err(|_| malformed("`values` cannot be written as JSON"))?;
+            SecretBytes::copy_from(&json.into_inner())
+        }
+        (None, None, None) => return Err(malformed("the program's answer has neither a value nor an error")),
+        _ => {
+            return Err(malformed("the program's answer has several of `value`, `value_base64` and `values`"));
+        }
+    };
+    let version = match (reference.version(), written.version) {
+        (Some(asked), Some(answered)) if asked != answered => {
+            return Err(malformed("the program answered another version than it was asked for"));
+        }
+        (asked, answered) => answered.or(asked.map(str::to_owned)),
+    };
+    if version.as_deref().is_some_and(|version| version.is_empty() || version.len() > 256) {
+        return Err(malformed("the program's `version` is empty, or longer than 256 bytes"));
+    }
+    let time = |time: Option<Timestamp>| time.and_then(|time| SystemTime::try_from(time).ok());
+    Ok(Answer {
+        bytes,
+        version,
+        created: time(written.created),
+        expires: time(written.expires),
+        notes: written.notes,
+    })
+}
+
+fn told(failure: Failure, path: &str) -> ProviderError {
+    match failure.kind {
+        FailureKind::NotFound => {
+            ProviderError::NotFound(format!("the program has no secret `{path}`, or not in that version"))
+        }
+        FailureKind::Refused => ProviderError::Refused(format!("the program is refused `{path}`")),
+        FailureKind::Unavailable => ProviderError::Unavailable {
+            message: format!("the program cannot get `{path}` now"),
+            retry_after: failure.retry_after.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
+        },
+        FailureKind::Misconfigured => {
+            ProviderError::Misconfigured(format!("the program is not set up for `{path}`"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CANARY: &str = "canary-81c2";
+
+    fn reference(text: &str) -> Reference {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn a_question_is_one_line() {
+        let asked = |text| String::from_utf8(question(&reference(text)).unwrap()).unwrap();
+        assert_eq!(asked("p:a/b"), "{\"version\":1,\"path\":\"a/b\",\"secret_version\":null}\n");
+        assert_eq!(asked("p:a/b#k?version=7"), "{\"version\":1,\"path\":\"a/b\",\"secret_version\":\"7\"}\n");
+    }
+
+    #[test]
+    fn no_byte_of_a_bad_answer_reaches_the_error() {
+        for text in [
+            CANARY.to_owned(),
+            format!("\"{CANARY}\""),
+            format!("{{\"value\": \"x\", \"{CANARY}\": 1}}"),
+            format!("{{\"value\": [\"{CANARY}\"]}}"),
+            format!("{{\"values\": {{\"a\": 1, \"b\": \"{CANARY}\"}}}}"),
+            format!("{{\"value_base64\": \"{CANARY}!\"}}"),
+            format!("{{\"value\": \"x\", \"value_base64\": \"{CANARY}\"}}"),
+            format!("{{\"value\": \"x\", \"created\": \"{CANARY}\"}}"),
+            format!("{{\"value\": \"x\"}} {CANARY}"),
+            format!("{{\"error\": {{\"kind\": \"{CANARY}\"}}}}"),
+            format!("{{\"error\": {{\"kind\": \"refused\", \"message\": \"{CANARY}\"}}}}"),
+            format!("{{\"version\": \"{CANARY}\"}}"),
+            "  \n".to_owned(),
+        ] {
+            let error = answer(text.as_bytes(), &reference("p:a")).err().unwrap();
+            assert!(matches!(error, ProviderError::Malformed(_)), "{text}: {error}");
+            assert!(!format!("{error} {error:?}").contains(CANARY), "{error}");
+        }
+        let other =
+            answer(b"{\"value\": \"x\", \"version\": \"8\"}", &reference("p:a?version=7")).err().unwrap();
+        assert!(matches!(other, ProviderError::Malformed(_)), "{other}");
+    }
+
+    #[test]
+    fn each_kind_of_error_is_passed_on() {
+        let of = |kind: &str| {
+            let text = format!("{{\"error\": {{\"kind\": \"{kind}\", \"retry_after\": 1.5}}}}");
+            answer(text.as_bytes(), &reference("p:a")).err().unwrap()
+        };
+        assert!(matches!(of("not_found"), ProviderError::NotFound(_)));
+        assert!(matches!(of("refused"), ProviderError::Refused(_)));
+        assert!(matches!(of("misconfigured"), ProviderError::Misconfigured(_)));
+        let wait = Some(Duration::from_millis(1500));
+        assert!(
+            matches!(of("unavailable"), ProviderError::Unavailable { retry_after, .. } if retry_after == wait)
+        );
+    }
+}

@@ -1,0 +1,103 @@
+//! One fetch: question, program, answer.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::os::unix::fs::PermissionsExt;
+use std::time::SystemTime;
+
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
+use zeroize::Zeroizing;
+
+use super::program::Program;
+use super::protocol::{self, Answer};
+use super::{Fetched, Provider, ProviderError};
+use crate::reference::Reference;
+
+/// The opened provider.
+pub(super) struct Command {
+    program: Program,
+    room: Semaphore,
+    /// What versions are told by where the program does not name any. Random, so that none gives away its value.
+    key: Zeroizing<[u8; 32]>,
+    /// Which version of a path was seen last, and since when: its time where the program does not tell it.
+    seen: Mutex<HashMap<String, (String, SystemTime)>>,
+}
+
+impl Command {
+    /// At most `at_once` of `program` run at a time.
+    pub(super) fn new(program: Program, at_once: usize) -> Self {
+        let mut key = Zeroizing::new([0; 32]);
+        // Before the kernel has random numbers it waits, and it has them long before there are users.
+        let _ = rustix::rand::getrandom(key.as_mut_slice(), rustix::rand::GetRandomFlags::empty());
+        Self { program, room: Semaphore::new(at_once), key, seen: Mutex::default() }
+    }
+}
+
+#[async_trait::async_trait]
+impl Provider for Command {
+    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+        let path = reference.path();
+        let question = protocol::question(reference)?;
+        let ended = {
+            let _one = self.room.acquire().await.map_err(|_| ProviderError::unavailable("closing"))?;
+            self.program.run(&question, path).await?
+        };
+        let answer = protocol::answer(&ended.output, reference);
+        if ended.status.success()
+            || answer.as_ref().is_err_and(|error| !matches!(error, ProviderError::Malformed(_)))
+        {
+            return answer.map(|answer| self.fetched(answer, reference));
+        }
+        Err(ProviderError::unavailable(format!(
+            "the program ended with {} over `{path}`, and {} bytes of standard error",
+            ended.status, ended.complained
+        )))
+    }
+
+    async fn log_in(&self) -> Result<(), ProviderError> {
+        let path = self.program.path.clone();
+        let looked = tokio::task::spawn_blocking(move || std::fs::metadata(path)).await;
+        let meta = looked.unwrap_or_else(|error| Err(std::io::Error::other(error)));
+        let meta = meta.map_err(|error| self.program.cannot_start(&error))?;
+        if meta.is_file() && meta.permissions().mode() & 0o111 != 0 {
+            return Ok(());
+        }
+        Err(self.program.cannot_start(&std::io::ErrorKind::PermissionDenied.into()))
+    }
+}
+
+impl Command {
+    fn fetched(&self, answer: Answer, reference: &Reference) -> Fetched {
+        let version = answer.version.unwrap_or_else(|| {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "hashed with a key of this process: one value, one version"
+            )]
+            let value = answer.bytes.expose_secret();
+            let digest = Sha256::new().chain_update(self.key.as_slice()).chain_update(value).finalize();
+            digest.iter().take(8).fold(String::new(), |mut text, byte| {
+                let _ = write!(text, "{byte:02x}");
+                text
+            })
+        });
+        let created = answer.created.unwrap_or_else(|| self.since(reference, &version));
+        let found = Fetched::new(answer.bytes, version, created);
+        Fetched { expires: answer.expires, notes: answer.notes, ..found }
+    }
+
+    /// Since when this version is known. A time that moves with each fetch would look like a change.
+    fn since(&self, reference: &Reference, version: &str) -> SystemTime {
+        let asked = format!("{}?{}", reference.path(), reference.version().unwrap_or_default());
+        let mut seen = self.seen.lock();
+        match seen.get(&asked) {
+            Some((known, since)) if known == version => *since,
+            _ => {
+                let now = SystemTime::now();
+                seen.insert(asked, (version.to_owned(), now));
+                now
+            }
+        }
+    }
+}
