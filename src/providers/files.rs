@@ -48,13 +48,20 @@ pub(crate) async fn read(path: &Path, limit: usize) -> io::Result<Zeroizing<Vec<
     blocking(move || read_now(&path, limit).map(|(bytes, _)| bytes)).await
 }
 
-/// As [`read`], with the state that the file had: [`Stamp::still_holds`] tells whether it is worth reading again.
+/// As [`read`], with the state that the file had: [`still_holds`] tells whether it is worth reading again.
 ///
 /// # Errors
 /// As [`read`].
 pub(crate) async fn read_stamped(path: &Path, limit: usize) -> io::Result<(Zeroizing<Vec<u8>>, Stamp)> {
     let path = path.to_owned();
     blocking(move || read_now(&path, limit)).await
+}
+
+/// Whether the file is still in that state. By a descriptor: in the fetcher nothing can be told from a path.
+pub(crate) async fn still_holds(stamp: &Stamp) -> bool {
+    let stamp = stamp.clone();
+    let meta = blocking(move || Ok(Stamp::of(&stamp.path, &open(&stamp.path)?.metadata()?) == stamp)).await;
+    meta.unwrap_or(false)
 }
 
 /// A short text in a file: without the white space around it, and not empty.

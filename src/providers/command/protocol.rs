@@ -106,7 +106,9 @@ pub(super) fn answer(output: &[u8], reference: &Reference) -> Result<Answer, Pro
         }
         (None, None, None) => return Err(malformed("the program's answer has neither a value nor an error")),
         _ => {
-            return Err(malformed("the program's answer has several of `value`, `value_base64` and `values`"));
+            return Err(malformed(
+                "the program's answer has several of `value`, `value_base64` and `values`",
+            ));
         }
     };
     let version = match (reference.version(), written.version) {

@@ -130,10 +130,14 @@ impl Http {
     /// The clients, made anew when the file of authorities has changed.
     async fn made(&self) -> Result<Made, ProviderError> {
         let mut kept = self.made.lock().await;
-        if let Some(made) = &*kept
-            && made.ca.as_ref().is_none_or(Stamp::still_holds)
-        {
-            return Ok(made.clone());
+        if let Some(made) = &*kept {
+            let current = match &made.ca {
+                Some(ca) => files::still_holds(ca).await,
+                None => true,
+            };
+            if current {
+                return Ok(made.clone());
+            }
         }
         let ca = match &self.ca {
             None => None,

@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::exchange::{self, Session};
 use super::http::{Deadline, Http};
 use super::source::Place;
-use super::{ProviderError, Stamp};
+use super::{ProviderError, Stamp, files};
 
 /// A token is had again when this much of its time is left, or a tenth where that is less.
 const AHEAD: Duration = Duration::from_secs(300);
@@ -70,7 +70,7 @@ impl Login {
         let mut state = self.state.lock().await;
         let Some(held) = &state.held else { return state.token(self, asked, http, deadline).await.map(Some) };
         if held.session.token(deadline).await?.as_str() == refused.value.as_str() {
-            if matches!(held.session, Session::Signing(_)) && held.is_of_the_file() {
+            if matches!(held.session, Session::Signing(_)) && held.is_of_the_file().await {
                 return Ok(None);
             }
             state.held = None;
@@ -88,8 +88,8 @@ impl State {
         deadline: Deadline,
     ) -> Result<Token, ProviderError> {
         if let Some(held) = &self.held
-            && held.is_of_the_file()
             && held.is_young()
+            && held.is_of_the_file().await
         {
             return self.held(deadline).await;
         }
@@ -107,7 +107,7 @@ impl State {
                 self.failed = Some((Instant::now(), error.clone()));
                 // It has some time left, in which whatever is wrong may pass.
                 match &mut self.held {
-                    Some(held) if held.is_of_the_file() && held.holds() => {
+                    Some(held) if held.holds() && held.is_of_the_file().await => {
                         tracing::warn!("the token cannot be renewed yet: {error}");
                         held.patience = Instant::now() + PAUSE;
                         self.held(deadline).await
@@ -142,8 +142,11 @@ impl Login {
 }
 
 impl Held {
-    fn is_of_the_file(&self) -> bool {
-        self.stamp.as_ref().is_none_or(Stamp::still_holds)
+    async fn is_of_the_file(&self) -> bool {
+        match &self.stamp {
+            Some(stamp) => files::still_holds(stamp).await,
+            None => true,
+        }
     }
 
     /// Whether it is too early to renew it.

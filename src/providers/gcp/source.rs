@@ -148,7 +148,12 @@ impl Place {
         let at = || format!("the credentials in {}", path.display());
         let (text, stamp) = match (files::read_stamped(path, LIMIT).await, self) {
             (Ok(read), _) => read,
-            (Err(error), Self::Either(_, url)) if error.kind() == ErrorKind::NotFound => return machine(url),
+            // Nor is one lent to the fetcher that was not there when the settings were read.
+            (Err(error), Self::Either(_, url))
+                if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) =>
+            {
+                return machine(url);
+            }
             (Err(error), _) => {
                 return Err(ProviderError::Misconfigured(format!("{} cannot be read: {error}", at())));
             }
