@@ -24,12 +24,14 @@ use crate::resolve::Resolver;
 use crate::sandbox::{self, Account, Cage};
 use crate::sys::{arena, descriptor};
 
+mod ask;
 mod harden;
 mod learning;
 mod operator;
 mod reload;
 mod signals;
 
+pub use ask::{Answered, Providers};
 pub use harden::harden;
 use signals::{Event, Signals};
 

@@ -14,6 +14,10 @@ use crate::config::{self, Look, Problem, Problems};
 use crate::identity::{PinnedId, Selector, strength};
 use crate::policy::Rule;
 
+mod online;
+
+use online::Online;
+
 /// How many digits of a digest the table shows.
 const DIGITS: usize = 12;
 
@@ -21,6 +25,9 @@ const DIGITS: usize = 12;
 pub(crate) struct Args {
     #[command(flatten)]
     config: ConfigArg,
+    /// Ask the providers too: whether they can be reached, let us in, and have what the files refer to
+    #[arg(long)]
+    online: bool,
     /// Print one JSON object instead, for programs
     #[arg(long)]
     json: bool,
@@ -35,17 +42,28 @@ pub(crate) fn run(args: Args) -> Outcome {
             .warnings
             .push(format!("here `hushfs mount` would refuse to start: {error}; hint: {}", error.hint));
     }
+    let online = match &loaded {
+        Ok(config) if args.online => Some(Online::ask(config)?),
+        _ => None,
+    };
+    let failed = online.as_ref().is_some_and(|online| !online.ok);
     if args.json {
-        term::say(json(&loaded));
+        term::say(json(&loaded, online));
+        return Ok(match loaded {
+            Ok(_) if failed => ExitCode::FAILURE,
+            Ok(_) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(EXIT_CONFIG),
+        });
     }
     match loaded {
-        Ok(config) if !args.json => {
+        Ok(config) => {
             term::say(summary(&config));
-            Ok(ExitCode::SUCCESS)
+            if let Some(online) = online {
+                term::say(format!("\n{online}"));
+            }
+            Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
         }
-        Ok(_) => Ok(ExitCode::SUCCESS),
-        Err(problems) if !args.json => Ok(refuse(&problems)),
-        Err(_) => Ok(ExitCode::from(EXIT_CONFIG)),
+        Err(problems) => Ok(refuse(&problems)),
     }
 }
 
@@ -142,6 +160,8 @@ struct Report<'a> {
     problems: &'a [Problem],
     warnings: &'a [String],
     scopes: Vec<ScopeReport<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    online: Option<Online>,
 }
 
 #[derive(Serialize)]
@@ -170,19 +190,21 @@ struct SelectorReport {
     strength: String,
 }
 
-fn json(loaded: &Result<Config, Problems>) -> String {
+fn json(loaded: &Result<Config, Problems>, online: Option<Online>) -> String {
     let report = match loaded {
         Ok(config) => Report {
             ok: true,
             problems: &[],
             warnings: &config.warnings,
             scopes: config.scopes.iter().map(|scope| scope_report(scope)).collect(),
+            online,
         },
         Err(problems) => Report {
             ok: false,
             problems: &problems.problems,
             warnings: &problems.warnings,
             scopes: Vec::new(),
+            online: None,
         },
     };
     serde_json::to_string_pretty(&report).unwrap_or_default()

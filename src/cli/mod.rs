@@ -12,10 +12,12 @@ mod audit;
 mod check;
 mod daemon;
 mod explain;
+mod get;
 mod init;
 mod log;
 mod mount;
 mod names;
+mod record;
 mod records;
 mod reload;
 mod store;
@@ -45,6 +47,8 @@ enum Verb {
     Check(check::Args),
     /// Mount, in the foreground
     Mount(mount::Args),
+    /// Print the value of one reference, to try it by hand (root only)
+    Get(get::Args),
     /// Make the running daemon read its configuration again
     Reload(reload::Args),
     /// Say why a process may read a file, or why not
@@ -78,6 +82,7 @@ pub fn main() -> ExitCode {
         Verb::Init(args) => init::run(args),
         Verb::Check(args) => check::run(args),
         Verb::Mount(args) => mount::run(args),
+        Verb::Get(args) => get::run(&args),
         Verb::Reload(args) => reload::run(args),
         Verb::Explain(args) => explain::run(args),
         Verb::Whoami(args) => whoami::run(args),

@@ -1,6 +1,8 @@
 //! What goes to a terminal: the only place that prints.
 
+use std::fs::File;
 use std::io::{IsTerminal, Write as _};
+use std::os::fd::AsFd as _;
 
 use comfy_table::ContentArrangement;
 use owo_colors::{OwoColorize, Stream};
@@ -15,6 +17,17 @@ pub(crate) fn say(text: impl std::fmt::Display) {
 /// One line to standard output, for output that may be long: a reader that stops (`| head`) is an error, not a panic.
 pub(crate) fn line(text: impl std::fmt::Display) -> std::io::Result<()> {
     writeln!(std::io::stdout(), "{text}")
+}
+
+/// A value's exact bytes to standard output; a terminal gets a line end as well. Not through std's writer: its buffer is not
+/// wiped.
+pub(crate) fn value(value: &[u8]) -> std::io::Result<()> {
+    let mut out = File::from(std::io::stdout().as_fd().try_clone_to_owned()?);
+    out.write_all(value)?;
+    if out.is_terminal() && !value.ends_with(b"\n") {
+        out.write_all(b"\n")?;
+    }
+    Ok(())
 }
 
 /// One line to standard error that is not an error: a notice or a question's answer.

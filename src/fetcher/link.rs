@@ -42,14 +42,43 @@ type Start = Box<dyn Fn() -> std::process::Command + Send>;
 
 enum Message {
     Configure(Vec<Settings>),
-    Fetch(Reference, oneshot::Sender<Result<Fetched, ProviderError>>),
+    Ask(Question),
     Close(oneshot::Sender<()>),
 }
 
+/// What is asked, and where the answer goes.
+enum Question {
+    Fetch(Reference, oneshot::Sender<Result<Fetched, ProviderError>>),
+    LogIn(String, oneshot::Sender<Result<(), ProviderError>>),
+}
+
 struct Pending {
-    reference: Reference,
+    question: Question,
     attempts: u32,
-    answer: oneshot::Sender<Result<Fetched, ProviderError>>,
+}
+
+impl Question {
+    fn ask(&self, id: u64) -> Ask {
+        match self {
+            Self::Fetch(reference, _) => Ask::fetch(id, reference),
+            Self::LogIn(provider, _) => Ask::LogIn { id, provider: provider.clone() },
+        }
+    }
+
+    fn fail(self, error: ProviderError) {
+        match self {
+            Self::Fetch(_, answer) => drop(answer.send(Err(error))),
+            Self::LogIn(_, answer) => drop(answer.send(Err(error))),
+        }
+    }
+
+    /// Whether nobody waits for the answer any more.
+    fn is_closed(&self) -> bool {
+        match self {
+            Self::Fetch(_, answer) => answer.is_closed(),
+            Self::LogIn(_, answer) => answer.is_closed(),
+        }
+    }
 }
 
 impl Line {
@@ -94,10 +123,26 @@ impl Line {
     /// # Errors
     /// As the provider answers; [`ProviderError::Unavailable`] when the fetcher keeps dying over it.
     pub(super) async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+        let reference = reference.clone();
+        self.ask(|answer| Question::Fetch(reference, answer)).await
+    }
+
+    /// Logs in at a provider. Not bounded in time: the caller bounds it.
+    ///
+    /// # Errors
+    /// As [`Line::fetch`].
+    pub(super) async fn log_in(&self, provider: &str) -> Result<(), ProviderError> {
+        self.ask(|answer| Question::LogIn(provider.to_owned(), answer)).await
+    }
+
+    async fn ask<T>(
+        &self,
+        question: impl FnOnce(oneshot::Sender<Result<T, ProviderError>>) -> Question,
+    ) -> Result<T, ProviderError> {
         let gone = |_| ProviderError::unavailable("the fetcher is closed");
         let (answer, answered) = oneshot::channel();
         self.asks
-            .try_send(Message::Fetch(reference.clone(), answer))
+            .try_send(Message::Ask(question(answer)))
             .map_err(|_| ProviderError::unavailable("too many fetches are waiting"))?;
         answered.await.map_err(gone)?
     }
@@ -186,8 +231,7 @@ impl Actor {
             .map(|(id, _)| *id)
             .collect();
         for pending in tired.into_iter().filter_map(|id| self.pending.remove(&id)) {
-            let error = ProviderError::unavailable("the fetcher died over it several times");
-            let _ = pending.answer.send(Err(error));
+            pending.question.fail(ProviderError::unavailable("the fetcher died over it several times"));
         }
     }
 
@@ -217,7 +261,7 @@ impl Actor {
         }
         for (id, pending) in &mut self.pending {
             pending.attempts += 1;
-            if wire::send(to, &Ask::fetch(*id, &pending.reference)).await.is_err() {
+            if wire::send(to, &pending.question.ask(*id)).await.is_err() {
                 return End::Died;
             }
         }
@@ -227,13 +271,20 @@ impl Actor {
         loop {
             tokio::select! {
                 said = answered.recv() => match said {
-                    Some(Said::Answer(Answer { id, result, unlocked })) => {
+                    Some(Said::Answer(answer)) => {
+                        let Answer { id, result, unlocked } = *answer;
                         pinged = false;
                         if let Some(errno) = unlocked {
                             arena::warn_of_unlocked(errno);
                         }
-                        if let Some(pending) = self.pending.remove(&id) {
-                            let _ = pending.answer.send(result.map(|value| value.0));
+                        if let Some(Pending { question: Question::Fetch(_, answer), .. }) = self.pending.remove(&id) {
+                            let _ = answer.send(result.map(|value| value.0));
+                        }
+                    }
+                    Some(Said::LoggedIn { id, result }) => {
+                        pinged = false;
+                        if let Some(Pending { question: Question::LogIn(_, answer), .. }) = self.pending.remove(&id) {
+                            let _ = answer.send(result);
                         }
                     }
                     Some(Said::Alive) => pinged = false,
@@ -259,12 +310,12 @@ impl Actor {
                             self.settings = settings;
                             wire::send(to, &Ask::Configure(self.settings.clone())).await
                         }
-                        Some(Message::Fetch(reference, answer)) => {
-                            self.pending.retain(|_, pending| !pending.answer.is_closed());
+                        Some(Message::Ask(question)) => {
+                            self.pending.retain(|_, pending| !pending.question.is_closed());
                             let id = self.next;
                             self.next += 1;
-                            let ask = Ask::fetch(id, &reference);
-                            self.pending.insert(id, Pending { reference, attempts: 1, answer });
+                            let ask = question.ask(id);
+                            self.pending.insert(id, Pending { question, attempts: 1 });
                             wire::send(to, &ask).await
                         }
                     };

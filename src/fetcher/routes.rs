@@ -88,6 +88,14 @@ impl Link {
         self.line_of(reference.provider()).fetch(reference).await
     }
 
+    /// Logs in at a provider. Not bounded in time: the caller bounds it.
+    ///
+    /// # Errors
+    /// As [`Link::fetch`].
+    pub async fn log_in(&self, provider: &str) -> Result<(), ProviderError> {
+        self.line_of(provider).log_in(provider).await
+    }
+
     /// Ends the processes.
     pub async fn close(&self) {
         let programs = self.routes.lock().programs.take();

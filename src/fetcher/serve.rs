@@ -42,7 +42,7 @@ pub async fn serve(socket: UnixStream, files: OwnedFd, outdated: impl Fn() -> bo
                 let to = Arc::clone(&to);
                 tokio::spawn(async move { say(&to, &Said::Alive).await });
             }
-            Ask::Fetch { .. } if outdated() => {
+            Ask::Fetch { .. } | Ask::LogIn { .. } if outdated() => {
                 tracing::info!("files of the resolver were replaced");
                 return Ok(());
             }
@@ -55,7 +55,19 @@ pub async fn serve(socket: UnixStream, files: OwnedFd, outdated: impl Fn() -> bo
                         (Ok(reference), Some(provider)) => provider.fetch(&reference).await.map(wire::Value),
                         _ => Err(ProviderError::Misconfigured("no such provider".into())),
                     };
-                    say(&to, &Said::Answer(Answer { id, result, unlocked: arena::unlocked() })).await;
+                    let unlocked = arena::unlocked();
+                    say(&to, &Said::Answer(Box::new(Answer { id, result, unlocked }))).await;
+                });
+            }
+            Ask::LogIn { id, provider } => {
+                let provider = open.get(&provider).map(Arc::clone);
+                let to = Arc::clone(&to);
+                tokio::spawn(async move {
+                    let result = match provider {
+                        Some(provider) => provider.log_in().await,
+                        None => Err(ProviderError::Misconfigured("no such provider".into())),
+                    };
+                    say(&to, &Said::LoggedIn { id, result }).await;
                 });
             }
         }
@@ -89,5 +101,11 @@ impl Open {
         let provider = self.provider.as_ref().map_err(Clone::clone)?;
         let _room = self.room.acquire().await.map_err(|_| ProviderError::unavailable("closing"))?;
         provider.fetch(reference).await
+    }
+
+    async fn log_in(&self) -> Result<(), ProviderError> {
+        let provider = self.provider.as_ref().map_err(Clone::clone)?;
+        let _room = self.room.acquire().await.map_err(|_| ProviderError::unavailable("closing"))?;
+        provider.log_in().await
     }
 }

@@ -31,6 +31,13 @@ pub(super) enum Ask {
         /// In its printed form.
         reference: String,
     },
+    /// Log in at a provider.
+    LogIn {
+        /// Comes back with the answer.
+        id: u64,
+        /// Its name.
+        provider: String,
+    },
     /// Say that you are there.
     Ping,
 }
@@ -38,8 +45,15 @@ pub(super) enum Ask {
 /// From the fetcher.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Said {
-    /// To a fetch.
-    Answer(Answer),
+    /// To a fetch. Apart, as it is so much larger.
+    Answer(Box<Answer>),
+    /// To a login.
+    LoggedIn {
+        /// As it was asked.
+        id: u64,
+        /// What came of it.
+        result: Result<(), ProviderError>,
+    },
     /// To a ping.
     Alive,
 }

@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::bounded::Bounded;
 use crate::fetcher::Link;
 use crate::policy::Grant;
-use crate::providers::{ProviderError, Stamp};
+use crate::providers::{Fetched, ProviderError, Stamp};
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
 
@@ -36,6 +36,20 @@ pub struct Secret {
 }
 
 impl Secret {
+    /// What was fetched for somebody who asked at `since`.
+    pub fn new(fetched: Fetched, since: std::time::Instant) -> Self {
+        Self {
+            bytes: fetched.bytes,
+            version: fetched.version,
+            created: fetched.created,
+            fetched: SystemTime::now(),
+            expires: fetched.expires,
+            notes: fetched.notes,
+            stamp: fetched.stamp,
+            since,
+        }
+    }
+
     /// Whether the local file it came from, if it did, is as it was.
     fn is_current(&self) -> bool {
         self.stamp.as_ref().is_none_or(Stamp::still_holds)
@@ -202,16 +216,7 @@ impl Resolver {
         let result = match tokio::time::timeout(self.deadline, fetch).await {
             Err(_) => Err(ResolveError::TimedOut),
             Ok(Err(error)) => Err(error.into()),
-            Ok(Ok((fetched, since))) => Ok(Arc::new(Secret {
-                bytes: fetched.bytes,
-                version: fetched.version,
-                created: fetched.created,
-                fetched: SystemTime::now(),
-                expires: fetched.expires,
-                notes: fetched.notes,
-                stamp: fetched.stamp,
-                since,
-            })),
+            Ok(Ok((fetched, since))) => Ok(Arc::new(Secret::new(fetched, since))),
         };
         let mut flights = self.flights.lock();
         // One that was called off asked the provider as it was before: its answer is for those who asked then.

@@ -10,11 +10,11 @@ use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 use zeroize::Zeroizing;
 
-use super::record::{Attempt, record};
 use super::scratch::{Scratch, Swap};
 use super::set::{Fit, store};
 use super::{Place, json};
 use crate::audit::record::Outcome as Ended;
+use crate::cli::record::{Attempt, record, sink};
 use crate::cli::{Failure, Outcome, term};
 use crate::providers::store::{Name, StoreError, Value, Wiping};
 use crate::sys::stack;
@@ -33,7 +33,8 @@ pub(super) struct Args {
 pub(super) fn run(place: &Place, args: &Args) -> Outcome {
     let name = &args.name;
     let put = |version: &str, outcome, why: &str| {
-        record(place.audit.as_deref(), &Attempt { verb: "store edit", name, version, outcome, why })
+        let path = format!("store:{name}");
+        record(sink(place.audit.as_deref())?, &Attempt { verb: "store edit", path, version, outcome, why })
     };
     let (version, old) = match read(place, name) {
         Ok(found) => found,

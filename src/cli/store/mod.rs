@@ -21,7 +21,6 @@ mod input;
 mod json;
 mod list;
 mod recipients;
-mod record;
 mod rm;
 mod rotate;
 mod scratch;

@@ -1,16 +1,14 @@
 //! `hushfs store show`: prints a value, to a terminal only after a question.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
+use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
 use zeroize::Zeroizing;
 
-use super::record::{Attempt, record};
 use super::{Place, input};
 use crate::audit::record::Outcome as Ended;
-use crate::cli::{Failure, Outcome};
+use crate::cli::record::{Attempt, record, sink};
+use crate::cli::{Failure, Outcome, term};
 use crate::providers::store::{Document, Name, StoreError, Value};
 
 /// What it takes.
@@ -28,7 +26,8 @@ pub(super) fn run(place: &Place, args: Args) -> Outcome {
     let name = &args.name;
     let asked = args.version.as_deref().unwrap_or_default();
     let put = |outcome, version: &str, why: &str| {
-        record(place.audit.as_deref(), &Attempt { verb: "store show", name, version, outcome, why })
+        let path = format!("store:{name}");
+        record(sink(place.audit.as_deref())?, &Attempt { verb: "store show", path, version, outcome, why })
     };
     let (version, value) = match find(place, name, args.version.as_deref()) {
         Ok(found) => found,
@@ -51,8 +50,7 @@ pub(super) fn run(place: &Place, args: Args) -> Outcome {
         }
     }
     put(Ended::Allowed, &version, "")?;
-    print(&value, terminal)
-        .map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))?;
+    term::value(&value).map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -78,14 +76,4 @@ fn value(document: &Document, name: &Name, version: Option<&str>) -> Result<Zero
     found
         .map(|text| Zeroizing::new(text.0.as_bytes().to_vec()))
         .ok_or_else(|| StoreError::NoKey { name: name.secret.clone(), key: key.clone() })
-}
-
-/// The exact bytes; a terminal gets a line end as well. Not through std's writer: its buffer is not wiped.
-fn print(value: &[u8], terminal: bool) -> io::Result<()> {
-    let mut out = File::from(io::stdout().as_fd().try_clone_to_owned()?);
-    out.write_all(value)?;
-    if terminal && !value.ends_with(b"\n") {
-        out.write_all(b"\n")?;
-    }
-    Ok(())
 }

@@ -6,34 +6,29 @@ use std::time::Duration;
 use crate::audit::record::{LAYOUT, Op, Outcome, Record};
 use crate::audit::{Audit, Verdict, keeps_journal};
 use crate::cli::{ConfigArg, Failure};
-use crate::config::checked::{self, AuditSink, OnFailure};
-use crate::providers::store::Name;
+use crate::config::checked::{self, AuditSink, Config, OnFailure};
 
 /// What an operator did.
-pub(super) struct Attempt<'a> {
+pub(crate) struct Attempt<'a> {
     /// The verb, as typed: `store show`.
-    pub(super) verb: &'static str,
-    /// The secret, or one value of it.
-    pub(super) name: &'a Name,
+    pub(crate) verb: &'static str,
+    /// The secret, or one value of it: `store:app/token`.
+    pub(crate) path: String,
     /// Its version; empty where none was reached.
-    pub(super) version: &'a str,
+    pub(crate) version: &'a str,
     /// How it ended.
-    pub(super) outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// Why, where it was denied or failed.
-    pub(super) why: &'a str,
+    pub(crate) why: &'a str,
 }
 
 /// How long the sink may take.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Puts it on record, before any value is shown: a look that cannot be recorded does not happen.
-pub(super) fn record(audit: Option<&Path>, attempt: &Attempt<'_>) -> Result<(), Failure> {
+pub(crate) fn record(to: AuditSink, attempt: &Attempt<'_>) -> Result<(), Failure> {
     let failed = |why: &str| {
         Failure::new(format!("cannot record this: {why}")).hint("nothing was shown or changed; see --audit")
-    };
-    let to = match audit {
-        Some(path) => AuditSink::File(path.to_owned()),
-        None => configured_sink()?,
     };
     let log = Audit::start(&checked::Audit { to, on_failure: OnFailure::Deny })
         .map_err(|error| Failure::new(format!("cannot record this: {error}")).hint(error.hint()))?;
@@ -44,17 +39,27 @@ pub(super) fn record(audit: Option<&Path>, attempt: &Attempt<'_>) -> Result<(), 
     Ok(())
 }
 
-/// Where the daemon's records go, by the configuration in its usual place. Where the daemon writes to its standard error, or
-/// there is no configuration, that is the journal, else the operator's own standard error.
-fn configured_sink() -> Result<AuditSink, Failure> {
+/// To that file, or where the daemon's records go by the configuration in its usual place.
+pub(crate) fn sink(audit: Option<&Path>) -> Result<AuditSink, Failure> {
+    if let Some(path) = audit {
+        return Ok(AuditSink::File(path.to_owned()));
+    }
     let path = ConfigArg::default().path();
     let exists = path.try_exists().unwrap_or(true);
     match exists.then(|| crate::config::load(&path)).transpose() {
         Err(_) => Err(Failure::new(format!("{} is wrong, so it cannot tell where to record this", path.display()))
             .hint("`hushfs check` says what is wrong; or name a log with --audit FILE; nothing was shown or changed")),
-        Ok(Some(config)) if matches!(config.audit.to, AuditSink::File(_)) => Ok(config.audit.to),
-        Ok(_) if keeps_journal() => Ok(AuditSink::Journal),
-        Ok(_) => Ok(AuditSink::Stderr),
+        Ok(config) => Ok(sink_of(config.as_ref())),
+    }
+}
+
+/// Where the daemon's records go. Where it writes to its standard error, or there is no configuration, that is the journal,
+/// else the operator's own standard error.
+pub(crate) fn sink_of(config: Option<&Config>) -> AuditSink {
+    match config.map(|config| &config.audit.to) {
+        Some(AuditSink::File(path)) => AuditSink::File(path.clone()),
+        _ if keeps_journal() => AuditSink::Journal,
+        _ => AuditSink::Stderr,
     }
 }
 
@@ -71,7 +76,7 @@ fn to_record(attempt: &Attempt<'_>) -> Record {
         request: format!("{:x}-{pid}", time.as_second()),
         op: Op::Operator,
         outcome: attempt.outcome,
-        path: format!("store:{}", attempt.name),
+        path: attempt.path.clone(),
         scope: String::new(),
         uid: rustix::process::getuid().as_raw(),
         gid: rustix::process::getgid().as_raw(),
