@@ -1,7 +1,9 @@
 //! Secret Manager of Google Cloud, at a server on Google's own package (`gcp.py`).
 
+use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -18,6 +20,7 @@ use crate::upstream::{At, Upstream, block_on, bytes, fetch, reference};
 
 crate::contract!(gcp, Gcp);
 
+mod by_hand;
 mod logging_in_to_it;
 
 const PROJECT: &str = "shop-12";
@@ -61,6 +64,7 @@ impl Gcp {
     fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.files.join(self.unused(name));
         std::fs::write(&path, content).unwrap();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
         path
     }
 

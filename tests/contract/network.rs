@@ -203,3 +203,61 @@ fn one_of_its_own(request: &[u8]) -> Vec<u8> {
     all.extend(&request[end..]);
     all
 }
+
+/// A proxy: it passes on whole requests in plain text, and tunnels what it is asked to (`CONNECT`).
+pub(crate) struct Proxy {
+    address: SocketAddr,
+    asked: Arc<Mutex<Vec<String>>>,
+}
+
+impl Proxy {
+    pub(crate) fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let heard = Arc::clone(&asked);
+        std::thread::spawn(move || {
+            for client in listener.incoming().flatten() {
+                let heard = Arc::clone(&heard);
+                std::thread::spawn(move || Self::serve(client, &heard));
+            }
+        });
+        Self { address, asked }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// How many requests began or went on with that.
+    pub(crate) fn asked(&self, part: &str) -> usize {
+        self.asked.lock().iter().filter(|line| line.contains(part)).count()
+    }
+
+    fn serve(mut client: TcpStream, heard: &Mutex<Vec<String>>) -> io::Result<()> {
+        let Some(request) = read_request(&mut client)? else { return Ok(()) };
+        let text = String::from_utf8_lossy(&request).into_owned();
+        let (line, rest) = text.split_once("\r\n").unwrap();
+        heard.lock().push(line.to_owned());
+        let words: Vec<_> = line.split(' ').collect();
+        if words[0] == "CONNECT" {
+            let server = TcpStream::connect(words[1])?;
+            client.write_all(b"HTTP/1.1 200 Connection established\r\n\r\n")?;
+            let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+            std::thread::spawn(move || {
+                let _ = io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Write);
+            });
+            let (mut from, mut to) = (server, client);
+            io::copy(&mut from, &mut to)?;
+            return to.shutdown(Shutdown::Write);
+        }
+        let url = words[1].strip_prefix("http://").unwrap();
+        let (host, path) = url.split_once('/').unwrap();
+        let request = format!("{} /{path} HTTP/1.1\r\n{rest}", words[0]);
+        let mut server = TcpStream::connect(host)?;
+        server.write_all(&one_of_its_own(request.as_bytes()))?;
+        io::copy(&mut server, &mut client)?;
+        client.shutdown(Shutdown::Both)
+    }
+}
