@@ -1,4 +1,4 @@
-//! The settings of a provider of kind `gcp-secret-manager`; docs/gcp-secret-manager.md has them for people.
+//! The settings of a provider of kind `gcp-secret-manager`; docs/gcp.md has them for people.
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -14,7 +14,8 @@ use super::source::{Place, Surroundings, token_file};
 use super::{NamedFile, Provider, Secrecy, SettingsError};
 use crate::providers::settings::{Bounds, Wait, read, wrong};
 
-const KIND: &str = "gcp-secret-manager";
+/// The page that has every key.
+const PAGE: &str = "gcp";
 
 /// How often a request may be made again that met nobody, or a server in trouble.
 const MOST_RETRIES: u32 = 3;
@@ -86,7 +87,7 @@ pub(super) fn open(table: toml::Table, base: &Path) -> Result<Box<dyn Provider>,
 }
 
 fn checked(table: toml::Table) -> Result<Settings, SettingsError> {
-    let settings: Settings = read(table, KIND)?;
+    let settings: Settings = read(table, PAGE)?;
     Bounds::new(settings.timeout, settings.connect_timeout)?;
     for (key, project) in [("project", &settings.project), ("quota_project", &settings.quota_project)] {
         if project.as_deref().is_some_and(|project| !is_project(project)) {
