@@ -1,4 +1,8 @@
 //! The settings that several kinds have, and how settings are read.
+#![cfg_attr(
+    not(any(feature = "vault", feature = "aws", feature = "gcp", feature = "command")),
+    expect(dead_code, reason = "the store is reached without a wait")
+)]
 
 use std::time::Duration;
 

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::http::{Http, stays_here};
 use super::login::Login;
 use super::name::{is_location, is_project};
-use super::provider::SecretManager;
+use super::provider::{Asked, SecretManager};
 use super::source::{Place, Surroundings, token_file};
 use super::{NamedFile, Provider, Secrecy, SettingsError};
 use crate::providers::settings::{Bounds, Wait, read, wrong};
@@ -36,17 +36,6 @@ struct Settings {
     timeout: Option<Wait>,
     connect_timeout: Option<Wait>,
     retries: Option<u32>,
-}
-
-/// What a provider asks for and where, once it is checked.
-pub(super) struct Asked {
-    pub(super) project: Option<String>,
-    pub(super) location: Option<String>,
-    /// Instead of Google's own, without a slash at the end.
-    pub(super) endpoint: Option<String>,
-    /// Whether labels and annotations are asked for.
-    pub(super) notes: bool,
-    pub(super) retries: u32,
 }
 
 /// Reads the settings and names the files in them. The credentials are looked into, since they may name another file.
