@@ -31,6 +31,7 @@ struct Args {
     #[arg(long)]
     unix: Option<std::path::PathBuf>,
     /// Something to get by HTTPS.
+    #[cfg(feature = "vault")]
     #[arg(long)]
     url: Option<String>,
 }

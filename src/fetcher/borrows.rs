@@ -82,7 +82,7 @@ mod tests {
     use std::io::Read;
     use std::path::PathBuf;
 
-    use super::super::lends::{Desk, Named};
+    use super::super::lends::{Desk, Named, files_of};
     use super::super::settings::ProviderSettings;
     use super::*;
 
@@ -95,7 +95,7 @@ mod tests {
         let table = "path = 'store.age'\nkey = 'sub/../missing'".parse().unwrap();
         let settings =
             |base: &Path| ProviderSettings { name: "p".into(), kind: "store", table, base: base.to_owned() };
-        named.replace(&[settings(dir.path())]);
+        named.replace(files_of(&[settings(dir.path())]));
         let (desk, socket) = Desk::open(&named).unwrap();
         let front = Arc::new(Front { socket, asked: Mutex::default() });
         let receives = Arc::clone(&front);
@@ -110,7 +110,7 @@ mod tests {
         }
         assert_eq!(errno("/etc/shadow".into()), Some(libc::EACCES));
         assert_eq!(errno("x".repeat(5000).into()), Some(libc::ENAMETOOLONG));
-        named.replace(&[]);
+        named.replace(files_of(&[]));
         assert_eq!(errno(dir.path().join("store.age")), Some(libc::EACCES));
         drop(desk);
         receiver.join().unwrap();
@@ -125,12 +125,12 @@ mod tests {
             .unwrap();
         let named = Named::default();
         let table = "path = 'store.age'".parse().unwrap();
-        named.replace(&[ProviderSettings {
+        named.replace(files_of(&[ProviderSettings {
             name: "p".into(),
             kind: "store",
             table,
             base: dir.path().to_owned(),
-        }]);
+        }]));
         let (_desk, socket) = Desk::open(&named).unwrap();
         let front = Arc::new(Front { socket, asked: Mutex::default() });
         let receives = Arc::clone(&front);

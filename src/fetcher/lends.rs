@@ -23,14 +23,18 @@ const AT_ONCE: usize = 4;
 #[derive(Clone, Default)]
 pub(super) struct Named(Arc<Mutex<HashSet<PathBuf>>>);
 
+/// The files that the settings of these providers name. Blocks: users are looked up.
+pub(super) fn files_of(providers: &[ProviderSettings]) -> HashSet<PathBuf> {
+    let of = |one: &ProviderSettings| {
+        let files = providers::kind(one.kind).map(|kind| (kind.check)(one.table.clone(), &one.base));
+        files.and_then(Result::ok).unwrap_or_default()
+    };
+    providers.iter().flat_map(of).map(|file| file.path).collect()
+}
+
 impl Named {
-    /// Those of these providers, from now on.
-    pub(super) fn replace(&self, providers: &[ProviderSettings]) {
-        let of = |one: &ProviderSettings| {
-            let files = providers::kind(one.kind).map(|kind| (kind.check)(one.table.clone(), &one.base));
-            files.and_then(Result::ok).unwrap_or_default()
-        };
-        let files: HashSet<_> = providers.iter().flat_map(of).map(|file| file.path).collect();
+    /// These, from now on.
+    pub(super) fn replace(&self, files: HashSet<PathBuf>) {
         *self.0.lock() = files;
     }
 

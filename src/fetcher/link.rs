@@ -1,9 +1,10 @@
 //! The front's end of one process: starts it, asks it, and starts it again when it dies.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -35,6 +36,13 @@ const PULSE: Duration = Duration::from_secs(2);
 pub(super) struct Line {
     asks: mpsc::Sender<Message>,
     named: Named,
+}
+
+/// The providers of one process, and the files that their settings name.
+#[derive(Default)]
+pub(super) struct Part {
+    pub(super) providers: Vec<ProviderSettings>,
+    pub(super) files: HashSet<PathBuf>,
 }
 
 /// Makes the command that starts a fetcher.
@@ -89,12 +97,12 @@ impl Line {
     /// When the first one cannot be started.
     pub(super) fn start(
         start: impl Fn() -> std::process::Command + Send + 'static,
-        providers: &[ProviderSettings],
+        part: Part,
     ) -> io::Result<Self> {
-        let settings = to_wire(providers)?;
+        let settings = to_wire(&part.providers)?;
         let (asks, inbox) = mpsc::channel(WAITING);
         let named = Named::default();
-        named.replace(providers);
+        named.replace(part.files);
         let actor = Actor {
             start: Box::new(start),
             named: named.clone(),
@@ -112,9 +120,9 @@ impl Line {
     ///
     /// # Errors
     /// When settings cannot be written as JSON, as for dates.
-    pub(super) async fn configure(&self, providers: &[ProviderSettings]) -> io::Result<()> {
-        let settings = to_wire(providers)?;
-        self.named.replace(providers);
+    pub(super) async fn configure(&self, part: Part) -> io::Result<()> {
+        let settings = to_wire(&part.providers)?;
+        self.named.replace(part.files);
         self.asks.send(Message::Configure(settings)).await.map_err(|_| io::ErrorKind::BrokenPipe.into())
     }
 

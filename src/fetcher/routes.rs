@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::link::Line;
+use super::lends::files_of;
+use super::link::{Line, Part};
 use super::settings::ProviderSettings;
 use crate::providers::{self, Fetched, ProviderError, Runs};
 use crate::reference::Reference;
@@ -40,14 +41,14 @@ impl Link {
     ) -> io::Result<Self> {
         let start: Arc<dyn Fn(Runs) -> Command + Send + Sync> = Arc::new(start);
         let (confined, programs) = apart(providers);
-        let line = |runs, providers: &[ProviderSettings]| {
+        let line = |runs, part: Part| {
             let start = Arc::clone(&start);
-            Line::start(move || start(runs), providers)
+            Line::start(move || start(runs), part)
         };
-        let confined = line(Runs::Confined, &confined)?;
-        let programs = match programs.as_slice() {
-            [] => None,
-            some => Some(line(Runs::WithPrograms, some)?),
+        let confined = line(Runs::Confined, confined)?;
+        let programs = match programs.providers.is_empty() {
+            true => None,
+            false => Some(line(Runs::WithPrograms, programs)?),
         };
         let routes = Arc::new(Mutex::new(Routes { places: places(providers), programs }));
         Ok(Self { start, confined, routes })
@@ -58,24 +59,26 @@ impl Link {
     /// # Errors
     /// When settings cannot be written as JSON, as for dates; when a process cannot be started.
     pub async fn configure(&self, providers: &[ProviderSettings]) -> io::Result<()> {
-        let (confined, programs) = apart(providers);
+        let all = providers.to_vec();
+        let (confined, programs) = tokio::task::spawn_blocking(move || apart(&all)).await?;
         let line = self.routes.lock().programs.clone();
-        let line = match (line, programs.as_slice()) {
-            (None, []) => None,
-            (None, some) => {
+        let line = match (line, programs.providers.is_empty()) {
+            (None, true) => None,
+            (None, false) => {
                 let start = Arc::clone(&self.start);
-                Some(Line::start(move || start(Runs::WithPrograms), some)?)
+                // Not on a thread of those that block: the process ends with the thread that starts it.
+                Some(Line::start(move || start(Runs::WithPrograms), programs)?)
             }
-            (Some(line), []) => {
+            (Some(line), true) => {
                 line.close().await;
                 None
             }
-            (Some(line), some) => {
-                line.configure(some).await?;
+            (Some(line), false) => {
+                line.configure(programs).await?;
                 Some(line)
             }
         };
-        self.confined.configure(&confined).await?;
+        self.confined.configure(confined).await?;
         *self.routes.lock() = Routes { places: places(providers), programs: line };
         Ok(())
     }
@@ -123,7 +126,11 @@ fn places(providers: &[ProviderSettings]) -> HashMap<String, Runs> {
     providers.iter().map(|provider| (provider.name.clone(), runs(provider))).collect()
 }
 
-/// Those of the sandbox, and those beside it.
-fn apart(providers: &[ProviderSettings]) -> (Vec<ProviderSettings>, Vec<ProviderSettings>) {
-    providers.iter().cloned().partition(|provider| runs(provider) == Runs::Confined)
+/// Those of the sandbox, and those beside it. Blocks.
+fn apart(providers: &[ProviderSettings]) -> (Part, Part) {
+    let part = |wanted: Runs| {
+        let providers: Vec<_> = providers.iter().filter(|one| runs(one) == wanted).cloned().collect();
+        Part { files: files_of(&providers), providers }
+    };
+    (part(Runs::Confined), part(Runs::WithPrograms))
 }

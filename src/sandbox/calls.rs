@@ -195,10 +195,7 @@ fn in_some_ways() -> Vec<(libc::c_long, Vec<Vec<Condition>>)> {
                 .map(|command| command as u64),
             ),
         ),
-        (
-            libc::SYS_ioctl,
-            any_of(1, &[libc::FIONBIO, libc::FIOCLEX, libc::FIONREAD, libc::TCGETS, libc::TIOCGWINSZ]),
-        ),
+        (libc::SYS_ioctl, any_of(1, &requests())),
         (
             libc::SYS_prctl,
             any_of(0, &[libc::PR_SET_NAME, libc::PR_GET_NAME, libc::PR_SET_VMA].map(|option| option as u64)),
@@ -207,6 +204,13 @@ fn in_some_ways() -> Vec<(libc::c_long, Vec<Vec<Condition>>)> {
     #[cfg(target_arch = "x86_64")]
     calls.push((libc::SYS_open, vec![vec![has(1, WRITING, 0)]]));
     calls
+}
+
+/// What descriptors are asked for by `ioctl`: not to wait, how much there is, whether it is a terminal.
+#[allow(clippy::unnecessary_cast, reason = "they are of another type with musl")]
+fn requests() -> [u64; 5] {
+    [libc::FIONBIO, libc::FIOCLEX, libc::FIONREAD, libc::TCGETS, libc::TIOCGWINSZ]
+        .map(|request| request as u64)
 }
 
 /// The argument is this.

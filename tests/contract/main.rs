@@ -42,4 +42,8 @@ pub(crate) use contract;
 
 #[cfg(feature = "gcp")]
 mod gcp;
+#[cfg(feature = "command")]
+mod command;
+#[cfg(feature = "command")]
+mod command_docs;
 mod store;

@@ -30,6 +30,8 @@ mod open;
 mod pages;
 mod passed;
 mod place;
+#[cfg(feature = "command")]
+mod programs;
 mod race;
 mod read;
 mod remembered;

@@ -140,6 +140,29 @@ fn the_user_reads_and_the_kernel_keeps_everybody_else_out_root_too() {
 }
 
 #[test]
+fn what_talks_to_providers_is_confined_without_root_as_well() {
+    let mut home = Home::new();
+    home.mount();
+    assert_eq!(says(home.command("/usr/bin/cat").arg(token(&home))), "the value");
+    let front = home.daemon.as_ref().unwrap().id();
+    let tasks = fs::read_dir(format!("/proc/{front}/task")).unwrap().flatten();
+    let children: String =
+        tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok()).collect();
+    let status = fs::read_to_string(format!("/proc/{}/status", children.trim())).unwrap();
+    let same = format!("Uid:\t{USER}\t{USER}\t{USER}\t{USER}\n");
+    for line in [&same, "Seccomp:\t2\n", "NoNewPrivs:\t1\n", "CapPrm:\t0000000000000000\n"] {
+        assert!(status.contains(line), "{line}{status}");
+    }
+    assert!(!home.log().contains("Landlock"), "{}", home.log());
+    // Nobody else's user can be asked for.
+    let config = fs::read_to_string(home.path("hushfs.toml")).unwrap();
+    fs::write(home.path("hushfs.toml"), config + "[fetcher]\nuser = \"daemon\"\n").unwrap();
+    let output = home.hushfs(&["check", "--config"]).arg(home.path("hushfs.toml")).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(said.contains("only root can run the fetcher as another user"), "{said}");
+}
+
+#[test]
 fn who_may_read_a_mount_of_one_user_is_explained() {
     let mut home = Home::new();
     home.mount();

@@ -6,13 +6,12 @@ use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{ExitStatus, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::process::{Child, Command};
-use tokio::sync::Notify;
+use tokio::sync::watch;
 use zeroize::Zeroizing;
 
 use super::super::store::Wiping;
@@ -66,29 +65,40 @@ impl Program {
         let mut stdin = running.0.stdin.take().ok_or_else(lost)?;
         let mut stdout = running.0.stdout.take().ok_or_else(lost)?;
         let mut stderr = running.0.stderr.take().ok_or_else(lost)?;
-        let (complained, ended) = (AtomicU64::new(0), Notify::new());
+        let (told, ended) = watch::channel(false);
         let beside = async {
-            let asking = async move {
-                // Whoever does not read what it is asked may still answer.
-                let _ = stdin.write_all(input).await;
-            };
-            tokio::join!(asking, count(&mut stderr, &complained));
+            // Whoever does not read what it is asked may still answer.
+            let _ = stdin.write_all(input).await;
+            drop(stdin);
             std::future::pending::<Infallible>().await
         };
+        let (mut all, mut complained) = (Wiping::default(), 0_u64);
+        let answer = read(&mut stdout, ended.clone(), |bytes, len| {
+            if len > self.output_max {
+                return Err(Stop::TooLong);
+            }
+            all.write_all(bytes).map_err(Stop::Io)
+        });
+        // Nothing is kept of it but its length.
+        let complaint = read(&mut stderr, ended, |bytes, _| {
+            complained = complained.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+            Ok(())
+        });
         let end = async {
             let status = running.0.wait().await.map_err(Stop::Io);
-            ended.notify_one();
+            let _ = told.send(true);
             status
         };
-        let work = async { tokio::try_join!(read(&mut stdout, self.output_max, &ended), end) };
+        let work = async { tokio::try_join!(answer, complaint, end).map(|((), (), status)| status) };
         let done = tokio::time::timeout(self.timeout, async {
             tokio::select! {
                 done = work => done,
                 never = beside => match never {},
             }
-        });
-        let (output, status) = match done.await {
-            Ok(Ok(done)) => done,
+        })
+        .await;
+        let status = match done {
+            Ok(Ok(status)) => status,
             Ok(Err(Stop::TooLong)) => {
                 return Err(ProviderError::Malformed(format!(
                     "`{path}`: the program's answer is longer than {} bytes (`output_max`)",
@@ -107,11 +117,10 @@ impl Program {
                 )));
             }
         };
-        let complained = complained.into_inner();
         if !status.success() || complained > 0 {
             tracing::warn!(program = %self.path.display(), %status, stderr_bytes = complained, "a program complained");
         }
-        Ok(Ended { status, output, complained })
+        Ok(Ended { status, output: all.into_inner(), complained })
     }
 
     /// Why it could not be started.
@@ -149,17 +158,17 @@ enum Stop {
     Io(io::Error),
 }
 
-/// Reads to the end, or to a moment after the program's end.
+/// Reads to the end, or to a moment after the program's end. `take` gets what was read, and how much it is so far.
 async fn read(
     from: &mut (impl AsyncRead + Unpin),
-    most: usize,
-    ended: &Notify,
-) -> Result<Zeroizing<Vec<u8>>, Stop> {
-    let mut all = Wiping::default();
+    mut ended: watch::Receiver<bool>,
+    mut take: impl FnMut(&[u8], usize) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let mut chunk = Zeroizing::new([0; 16 * 1024]);
     let mut len = 0_usize;
     let late = async {
-        ended.notified().await;
+        // An error is an end as well.
+        let _ = ended.wait_for(|ended| *ended).await;
         tokio::time::sleep(AFTER).await;
     };
     tokio::pin!(late);
@@ -168,21 +177,10 @@ async fn read(
             count = from.read(chunk.as_mut_slice()) => count.map_err(Stop::Io)?,
             () = &mut late => 0,
         };
-        len = len.saturating_add(count);
-        if len > most {
-            return Err(Stop::TooLong);
-        }
         if count == 0 {
-            return Ok(all.into_inner());
+            return Ok(());
         }
-        all.write_all(chunk.get(..count).unwrap_or_default()).map_err(Stop::Io)?;
-    }
-}
-
-/// Reads to the end, and keeps nothing but the number of bytes.
-async fn count(from: &mut (impl AsyncRead + Unpin), counted: &AtomicU64) {
-    let mut chunk = Zeroizing::new([0; 4096]);
-    while let Ok(count @ 1..) = from.read(chunk.as_mut_slice()).await {
-        counted.fetch_add(u64::try_from(count).unwrap_or(u64::MAX), Ordering::Relaxed);
+        len = len.saturating_add(count);
+        take(chunk.get(..count).unwrap_or_default(), len)?;
     }
 }
