@@ -10,5 +10,6 @@
 
 mod audit;
 mod config;
+mod online;
 mod store;
 mod suggest;

@@ -70,7 +70,7 @@ struct Denied {
     error: String,
 }
 
-/// Logs in. A future of the library's is not started again: what it gives is asked for its token here.
+/// Logs in.
 pub(super) async fn session(
     credentials: &Credentials,
     http: &Http,
@@ -78,9 +78,10 @@ pub(super) async fn session(
 ) -> Result<Session, ProviderError> {
     match credentials {
         Credentials::Impersonated(impersonated) => {
-            let session = plain(&impersonated.of, http, deadline).await?;
+            let Impersonated { url, delegates, of } = &**impersonated;
+            let session = plain(of, http, deadline).await?;
             let token = session.token(deadline).await?;
-            impersonate(impersonated, &token, http, deadline).await
+            impersonate(url, delegates, &token, http, deadline).await
         }
         credentials => plain(credentials, http, deadline).await,
     }
@@ -178,10 +179,9 @@ async fn exchange(external: &External, http: &Http, deadline: Deadline) -> Resul
         }
     })
     .await?;
-    let Some(url) = external.service_account_impersonation_url.clone() else { return Ok(session) };
+    let Some(url) = &external.service_account_impersonation_url else { return Ok(session) };
     let token = session.token(deadline).await?;
-    let impersonated = Impersonated { url, delegates: Vec::new(), of: Credentials::Machine(String::new()) };
-    impersonate(&impersonated, &token, http, deadline).await
+    impersonate(url, &[], &token, http, deadline).await
 }
 
 /// The token of somebody else, as it is now.
@@ -233,14 +233,15 @@ async fn subject(
 
 /// In the name of another account.
 async fn impersonate(
-    whose: &Impersonated,
+    url: &str,
+    delegates: &[String],
     token: &str,
     http: &Http,
     deadline: Deadline,
 ) -> Result<Session, ProviderError> {
-    let url = address(&whose.url)?;
+    let url = address(url)?;
     let whom = whom(&url);
-    let body = json!({ "scope": [SCOPE], "delegates": whose.delegates, "lifetime": "3600s" }).to_string();
+    let body = json!({ "scope": [SCOPE], "delegates": delegates, "lifetime": "3600s" }).to_string();
     let post = |client: &Client| {
         let request = client.post(url.clone()).bearer_auth(token);
         request.header(reqwest::header::CONTENT_TYPE, "application/json").body(body)

@@ -12,7 +12,6 @@ use super::answer::{self, About, Version};
 use super::http::{Answer, Deadline, Http, Way};
 use super::login::{Login, Token};
 use super::name::Name;
-use super::settings::Asked;
 use super::{Fetched, Provider, ProviderError};
 use crate::reference::Reference;
 
@@ -20,6 +19,17 @@ use crate::reference::Reference;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Versions whose time is remembered: it does not change, so that it is asked for once.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
+/// What a provider asks for and where, once it is checked.
+pub(super) struct Asked {
+    pub(super) project: Option<String>,
+    pub(super) location: Option<String>,
+    /// Instead of Google's own, without a slash at the end.
+    pub(super) endpoint: Option<String>,
+    /// Whether labels and annotations are asked for.
+    pub(super) notes: bool,
+    pub(super) retries: u32,
+}
 
 /// The opened provider.
 pub(super) struct SecretManager {

@@ -1,4 +1,4 @@
-//! The settings of a provider of kind `gcp-secret-manager`; docs/gcp-secret-manager.md has them for people.
+//! The settings of a provider of kind `gcp-secret-manager`; docs/gcp.md has them for people.
 
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
@@ -9,12 +9,13 @@ use serde::Deserialize;
 use super::http::{Http, stays_here};
 use super::login::Login;
 use super::name::{is_location, is_project};
-use super::provider::SecretManager;
+use super::provider::{Asked, SecretManager};
 use super::source::{Place, Surroundings, token_file};
 use super::{NamedFile, Provider, Secrecy, SettingsError};
 use crate::providers::settings::{Bounds, Wait, read, wrong};
 
-const KIND: &str = "gcp-secret-manager";
+/// The page that has every key.
+const PAGE: &str = "gcp";
 
 /// How often a request may be made again that met nobody, or a server in trouble.
 const MOST_RETRIES: u32 = 3;
@@ -35,17 +36,6 @@ struct Settings {
     timeout: Option<Wait>,
     connect_timeout: Option<Wait>,
     retries: Option<u32>,
-}
-
-/// What a provider asks for and where, once it is checked.
-pub(super) struct Asked {
-    pub(super) project: Option<String>,
-    pub(super) location: Option<String>,
-    /// Instead of Google's own, without a slash at the end.
-    pub(super) endpoint: Option<String>,
-    /// Whether labels and annotations are asked for.
-    pub(super) notes: bool,
-    pub(super) retries: u32,
 }
 
 /// Reads the settings and names the files in them. The credentials are looked into, since they may name another file.
@@ -86,7 +76,7 @@ pub(super) fn open(table: toml::Table, base: &Path) -> Result<Box<dyn Provider>,
 }
 
 fn checked(table: toml::Table) -> Result<Settings, SettingsError> {
-    let settings: Settings = read(table, KIND)?;
+    let settings: Settings = read(table, PAGE)?;
     Bounds::new(settings.timeout, settings.connect_timeout)?;
     for (key, project) in [("project", &settings.project), ("quota_project", &settings.quota_project)] {
         if project.as_deref().is_some_and(|project| !is_project(project)) {
