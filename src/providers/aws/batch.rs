@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 
 use super::arn::Id;
 use super::fault::{Fault, Meaning};
-use super::secrets::{READ, Value};
 use super::session::{Place, Refusal, Session, Unanswered};
+use super::value::{READ, Value};
 use super::{Fetched, ProviderError};
 
 /// How long company is waited for.
@@ -78,8 +78,8 @@ impl Batch {
     pub(super) fn turn(self: &Arc<Self>, session: &Arc<Session>, id: &Id, what: &str) -> Turn {
         let mut state = self.0.lock();
         if state.under_way == 0 || state.off.is_some_and(|since| since.elapsed() < OFF) {
-            state.under_way += 1;
-            return Turn::Alone(UnderWay(Arc::clone(self)));
+            drop(state);
+            return Turn::Alone(self.under_way());
         }
         let (answer, receiver) = oneshot::channel();
         let region = id.region().map(str::to_owned);
@@ -93,14 +93,20 @@ impl Batch {
         Turn::Together(receiver)
     }
 
+    /// Counts one more question, until the answer is dropped.
+    pub(super) fn under_way(self: &Arc<Self>) -> UnderWay {
+        self.0.lock().under_way += 1;
+        UnderWay(Arc::clone(self))
+    }
+
     async fn collect(self: Arc<Self>, session: &Session, region: Option<String>) {
         tokio::time::sleep(WINDOW).await;
-        let waiters = {
-            let mut state = self.0.lock();
-            state.under_way += 1;
-            state.waiting.remove(&region).unwrap_or_default()
-        };
-        let _under_way = UnderWay(Arc::clone(&self));
+        let _under_way = self.under_way();
+        let waiters = self.0.lock().waiting.remove(&region).unwrap_or_default();
+        if waiters.len() == 1 {
+            // No company: its sender is dropped, and it asks alone.
+            return;
+        }
         let mut by_id = HashMap::<Id, Vec<Waiter>>::new();
         for waiter in waiters {
             by_id.entry(waiter.id.clone()).or_default().push(waiter);
