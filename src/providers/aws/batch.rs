@@ -78,8 +78,8 @@ impl Batch {
     pub(super) fn turn(self: &Arc<Self>, session: &Arc<Session>, id: &Id, what: &str) -> Turn {
         let mut state = self.0.lock();
         if state.under_way == 0 || state.off.is_some_and(|since| since.elapsed() < OFF) {
-            drop(state);
-            return Turn::Alone(self.under_way());
+            state.under_way += 1;
+            return Turn::Alone(UnderWay(Arc::clone(self)));
         }
         let (answer, receiver) = oneshot::channel();
         let region = id.region().map(str::to_owned);
@@ -123,8 +123,7 @@ impl Batch {
         let Some((first, _)) = waiters.first() else { return };
         let ids: Vec<_> = waiters.iter().map(|(id, _)| id.clone()).collect();
         let asked = session.ask(first, |place| together(place, &ids)).await;
-        let meaning = asked.as_ref().err().and_then(Unanswered::meaning);
-        if matches!(meaning, Some(Meaning::Forbidden | Meaning::Question)) {
+        if asked.as_ref().err().and_then(Unanswered::meaning) == Some(Meaning::Forbidden) {
             self.0.lock().off = Some(Instant::now());
         }
         for (id, waiters) in waiters {
