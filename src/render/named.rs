@@ -1,9 +1,12 @@
-//! A secret of named values: a JSON object of strings.
+//! A secret of named values: a JSON object.
+//!
+//! Stores that keep any JSON also keep ports as numbers: what is no string is the text that it is written as.
 
 use std::borrow::Cow;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
 use super::RenderError;
 use crate::secret::SecretBytes;
@@ -14,6 +17,8 @@ use crate::sys::stack;
 pub(super) struct Named<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 struct Text<'a>(Cow<'a, str>);
+
+struct Value<'a>(Cow<'a, str>);
 
 impl<'a> Named<'a> {
     #[expect(clippy::disallowed_methods, reason = "the value is parsed here, and errors say nothing of it")]
@@ -52,12 +57,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Named<'a> {
             type Value = Named<'de>;
 
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object of strings")
+                f.write_str("an object")
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Named<'de>, A::Error> {
                 let mut pairs = Vec::new();
-                while let Some((Text(name), Text(value))) = map.next_entry()? {
+                while let Some((Text(name), Value(value))) = map.next_entry()? {
                     pairs.push((name, value));
                 }
                 Ok(Named(pairs))
@@ -86,5 +91,46 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
             }
         }
         from.deserialize_str(One)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Value<'a> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let written = <&'de RawValue>::deserialize(from)?.get();
+        if !written.starts_with('"') {
+            return Ok(Self(Cow::Borrowed(written)));
+        }
+        let text = serde_json::from_str(written);
+        text.map(|Text(text)| Self(text)).map_err(|_| D::Error::custom("a string that is none"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_string_is_its_text() {
+        let text = br#"{"user": "a\"b\u00e9", "port": 5432, "rate": 1.50, "on": true, "none": null, "more": {"a": [1, "x"]}}"#;
+        let secret = SecretBytes::copy_from(text);
+        let named = Named::parse(&secret).unwrap();
+        let pairs: Vec<_> = named.iter().collect();
+        let wanted = [
+            ("user", "a\"b\u{e9}"),
+            ("port", "5432"),
+            ("rate", "1.50"),
+            ("on", "true"),
+            ("none", "null"),
+            ("more", r#"{"a": [1, "x"]}"#),
+        ];
+        assert_eq!(pairs, wanted);
+    }
+
+    #[test]
+    fn what_is_no_object_has_no_names() {
+        for text in ["", "x", "5", "[\"a\"]", "\"a\"", "{\"a\":1", "{\"a\":\"\\x\"}", "{\"a\":1}{"] {
+            let secret = SecretBytes::copy_from(text.as_bytes());
+            assert!(matches!(Named::parse(&secret), Err(RenderError::NotNamed)), "{text}");
+        }
     }
 }

@@ -15,8 +15,8 @@ use zeroize::Zeroizing;
 
 use super::arn::Id;
 use super::fault::{Fault, Meaning};
-use super::secrets::{READ, Value};
 use super::session::{Place, Refusal, Session, Unanswered};
+use super::value::{READ, Value};
 use super::{Fetched, ProviderError};
 
 /// How long company is waited for.
@@ -93,14 +93,20 @@ impl Batch {
         Turn::Together(receiver)
     }
 
+    /// Counts one more question, until the answer is dropped.
+    pub(super) fn under_way(self: &Arc<Self>) -> UnderWay {
+        self.0.lock().under_way += 1;
+        UnderWay(Arc::clone(self))
+    }
+
     async fn collect(self: Arc<Self>, session: &Session, region: Option<String>) {
         tokio::time::sleep(WINDOW).await;
-        let waiters = {
-            let mut state = self.0.lock();
-            state.under_way += 1;
-            state.waiting.remove(&region).unwrap_or_default()
-        };
-        let _under_way = UnderWay(Arc::clone(&self));
+        let _under_way = self.under_way();
+        let waiters = self.0.lock().waiting.remove(&region).unwrap_or_default();
+        if waiters.len() == 1 {
+            // No company: its sender is dropped, and it asks alone.
+            return;
+        }
         let mut by_id = HashMap::<Id, Vec<Waiter>>::new();
         for waiter in waiters {
             by_id.entry(waiter.id.clone()).or_default().push(waiter);
@@ -117,8 +123,7 @@ impl Batch {
         let Some((first, _)) = waiters.first() else { return };
         let ids: Vec<_> = waiters.iter().map(|(id, _)| id.clone()).collect();
         let asked = session.ask(first, |place| together(place, &ids)).await;
-        let meaning = asked.as_ref().err().and_then(Unanswered::meaning);
-        if matches!(meaning, Some(Meaning::Forbidden | Meaning::Question)) {
+        if asked.as_ref().err().and_then(Unanswered::meaning) == Some(Meaning::Forbidden) {
             self.0.lock().off = Some(Instant::now());
         }
         for (id, waiters) in waiters {

@@ -5,11 +5,12 @@
 //! it is known where they came from, and what to do when they are refused.
 //!
 //! ```text
-//!  secrets.rs, batch.rs   aws-secrets-manager      parameters.rs   aws-parameter-store
-//!    '-- session.rs         one question: credentials, regions in turn, what is asked again
-//!          |-- login/         credentials: where from, roles, when anew
-//!          |-- fault.rs       what went wrong, and who must act
-//!          '-- http.rs        TLS, proxies, the limit of an answer
+//!  secrets.rs   aws-secrets-manager        parameters.rs   aws-parameter-store
+//!    |-- batch.rs, value.rs   many secrets at once, and one
+//!    '-- session.rs           one question: credentials, regions in turn, what is asked again
+//!          |-- login/           credentials: where from, roles, when anew
+//!          |-- fault.rs         what went wrong, and who must act
+//!          '-- http.rs          TLS, proxies, the limit of an answer
 //! ```
 
 use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp, files};
@@ -23,6 +24,7 @@ mod parameters;
 mod secrets;
 mod session;
 mod settings;
+mod value;
 
 /// The line of Secrets Manager in the table of kinds.
 pub(super) const SECRETS_MANAGER: Kind = Kind {

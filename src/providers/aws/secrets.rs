@@ -5,28 +5,19 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use aws_sdk_secretsmanager::Client;
 use aws_smithy_types::date_time::Format;
-use aws_smithy_types::{Blob, DateTime};
-use zeroize::Zeroizing;
 
 use super::arn::Id;
 use super::batch::{Batch, Turn};
-use super::fault::{Fault, Meaning};
-use super::session::{Place, Session};
+use super::fault::Meaning;
+use super::session::Session;
+use super::value::{READ, deleted, get};
 use super::{Fetched, Provider, ProviderError, SettingsError, settings};
 use crate::reference::Reference;
-use crate::secret::SecretBytes;
 
-/// The right that reading needs.
-pub(super) const READ: &str = "secretsmanager:GetSecretValue";
 /// Asked for at a login: there is none of that name, and AWS says so only to whom it knows.
 const NOBODYS: &str = "hushfs/log-in";
-/// How long version ids are. A stage of such a length is written `stage:NAME`.
-const VERSION_IDS: std::ops::RangeInclusive<usize> = 32..=64;
-
 /// Opens the provider. Nobody is reached before the first fetch.
 pub(super) fn open(table: toml::Table, base: &Path) -> Result<Box<dyn Provider>, SettingsError> {
     let settings = settings::open_secrets(table, base)?;
@@ -40,14 +31,6 @@ struct Secrets {
     batch: Option<Arc<Batch>>,
 }
 
-/// A value as AWS answers it, alone or among others.
-pub(super) struct Value {
-    pub(super) text: Option<Zeroizing<String>>,
-    pub(super) binary: Option<Blob>,
-    pub(super) version: Option<String>,
-    pub(super) created: Option<DateTime>,
-}
-
 #[async_trait::async_trait]
 impl Provider for Secrets {
     async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
@@ -59,6 +42,7 @@ impl Provider for Secrets {
                     if let Ok(Some(answer)) = answer.await {
                         return answer;
                     }
+                    let _under_way = batch.under_way();
                     return self.alone(&id, None, &what).await;
                 }
                 Turn::Alone(_under_way) => return self.alone(&id, None, &what).await,
@@ -105,26 +89,6 @@ impl Secrets {
     }
 }
 
-impl Value {
-    /// What is fetched; an answer without a value or a version is none.
-    pub(super) fn fetched(&self, what: &str) -> Result<Fetched, ProviderError> {
-        let bytes = match (&self.text, &self.binary) {
-            (Some(text), _) => Some(text.as_bytes()),
-            (None, binary) => binary.as_ref().map(Blob::as_ref),
-        };
-        let (Some(bytes), Some(version)) =
-            (bytes, self.version.as_deref().filter(|version| !version.is_empty()))
-        else {
-            return Err(ProviderError::Malformed(format!(
-                "what AWS answers for {what} has no value, or no version"
-            )));
-        };
-        let created =
-            self.created.and_then(|at| SystemTime::try_from(at).ok()).unwrap_or_else(SystemTime::now);
-        Ok(Fetched::new(SecretBytes::copy_from(bytes), version, created))
-    }
-}
-
 /// How messages name what was asked for.
 fn named(reference: &Reference) -> String {
     let path = reference.path();
@@ -132,29 +96,4 @@ fn named(reference: &Reference) -> String {
         None => format!("the secret `{path}`"),
         Some(version) => format!("version `{version}` of the secret `{path}`"),
     }
-}
-
-async fn get(place: Place, name: String, version: Option<&str>) -> Result<Value, Fault> {
-    let asked = Client::new(&place.config).get_secret_value().secret_id(name);
-    let asked = match version {
-        None => asked,
-        Some(version) => match version.strip_prefix("stage:") {
-            Some(stage) => asked.version_stage(stage),
-            None if VERSION_IDS.contains(&version.len()) => asked.version_id(version),
-            None => asked.version_stage(version),
-        },
-    };
-    let answer = asked.send().await.map_err(|error| Fault::of(&error))?;
-    Ok(Value {
-        text: answer.secret_string.map(Zeroizing::new),
-        binary: answer.secret_binary,
-        version: answer.version_id,
-        created: answer.created_date,
-    })
-}
-
-/// The date that goes with a mark for deletion.
-async fn deleted(place: Place, name: String) -> Result<Option<DateTime>, Fault> {
-    let asked = Client::new(&place.config).describe_secret().secret_id(name).send();
-    asked.await.map(|answer| answer.deleted_date).map_err(|error| Fault::of(&error))
 }

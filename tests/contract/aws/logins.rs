@@ -288,3 +288,37 @@ fn a_container_is_told_its_credentials() {
         assert!(error.to_string().starts_with(wanted), "{error}");
     }
 }
+
+#[test]
+fn what_still_holds_is_used_while_nobody_renews_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let end = std::time::SystemTime::now() + Duration::from_secs(8);
+    let end = jiff::Timestamp::try_from(end).unwrap();
+    let body =
+        format!(r#"{{"AccessKeyId": "AKIDX", "SecretAccessKey": "x", "Token": "t", "Expiration": "{end}"}}"#);
+    let agent = Network::of_its_own(Weather::Answers(200, "", body));
+    let (aws, name) = (Aws::unchecked(), unique("renewed"));
+    aws.put_secret(REGION, &name, b"a value");
+    let token = directory.path().join("token");
+    std::fs::write(&token, "t").unwrap();
+    let settings = format!(
+        "region = '{REGION}'\nendpoint = '{}'\ncontainer = {{ url = '{}/x', token_file = '{}' }}",
+        aws.url(),
+        agent.at().url,
+        token.display()
+    );
+    let provider = Secrets::open(&settings).unwrap();
+    for _ in 0..2 {
+        fetch(&*provider, &name).unwrap();
+    }
+    assert_eq!(agent.requests(), 1, "they are kept");
+    agent.turns(Weather::Answers(503, "", String::new()));
+    std::thread::sleep(Duration::from_millis(6300));
+    for _ in 0..2 {
+        fetch(&*provider, &name).unwrap();
+    }
+    assert_eq!(agent.requests(), 2, "they were to be renewed, and are not asked for at each fetch");
+    std::thread::sleep(Duration::from_secs(2));
+    let error = fetch(&*provider, &name).err().unwrap();
+    assert!(matches!(error, ProviderError::Unavailable { .. }), "{error}");
+}

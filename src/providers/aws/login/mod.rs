@@ -177,3 +177,35 @@ pub(super) async fn region(tools: &Tools<'_>) -> Result<String, ProviderError> {
     let remedy = "no region is known: set `region`, or AWS_REGION in the environment of hushfs";
     of_instance.ok_or_else(|| ProviderError::Misconfigured(remedy.into()))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(renew: u64, end: u64, stamps: Vec<Stamp>) -> Kept {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let credentials = Credentials::new("id", "secret", None, Some(at(end)), "test");
+        Kept { signed: Signed { credentials, whence: "here".into() }, stamps, renew: Some(at(renew)) }
+    }
+
+    #[test]
+    fn credentials_serve_until_they_are_to_be_renewed_and_hold_until_their_end() {
+        let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+        let kept = kept(75, 100, Vec::new());
+        for (now, serves, holds) in
+            [(0, true, true), (74, true, true), (75, false, true), (100, false, false)]
+        {
+            assert_eq!((kept.serves(at(now)), kept.holds(at(now))), (serves, holds), "{now}");
+        }
+    }
+
+    #[test]
+    fn credentials_of_a_file_that_changed_hold_no_longer() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let stamp = Stamp::of(file.path(), &file.as_file().metadata().unwrap());
+        let kept = kept(75, 100, vec![stamp]);
+        assert!(kept.serves(SystemTime::UNIX_EPOCH));
+        std::fs::write(file.path(), "other").unwrap();
+        assert!(!kept.serves(SystemTime::UNIX_EPOCH));
+    }
+}

@@ -4,75 +4,16 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Deserialize;
-
 use super::super::settings::{Bounds, Wait, read, wrong};
 use super::{NamedFile, Secrecy, SettingsError};
+use parts::{Origins, check_url, origin, regions, roles, session};
+use written::Written;
+
+mod parts;
+mod written;
 
 /// The page that has every key.
 const PAGE: &str = "aws";
-/// AWS's shortest and longest session of a role.
-const SESSIONS: std::ops::RangeInclusive<Duration> = Duration::from_secs(900)..=Duration::from_secs(43_200);
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Written {
-    region: Option<String>,
-    regions: Option<Vec<String>>,
-    endpoint: Option<String>,
-    endpoints: Option<BTreeMap<String, String>>,
-    sts_endpoint: Option<String>,
-    imds_endpoint: Option<String>,
-    ca_file: Option<PathBuf>,
-    timeout: Option<Wait>,
-    connect_timeout: Option<Wait>,
-    source: Option<Named>,
-    profile: Option<String>,
-    config_file: Option<PathBuf>,
-    shared_credentials_file: Option<PathBuf>,
-    credentials_file: Option<PathBuf>,
-    credentials_credential: Option<String>,
-    web_identity: Option<WrittenWebIdentity>,
-    container: Option<WrittenContainer>,
-    role: Option<String>,
-    external_id: Option<String>,
-    roles: Option<Vec<WrittenRole>>,
-    session_name: Option<String>,
-    session_duration: Option<Wait>,
-    prefix: Option<String>,
-    batch: Option<bool>,
-}
-
-/// A source that needs no further setting.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum Named {
-    Environment,
-    Container,
-    Instance,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenWebIdentity {
-    role: String,
-    token_file: PathBuf,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenContainer {
-    url: String,
-    token_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct WrittenRole {
-    role: String,
-    external_id: Option<String>,
-}
-
 /// The settings, checked.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -212,7 +153,7 @@ fn checked(written: Written, base: &Path, credentials: Option<&Path>) -> Result<
         return Err(wrong("endpoints", message, "add it to `regions`, or leave it out"));
     }
     let origin = origin(
-        OriginsWritten {
+        Origins {
             named: written.source,
             profile: written.profile,
             keys: written.credentials_file,
@@ -241,163 +182,6 @@ fn checked(written: Written, base: &Path, credentials: Option<&Path>) -> Result<
         prefix: written.prefix.unwrap_or_default(),
         batch: written.batch.unwrap_or(true),
     })
-}
-
-fn regions(one: Option<String>, several: Option<Vec<String>>) -> Result<Vec<String>, SettingsError> {
-    let (key, regions) = match (one, several) {
-        (Some(_), Some(_)) => {
-            return Err(wrong("regions", "`region` and `regions` both name the region", "keep one"));
-        }
-        (Some(region), None) => ("region", vec![region]),
-        (None, Some(regions)) if regions.is_empty() => {
-            return Err(wrong("regions", "`regions` is empty", "name one, or leave it out"));
-        }
-        (None, Some(regions)) => ("regions", regions),
-        (None, None) => ("regions", Vec::new()),
-    };
-    let plain = |region: &String| {
-        !region.is_empty()
-            && region.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
-    };
-    match regions.iter().find(|region| !plain(region)) {
-        Some(_) => Err(wrong(key, "that is no region", "regions look like \"eu-central-1\"")),
-        None => Ok(regions),
-    }
-}
-
-fn check_url(key: &str, url: &str) -> Result<(), SettingsError> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"));
-    match rest {
-        Some(rest) if !rest.is_empty() && !rest.contains(['@', ' ', '?', '#']) => Ok(()),
-        _ => Err(wrong(
-            key,
-            format!("`{key}` is no URL"),
-            "write it as \"https://HOST\" or \"https://HOST:PORT\"",
-        )),
-    }
-}
-
-/// The settings that each name where credentials come from.
-struct OriginsWritten {
-    named: Option<Named>,
-    profile: Option<String>,
-    keys: Option<PathBuf>,
-    credential: Option<String>,
-    web_identity: Option<WrittenWebIdentity>,
-    container: Option<WrittenContainer>,
-}
-
-fn origin(written: OriginsWritten, base: &Path, credentials: Option<&Path>) -> Result<Origin, SettingsError> {
-    let mut found = Vec::new();
-    if let Some(named) = written.named {
-        let origin = match named {
-            Named::Environment => Origin::Environment,
-            Named::Container => Origin::Container(None),
-            Named::Instance => Origin::Instance,
-        };
-        found.push(("source", origin));
-    }
-    found.extend(written.profile.map(|name| ("profile", Origin::Profile(name))));
-    found.extend(written.keys.map(|path| ("credentials_file", Origin::Keys(base.join(path)))));
-    if let Some(name) = written.credential {
-        found.push(("credentials_credential", Origin::Keys(credential(&name, credentials)?)));
-    }
-    if let Some(it) = written.web_identity {
-        check_role("web_identity", &it.role)?;
-        found.push((
-            "web_identity",
-            Origin::WebIdentity { role: it.role, token_file: base.join(it.token_file) },
-        ));
-    }
-    if let Some(it) = written.container {
-        check_url("container", &it.url)?;
-        found.push((
-            "container",
-            Origin::Container(Some((it.url, it.token_file.map(|path| base.join(path))))),
-        ));
-    }
-    let mut found = found.into_iter();
-    match (found.next(), found.next()) {
-        (Some((first, _)), Some((second, _))) => {
-            let message = format!("`{first}` and `{second}` both say where credentials come from");
-            Err(wrong(second, message, "keep one; a role is assumed with what comes from there"))
-        }
-        (Some((_, origin)), None) => Ok(origin),
-        (None, _) => Ok(Origin::Chain),
-    }
-}
-
-/// The file of a credential of systemd.
-fn credential(name: &str, directory: Option<&Path>) -> Result<PathBuf, SettingsError> {
-    let key = "credentials_credential";
-    if name.is_empty() || name.contains('/') || name.starts_with('.') {
-        let hint = "it is a file's name in $CREDENTIALS_DIRECTORY; for another file use `credentials_file`";
-        return Err(wrong(key, format!("`{key}` is a name, not a path"), hint));
-    }
-    let Some(directory) = directory else {
-        return Err(wrong(
-            key,
-            format!("`{key} = \"{name}\"` means a file in $CREDENTIALS_DIRECTORY, which is not set"),
-            format!("add `LoadCredential={name}:/path/to/file` to the unit that runs hushfs"),
-        ));
-    };
-    Ok(directory.join(name))
-}
-
-fn roles(
-    role: Option<String>,
-    external_id: Option<String>,
-    roles: Option<Vec<WrittenRole>>,
-) -> Result<Vec<Role>, SettingsError> {
-    let (key, roles) = match (role, roles) {
-        (Some(_), Some(_)) => {
-            return Err(wrong(
-                "roles",
-                "`role` and `roles` both name roles",
-                "write all of them in `roles`, in order",
-            ));
-        }
-        (Some(arn), None) => ("role", vec![Role { arn, external_id }]),
-        (None, _) if external_id.is_some() => {
-            return Err(wrong(
-                "external_id",
-                "`external_id` belongs to a `role`, and there is none",
-                "add `role`; in `roles` write it beside the role",
-            ));
-        }
-        (None, roles) => {
-            let of = |it: WrittenRole| Role { arn: it.role, external_id: it.external_id };
-            ("roles", roles.unwrap_or_default().into_iter().map(of).collect())
-        }
-    };
-    roles.iter().try_for_each(|role| check_role(key, &role.arn))?;
-    Ok(roles)
-}
-
-fn check_role(key: &str, arn: &str) -> Result<(), SettingsError> {
-    let plain = arn.starts_with("arn:") && arn.contains(":role/") && !arn.contains(char::is_whitespace);
-    if plain {
-        return Ok(());
-    }
-    Err(wrong(key, "that is no role's ARN", "roles look like \"arn:aws:iam::123456789012:role/hushfs\""))
-}
-
-fn session(name: Option<String>, lasts: Option<Wait>) -> Result<Session, SettingsError> {
-    let name = name.unwrap_or_else(|| "hushfs".to_owned());
-    let plain = |c: char| c.is_ascii_alphanumeric() || "_=,.@-+".contains(c);
-    if !(2..=64).contains(&name.len()) || !name.chars().all(plain) {
-        let hint = "2 to 64 letters, digits and any of `_=,.@-+`";
-        return Err(wrong("session_name", "`session_name` is not one that AWS takes", hint));
-    }
-    let lasts = lasts.map(|lasts| lasts.0);
-    if lasts.is_some_and(|lasts| !SESSIONS.contains(&lasts)) {
-        return Err(wrong(
-            "session_duration",
-            "`session_duration` is out of range",
-            "choose from \"15m\" to \"12h\"",
-        ));
-    }
-    Ok(Session { name, lasts })
 }
 
 #[cfg(test)]
