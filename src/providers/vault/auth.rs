@@ -12,9 +12,7 @@ use super::{NamedFile, Secrecy, SettingsError};
 const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// The settings as they are written, of which exactly one way must be.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Written {
+pub(super) struct Ways {
     pub(super) token_file: Option<PathBuf>,
     pub(super) token_credential: Option<String>,
     pub(super) approle: Option<AppRole>,
@@ -158,7 +156,7 @@ fn missing(at: &str, what: &str) -> SettingsError {
     wrong(at, format!("`{at}` needs {what}"), "docs/vault.md shows each way to log in")
 }
 
-impl Written {
+impl Ways {
     /// Checks what can be checked without a file, and names the files.
     pub(super) fn check(&self, base: &Path, certificate: bool) -> Result<Vec<NamedFile>, SettingsError> {
         let ways = [

@@ -203,7 +203,12 @@ pub(super) async fn terms(
 }
 
 fn of(ttl: u64, renewable: bool) -> Terms {
-    if ttl == 0 { Terms::Forever } else { Terms::For { ttl: Duration::from_secs(ttl), renewable } }
+    if ttl == 0 { Terms::Forever } else { Terms::For { ttl: seconds(ttl), renewable } }
+}
+
+/// A time that a server names, short enough to be counted with.
+pub(super) fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds).min(Duration::from_hours(10 * 365 * 24))
 }
 
 fn token(path: &str, answer: &Answer) -> Result<Token, ProviderError> {

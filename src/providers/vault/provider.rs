@@ -214,7 +214,7 @@ impl Ask<'_> {
                 self.policy(asked)
             )),
             400 if written => ProviderError::Misconfigured(format!(
-                "`{path}`: the server does not take its `params` (HTTP {status}): the engine's documentation has them"
+                "`{path}`: the server does not do it with these `params` (HTTP {status}): the same by hand, with `vault write`, shows why"
             )),
             400 => ProviderError::Misconfigured(format!(
                 "`{path}`: the server does not take the request (HTTP {status}): see `namespace`, and `mounts` or `params` for this path"

@@ -59,9 +59,22 @@ impl Bao {
         SHARED.get_or_init(|| Self::dev("bao", &[], None))
     }
 
-    /// One that a test may seal.
-    pub(super) fn own() -> Self {
-        Self::dev("bao-own", &[], None)
+    /// One that a test may seal, and what opens it again.
+    pub(super) fn own() -> (Self, Value) {
+        let mut bao = Self::new("bao-own");
+        let (_, made) = bao.ask("POST", "sys/init", &json!({ "secret_shares": 1, "secret_threshold": 1 }));
+        bao.root = made["root_token"].as_str().unwrap().to_owned();
+        let key = json!({ "key": made["keys"][0] });
+        bao.write("sys/unseal", &key);
+        // It is unsealed before it takes writes.
+        let since = Instant::now();
+        while bao.ask("POST", "sys/mounts/secret", &json!({ "type": "kv", "options": { "version": "2" } })).0
+            != 204
+        {
+            assert!(since.elapsed() < Duration::from_secs(30), "{}: not ready", bao.url);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        (bao, key)
     }
 
     /// One with TLS, which asks for the certificates of clients.

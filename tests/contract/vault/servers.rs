@@ -61,13 +61,19 @@ fn when_no_address_serves_each_is_told() {
 
 #[test]
 fn a_sealed_server_says_so_and_serves_again_when_it_is_open() {
-    let bao = Bao::own();
+    let (bao, key) = Bao::own();
     let (provider, path) = provider(&bao, &[&bao.url]);
     fetch(&*provider, &path).unwrap();
     bao.write("sys/seal", &json!({}));
     let told = told(&*provider, &path);
     assert!(told.contains("sealed"), "{told}");
     assert!(told.contains("unseal"), "{told}");
+    bao.write("sys/unseal", &key);
+    let since = Instant::now();
+    while let Err(error) = fetch(&*provider, &path) {
+        assert!(since.elapsed() < Duration::from_secs(20), "{error}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]
