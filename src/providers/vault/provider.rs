@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::answers::other;
 use super::cluster::Cluster;
 use super::exchange::{Answer, Repeat, Request};
-use super::login::{Login, other};
+use super::login::Login;
 use super::mounts::{Engine, Mount, Mounts};
 use super::secret::{self, Reader, Sort};
 use super::session::{Session, Sessions, Standing};

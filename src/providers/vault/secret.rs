@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use super::answers::{malformed, parse, seconds};
 use super::exchange::Answer;
-use super::login::{malformed, parse, seconds};
 use super::values::Values;
 use super::{Fetched, Lease, ProviderError};
 use crate::secret::SecretBytes;

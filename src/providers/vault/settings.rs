@@ -16,6 +16,7 @@ use super::super::credentials;
 use super::super::settings::{Bounds, Wait, read, wrong};
 use super::address::Address;
 use super::auth::{AppRole, Auth, Cert, Jwt, Kubernetes, Places, Userpass, Ways};
+use super::client::Tls;
 use super::mounts::Engine;
 use super::{NamedFile, Secrecy, SettingsError};
 
@@ -57,14 +58,6 @@ pub(super) struct Settings {
     pub(super) mounts: Vec<(String, Engine)>,
     /// What to send to paths that are written to in order to read, in JSON.
     pub(super) params: BTreeMap<String, Vec<u8>>,
-}
-
-/// How a server proves who it is, and we.
-pub(super) struct Tls {
-    pub(super) ca: Option<PathBuf>,
-    /// Certificate and key.
-    pub(super) own: Option<(PathBuf, PathBuf)>,
-    pub(super) server_name: Option<String>,
 }
 
 /// Reads the settings and names the files in them.

@@ -99,6 +99,26 @@ fn approle_by_a_wrapped_secret_id_which_is_unwrapped_once() {
 }
 
 #[test]
+fn a_login_in_a_namespace_with_a_wrapped_secret_id() {
+    let bao = Bao::shared();
+    let name = unique("namespace");
+    bao.write(&format!("sys/namespaces/{name}"), &json!({}));
+    bao.write_in(&name, "sys/mounts/kv", &json!({ "type": "kv", "options": { "version": "2" } }));
+    bao.write_in(&name, "kv/data/a", &json!({ "data": { "value": "there" } }));
+    let rules = json!({ "policy": "path \"kv/data/*\" { capabilities = [\"read\"] }" });
+    bao.write_in(&name, "sys/policies/acl/reads", &rules);
+    bao.write_in(&name, "sys/auth/approle", &json!({ "type": "approle" }));
+    bao.write_in(&name, "auth/approle/role/app", &json!({ "token_policies": ["reads"] }));
+    let (_, id) = bao.ask_in(&name, "GET", "auth/approle/role/app/role-id", &Value::Null);
+    let id = id["data"]["role_id"].as_str().unwrap();
+    let file = text_file(&bao.wrapped_in(&name, "auth/approle/role/app/secret-id"));
+    let auth =
+        format!("namespace = '{name}'\napprole = {{ role_id = '{id}', wrapped_secret_id_file = '{file}' }}");
+    let fetched = fetch(&*open(bao, &auth), "kv/a").unwrap_or_else(|error| panic!("{error}"));
+    assert!(values(&fetched)["value"] == "there");
+}
+
+#[test]
 fn what_was_wrapped_elsewhere_is_not_taken_for_a_secret_id() {
     let bao = Bao::shared();
     let (mount, id, _) = approle(bao, &json!({}));

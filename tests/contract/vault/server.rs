@@ -148,7 +148,8 @@ impl Bao {
         self.ask_in("", method, path, body)
     }
 
-    fn ask_in(&self, namespace: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    /// The same in a namespace.
+    pub(super) fn ask_in(&self, namespace: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
         block_on(async {
             let url = format!("{}/v1/{path}", self.url);
             let mut request =
@@ -179,8 +180,14 @@ impl Bao {
 
     /// Wraps what writing gives.
     pub(super) fn wrapped(&self, path: &str) -> String {
+        self.wrapped_in("", path)
+    }
+
+    /// The same in a namespace.
+    pub(super) fn wrapped_in(&self, namespace: &str, path: &str) -> String {
         block_on(async {
             let request = self.client.post(format!("{}/v1/{path}", self.url));
+            let request = request.header("X-Vault-Namespace", namespace);
             let request =
                 request.header("X-Vault-Token", &self.root).header("X-Vault-Wrap-TTL", "60s").body("{}");
             let answer: Value =
