@@ -203,7 +203,7 @@ impl Ways {
         }
         if let Some(kubernetes) = &self.kubernetes {
             // Its mode is the kubelet's business, and 0644 where the pod does not say otherwise.
-            name("kubernetes", kubernetes.token_file.as_ref(), Secrecy::Public);
+            name("kubernetes", Some(&kubernetes.token()), Secrecy::Public);
         }
         if let Some(jwt) = &self.jwt {
             jwt.token().check()?;
@@ -225,9 +225,10 @@ impl Ways {
             let by = By::AppRole { role: role.role(places)?, secret: role.secret(places)? };
             return Ok(login(role.mount, "approle", by));
         }
-        if let Some(Kubernetes { mount, role, token_file }) = self.kubernetes {
-            let token = places.base.join(token_file.unwrap_or_else(|| POD_TOKEN.into()));
-            return Ok(login(mount, "kubernetes", By::Jwt { role: Some(role), token }));
+        if let Some(kubernetes) = self.kubernetes {
+            let token = places.base.join(kubernetes.token());
+            let by = By::Jwt { role: Some(kubernetes.role), token };
+            return Ok(login(kubernetes.mount, "kubernetes", by));
         }
         if let Some(jwt) = self.jwt {
             let token = jwt.token().required(places)?;
@@ -298,6 +299,12 @@ impl AppRole {
             file: ("secret_id_file", self.secret_id_file.as_ref()),
             credential: ("secret_id_credential", self.secret_id_credential.as_ref()),
         }
+    }
+}
+
+impl Kubernetes {
+    fn token(&self) -> PathBuf {
+        self.token_file.clone().unwrap_or_else(|| POD_TOKEN.into())
     }
 }
 

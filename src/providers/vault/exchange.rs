@@ -142,6 +142,12 @@ fn from_network(error: &reqwest::Error) -> Trouble {
         } else if message.contains("not valid for name") {
             message.push_str("; `server_name` says which name to expect");
         }
+    } else if ["CertificateRequired", "BadCertificate", "UnknownCA"]
+        .iter()
+        .any(|alert| message.contains(alert))
+    {
+        who = Who::Operator;
+        message.push_str(": it wants another certificate of ours; see `client_certificate` and `client_key`");
     }
     let sent = match () {
         () if error.is_connect() || error.is_builder() => Sent::No,

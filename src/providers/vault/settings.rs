@@ -230,7 +230,10 @@ mod tests {
                 vec!["approle /etc/hushfs/r false", "approle /etc/hushfs/s true"],
             ),
             ("approle = { role_id = 'r', wrapped_secret_id_file = 's' }", vec!["approle /etc/hushfs/s true"]),
-            ("kubernetes = { role = 'r' }", vec![]),
+            (
+                "kubernetes = { role = 'r' }",
+                vec!["kubernetes /var/run/secrets/kubernetes.io/serviceaccount/token false"],
+            ),
             ("jwt = { token_file = 't' }", vec!["jwt /etc/hushfs/t true"]),
             ("cert = {}", vec![]),
             ("userpass = { username = 'u', password_file = 'p' }", vec!["userpass /etc/hushfs/p true"]),

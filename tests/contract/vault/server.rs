@@ -105,11 +105,28 @@ impl Bao {
         Self::at(address, ca)
     }
 
-    /// One with this configuration (and an address), which nobody has initialised.
+    /// One that nobody has initialised.
     pub(super) fn new(name: &str) -> Self {
+        Self::configured(name, "tls_disable = true")
+    }
+
+    /// One that turns everybody away who has no certificate of its authority.
+    pub(super) fn picky() -> Self {
+        let ca = Self::secure().ca.clone().unwrap();
+        let beside = |name: &str| ca.with_file_name(name).display().to_string();
+        let tls = format!(
+            "tls_cert_file = \"{}\"\n tls_key_file = \"{}\"\n tls_require_and_verify_client_cert = true\n tls_client_ca_file = \"{}\"",
+            beside("vault-cert.pem"),
+            beside("vault-key.pem"),
+            ca.display()
+        );
+        Self { ca: Some(ca), ..Self::configured("bao-picky", &tls) }
+    }
+
+    fn configured(name: &str, listener: &str) -> Self {
         let address = free_port();
         let config = format!(
-            "storage \"inmem\" {{}}\nlistener \"tcp\" {{\n address = \"{address}\"\n tls_disable = true\n}}\napi_addr = \"http://{address}\"\n"
+            "storage \"inmem\" {{}}\nlistener \"tcp\" {{\n address = \"{address}\"\n {listener}\n}}\napi_addr = \"http://{address}\"\n"
         );
         let file = directory().join(unique("config"));
         std::fs::write(&file, config).unwrap();

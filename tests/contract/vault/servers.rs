@@ -134,6 +134,38 @@ fn a_name_on_the_certificate_can_be_expected_that_is_not_in_the_address() {
     assert!(error.to_string().contains("certificate"), "{error}");
 }
 
+#[test]
+fn a_server_that_wants_a_certificate_of_ours_is_told_from_one_that_is_down() {
+    let bao = Bao::picky();
+    let at = At { url: format!("https://{}", bao.address), ca: bao.ca.clone() };
+    let provider = Vault::open(&settings(&at, &format!("token_file = '{}'", text_file("s.x")))).unwrap();
+    let error = fetch(&*provider, "secret/a").err().unwrap();
+    assert!(matches!(&error, ProviderError::Misconfigured(m) if m.contains("`client_key`")), "{error}");
+}
+
+#[test]
+fn times_without_measure_are_bounded() {
+    let long = u64::MAX;
+    let data = json!({
+        "ttl": long, "renewable": true, "path": "db/", "type": "database", "expiration": long,
+        "data": { "value": "x" }, "metadata": { "created_time": "2026-01-01T00:00:00Z", "version": 1 }
+    });
+    let body =
+        json!({ "data": data, "lease_id": "db/1", "lease_duration": long, "renewable": true }).to_string();
+    let server = Network::of_its_own(Weather::Answers(200, "", body));
+    let at = server.at();
+    let provider = Vault::open(&settings(&at, &format!("token_file = '{}'", text_file("s.x")))).unwrap();
+    let fetched = fetch(&*provider, "db/creds/app").unwrap();
+    assert!(fetched.lease.unwrap().lasts < Duration::from_secs(1 << 40));
+    let headers = "Retry-After: 18446744073709551615\r\n";
+    let server = Network::of_its_own(Weather::Answers(429, headers, String::new()));
+    let provider =
+        Vault::open(&settings(&server.at(), &format!("token_file = '{}'", text_file("s.x")))).unwrap();
+    let error = fetch(&*provider, "db/creds/app").err().unwrap();
+    let ProviderError::Unavailable { retry_after: Some(wait), .. } = error else { panic!("{error}") };
+    assert!(wait <= Duration::from_secs(86_400), "{wait:?}");
+}
+
 /// What a process with a proxy in its environment is told to fetch.
 const SETTINGS: &str = "HUSHFS_TEST_PROXIED_SETTINGS";
 const PATH: &str = "HUSHFS_TEST_PROXIED_PATH";
