@@ -37,6 +37,7 @@ pub(super) enum Ask {
 
 /// From the fetcher.
 #[derive(Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "nearly all are answers")]
 pub(super) enum Said {
     /// To a fetch.
     Answer(Answer),

@@ -3,7 +3,13 @@
 //! A provider has one file here, which says what its server is ([`upstream::Upstream`]), and a line that runs the cases
 //! (`contract!`). What it alone can do is tested in the same file. The servers are those of `scripts/test` (Python packages in
 //! `target/python`); a test whose server is missing fails.
-#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may panic")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test may panic"
+)]
 
 mod cases;
 mod network;

@@ -20,6 +20,7 @@ pub(crate) fn free_port() -> SocketAddr {
 
 /// Starts a server that ends when this process does, and waits until somebody listens at `address`. What it says goes to a
 /// file beside the tests' own.
+#[expect(clippy::zombie_processes, reason = "it runs until this process ends, and is killed then")]
 pub(crate) fn serve(name: &str, server: &Command, address: SocketAddr) -> u32 {
     let log = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.log", address.port()));
     let to = std::fs::File::create(&log).unwrap();
