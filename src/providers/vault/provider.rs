@@ -124,6 +124,10 @@ impl Ask<'_> {
         if !matches!(answer.status, 200 | 204 | 400 | 401 | 403 | 404 | 405) {
             return Err(other(self.path, &answer));
         }
+        // Nothing else has versions.
+        if self.version.is_some() && answer.status == 404 {
+            return self.of_versioned(&mount, &answer);
+        }
         match self.plain(Sort::Unknown).await {
             // To say that there is none takes more rights than to refuse.
             Err(ProviderError::Refused(_)) if answer.status == 404 => self.of_versioned(&mount, &answer),

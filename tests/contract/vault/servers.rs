@@ -144,6 +144,25 @@ fn a_server_that_wants_a_certificate_of_ours_is_told_from_one_that_is_down() {
 }
 
 #[test]
+fn an_authority_that_changes_is_read_again() {
+    let bao = Bao::shared();
+    let network = Network::secure(bao.address, crate::tls::Certificate::Good);
+    let token = bao.token(&bao.policy("path \"secret/data/*\" { capabilities = [\"read\"] }"), &json!({}));
+    let ours = std::fs::read_to_string(network.at().ca.unwrap()).unwrap();
+    let other = std::fs::read_to_string(Bao::secure().ca.as_ref().unwrap()).unwrap();
+    let file = text_file(&other);
+    let at = At { url: network.at().url, ca: Some(file.clone().into()) };
+    let provider = Vault::open(&settings(&at, &format!("token_file = '{}'", text_file(&token)))).unwrap();
+    let error = block_on(provider.log_in()).unwrap_err();
+    assert!(error.to_string().contains("ca_file"), "{error}");
+    std::fs::write(&file, ours).unwrap();
+    block_on(provider.log_in()).unwrap();
+    std::fs::write(&file, "no certificate").unwrap();
+    let error = block_on(provider.log_in()).unwrap_err();
+    assert!(matches!(&error, ProviderError::Misconfigured(m) if m.contains(&file)), "{error}");
+}
+
+#[test]
 fn times_without_measure_are_bounded() {
     let long = u64::MAX;
     let data = json!({
