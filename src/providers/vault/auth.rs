@@ -12,9 +12,7 @@ use super::{NamedFile, Secrecy, SettingsError};
 const POD_TOKEN: &str = "/var/run/secrets/kubernetes.io/serviceaccount/token";
 
 /// The settings as they are written, of which exactly one way must be.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Written {
+pub(super) struct Ways {
     pub(super) token_file: Option<PathBuf>,
     pub(super) token_credential: Option<String>,
     pub(super) approle: Option<AppRole>,
@@ -158,7 +156,7 @@ fn missing(at: &str, what: &str) -> SettingsError {
     wrong(at, format!("`{at}` needs {what}"), "docs/vault.md shows each way to log in")
 }
 
-impl Written {
+impl Ways {
     /// Checks what can be checked without a file, and names the files.
     pub(super) fn check(&self, base: &Path, certificate: bool) -> Result<Vec<NamedFile>, SettingsError> {
         let ways = [
@@ -205,7 +203,7 @@ impl Written {
         }
         if let Some(kubernetes) = &self.kubernetes {
             // Its mode is the kubelet's business, and 0644 where the pod does not say otherwise.
-            name("kubernetes", kubernetes.token_file.as_ref(), Secrecy::Public);
+            name("kubernetes", Some(&kubernetes.token()), Secrecy::Public);
         }
         if let Some(jwt) = &self.jwt {
             jwt.token().check()?;
@@ -227,9 +225,10 @@ impl Written {
             let by = By::AppRole { role: role.role(places)?, secret: role.secret(places)? };
             return Ok(login(role.mount, "approle", by));
         }
-        if let Some(Kubernetes { mount, role, token_file }) = self.kubernetes {
-            let token = places.base.join(token_file.unwrap_or_else(|| POD_TOKEN.into()));
-            return Ok(login(mount, "kubernetes", By::Jwt { role: Some(role), token }));
+        if let Some(kubernetes) = self.kubernetes {
+            let token = places.base.join(kubernetes.token());
+            let by = By::Jwt { role: Some(kubernetes.role), token };
+            return Ok(login(kubernetes.mount, "kubernetes", by));
         }
         if let Some(jwt) = self.jwt {
             let token = jwt.token().required(places)?;
@@ -300,6 +299,12 @@ impl AppRole {
             file: ("secret_id_file", self.secret_id_file.as_ref()),
             credential: ("secret_id_credential", self.secret_id_credential.as_ref()),
         }
+    }
+}
+
+impl Kubernetes {
+    fn token(&self) -> PathBuf {
+        self.token_file.clone().unwrap_or_else(|| POD_TOKEN.into())
     }
 }
 

@@ -1,6 +1,6 @@
 //! The HTTP client, with the certificates that files hold. It is made anew when one of them has changed.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -11,11 +11,18 @@ use zeroize::Zeroizing;
 use super::super::files;
 use super::super::settings::Bounds;
 use super::address::Address;
-use super::settings::Tls;
 use super::{ProviderError, Stamp};
 
 /// Longest file of certificates in bytes.
 const CERTIFICATES_LIMIT: usize = 4 << 20;
+
+/// How a server proves who it is, and we.
+pub(super) struct Tls {
+    pub(super) ca: Option<PathBuf>,
+    /// Certificate and key.
+    pub(super) own: Option<(PathBuf, PathBuf)>,
+    pub(super) server_name: Option<String>,
+}
 
 /// A server, and the client that reaches it.
 #[derive(Clone)]

@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use super::super::settings::Bounds;
 use super::ProviderError;
 use super::address::Address;
-use super::client::{Clients, Server};
+use super::client::{Clients, Server, Tls};
 use super::exchange::{Answer, Repeat, Request, exchange};
-use super::settings::Tls;
 use super::trouble::{Sent, Trouble, Troubles, Who};
 
 /// Longest wait for what a server says of its own state, which is asked only after it has failed.
@@ -33,6 +32,12 @@ impl Cluster {
     /// Until when an operation that starts now may take.
     pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.bounds.request
+    }
+
+    /// A path without the namespace that all is in, which some answers name.
+    pub(super) fn below_namespace<'p>(&self, path: &'p str) -> &'p str {
+        let namespace = self.namespace.as_deref().and_then(|namespace| path.strip_prefix(namespace));
+        namespace.and_then(|rest| rest.strip_prefix('/')).unwrap_or(path)
     }
 
     /// The answer of the first server that has one.

@@ -13,6 +13,9 @@ use super::ProviderError;
 use super::client::Server;
 use super::trouble::{Sent, Trouble, Who};
 
+/// The longest time that a server can tell us to stay away.
+const LONGEST_PAUSE: Duration = Duration::from_hours(24);
+
 /// What is asked.
 #[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
@@ -105,11 +108,14 @@ pub(super) async fn exchange(
 
 fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-    SystemTime::try_from(at).ok()?.duration_since(SystemTime::now()).ok()
+    let wait = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            SystemTime::try_from(at).ok()?.duration_since(SystemTime::now()).ok()?
+        }
+    };
+    Some(wait.min(LONGEST_PAUSE))
 }
 
 fn location(headers: &HeaderMap, from: &Url) -> Option<Url> {
@@ -136,6 +142,12 @@ fn from_network(error: &reqwest::Error) -> Trouble {
         } else if message.contains("not valid for name") {
             message.push_str("; `server_name` says which name to expect");
         }
+    } else if ["CertificateRequired", "BadCertificate", "UnknownCA"]
+        .iter()
+        .any(|alert| message.contains(alert))
+    {
+        who = Who::Operator;
+        message.push_str(": it wants another certificate of ours; see `client_certificate` and `client_key`");
     }
     let sent = match () {
         () if error.is_connect() || error.is_builder() => Sent::No,

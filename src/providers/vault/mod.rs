@@ -7,23 +7,26 @@
 //! ```text
 //!  provider.rs    fetch: a session, the mount, the secret; once more with a new session if the old one is gone
 //!    |-- session.rs    the token in use: one login for all who wait, renewal, failures that are not repeated at once
-//!    |     '-- login.rs      what each way of logging in sends
+//!    |     '-- login.rs      what each way of logging in sends: credential.rs, wrapped.rs; what it gives: tokens.rs
 //!    |-- mounts.rs     which engine is mounted where
 //!    |-- secret.rs     answers -> values, versions, leases
 //!    |     '-- values.rs     a JSON object -> an object of strings
-//!    '-- cluster.rs    one request to whichever address answers
+//!    '-- cluster.rs    one request to whichever address answers it
 //!          |-- client.rs     the HTTP client with its certificates
 //!          |-- exchange.rs   one request to one address, bounded in time and length
 //!          '-- trouble.rs    why an address is of no use
+//!  answers.rs     what all answers have in common
 //!  settings.rs    the table of the configuration, with auth.rs and address.rs
 //! ```
 
 use super::{Fetched, Kind, Lease, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp};
 
 mod address;
+mod answers;
 mod auth;
 mod client;
 mod cluster;
+mod credential;
 mod exchange;
 mod login;
 mod mounts;
@@ -31,8 +34,10 @@ mod provider;
 mod secret;
 mod session;
 mod settings;
+mod tokens;
 mod trouble;
 mod values;
+mod wrapped;
 
 /// The line in the table of kinds.
 pub(super) const KIND: Kind = Kind {

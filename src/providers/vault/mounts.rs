@@ -7,9 +7,9 @@ use reqwest::header::HeaderValue;
 use serde::Deserialize;
 
 use super::ProviderError;
+use super::answers::{Data, other, parse};
 use super::cluster::Cluster;
 use super::exchange::Request;
-use super::login::{other, parse};
 
 /// How long what was found out holds. An engine can be unmounted, and a key/value engine upgraded.
 const HOLDS: Duration = Duration::from_secs(600);
@@ -74,7 +74,7 @@ impl Mounts {
             400 | 401 | 403 | 404 | 405 => return Ok(None),
             _ => return Err(other(path, &answer)),
         }
-        let Described { data } = parse(path, &answer)?;
+        let Data::<Description> { data } = parse(path, &answer)?;
         let version = data.options.and_then(|options| options.version);
         let engine = match (data.kind.as_str(), version.as_deref()) {
             ("kv", Some("2")) => Engine::Kv2,
@@ -109,11 +109,6 @@ impl Mounts {
             fresh.map(|(mount, _)| mount).find(fits).cloned()
         })
     }
-}
-
-#[derive(Deserialize)]
-struct Described {
-    data: Description,
 }
 
 #[derive(Deserialize)]

@@ -5,9 +5,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::answers::other;
 use super::cluster::Cluster;
 use super::exchange::{Answer, Repeat, Request};
-use super::login::{Login, other};
+use super::login::Login;
 use super::mounts::{Engine, Mount, Mounts};
 use super::secret::{self, Reader, Sort};
 use super::session::{Session, Sessions, Standing};
@@ -123,6 +124,10 @@ impl Ask<'_> {
         if !matches!(answer.status, 200 | 204 | 400 | 401 | 403 | 404 | 405) {
             return Err(other(self.path, &answer));
         }
+        // Nothing else has versions.
+        if self.version.is_some() && answer.status == 404 {
+            return self.of_versioned(&mount, &answer);
+        }
         match self.plain(Sort::Unknown).await {
             // To say that there is none takes more rights than to refuse.
             Err(ProviderError::Refused(_)) if answer.status == 404 => self.of_versioned(&mount, &answer),
@@ -214,7 +219,7 @@ impl Ask<'_> {
                 self.policy(asked)
             )),
             400 if written => ProviderError::Misconfigured(format!(
-                "`{path}`: the server does not take its `params` (HTTP {status}): the engine's documentation has them"
+                "`{path}`: the server does not do it with these `params` (HTTP {status}): the same by hand, with `vault write`, shows why"
             )),
             400 => ProviderError::Misconfigured(format!(
                 "`{path}`: the server does not take the request (HTTP {status}): see `namespace`, and `mounts` or `params` for this path"

@@ -10,8 +10,8 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use super::answers::{malformed, parse, seconds};
 use super::exchange::Answer;
-use super::login::{malformed, parse};
 use super::values::Values;
 use super::{Fetched, Lease, ProviderError};
 use crate::secret::SecretBytes;
@@ -75,7 +75,7 @@ impl Reader {
         let bytes = strings(path, data)?;
         let now = SystemTime::now();
         if let Some(id) = envelope.lease_id.filter(|id| !id.is_empty() && sort != Sort::Stored) {
-            let lasts = Duration::from_secs(envelope.lease_duration.unwrap_or_default());
+            let lasts = seconds(envelope.lease_duration.unwrap_or_default());
             let lasts = lent_for.map_or(lasts, |most| lasts.min(most));
             let mut fetched = Fetched::new(bytes, id.clone(), now);
             fetched.expires = now.checked_add(lasts);
@@ -117,7 +117,7 @@ impl Reader {
             None => self.digest(&bytes),
         };
         let mut fetched = Fetched::new(bytes, version, now);
-        let lasts = values.get("lease_duration").filter(|seconds| *seconds > 0).map(Duration::from_secs);
+        let lasts = values.get("lease_duration").filter(|length| *length > 0).map(seconds);
         fetched.expires = lasts.into_iter().chain(lent_for).min().and_then(|lasts| now.checked_add(lasts));
         Ok(fetched)
     }
@@ -183,7 +183,7 @@ fn strings(path: &str, data: &RawValue) -> Result<SecretBytes, ProviderError> {
 fn end(values: &Values<'_>, now: SystemTime) -> Option<SystemTime> {
     let at = |seconds| SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds));
     let certificate = values.get::<u64>("expiration").filter(|at| *at > 0).and_then(at);
-    let ttl = values.get::<u64>("ttl").filter(|ttl| *ttl > 0).map(Duration::from_secs);
+    let ttl = values.get::<u64>("ttl").filter(|ttl| *ttl > 0).map(seconds);
     earliest(certificate, ttl.and_then(|ttl| now.checked_add(ttl)))
 }
 

@@ -9,7 +9,9 @@ use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
 
 use super::cluster::Cluster;
-use super::login::{self, Login, Terms, Used};
+use super::credential::Used;
+use super::login::Login;
+use super::tokens::{self, Terms};
 use super::{ProviderError, Stamp};
 
 /// After a login that was refused nobody logs in for this long with the same credentials, and for twice as long after each
@@ -102,7 +104,7 @@ impl Sessions {
     pub(super) async fn proven(self: &Arc<Self>, deadline: Instant) -> Result<(), ProviderError> {
         let session = self.session(deadline).await?;
         if session.is_known()
-            && login::terms(&self.cluster, &session.token, deadline).await? != Terms::Unknown
+            && tokens::terms(&self.cluster, &session.token, deadline).await? != Terms::Unknown
         {
             return Ok(());
         }
@@ -121,7 +123,7 @@ impl Sessions {
         if self.current().is_some_and(|now| !Arc::ptr_eq(&now, old)) {
             return self.session(deadline).await.map(Standing::Replaced);
         }
-        if old.is_known() && login::terms(&self.cluster, &old.token, deadline).await? != Terms::Unknown {
+        if old.is_known() && tokens::terms(&self.cluster, &old.token, deadline).await? != Terms::Unknown {
             return Ok(Standing::Known);
         }
         if self.turn.lock().await.in_vain.is_some_and(|at| at.elapsed() < PAUSE) {
@@ -214,7 +216,7 @@ impl Sessions {
         session: &Arc<Session>,
         first: Duration,
     ) -> Result<bool, ProviderError> {
-        match login::renew(&self.cluster, &session.token).await {
+        match tokens::renew(&self.cluster, &session.token).await {
             Ok(terms @ (Terms::Forever | Terms::Unknown)) => {
                 *session.terms.lock() = (Instant::now(), terms);
                 Ok(false)

@@ -15,13 +15,10 @@ use serde::Deserialize;
 use super::super::credentials;
 use super::super::settings::{Bounds, Wait, read, wrong};
 use super::address::Address;
-use super::auth::{self, Auth, Places};
+use super::auth::{AppRole, Auth, Cert, Jwt, Kubernetes, Places, Userpass, Ways};
+use super::client::Tls;
 use super::mounts::Engine;
 use super::{NamedFile, Secrecy, SettingsError};
-
-/// Keys that say how to log in. They are read by themselves.
-const AUTH: [&str; 7] =
-    ["token_file", "token_credential", "approle", "kubernetes", "jwt", "cert", "userpass"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +34,13 @@ struct Written {
     client_certificate: Option<PathBuf>,
     client_key: Option<PathBuf>,
     server_name: Option<String>,
+    token_file: Option<PathBuf>,
+    token_credential: Option<String>,
+    approle: Option<AppRole>,
+    kubernetes: Option<Kubernetes>,
+    jwt: Option<Jwt>,
+    cert: Option<Cert>,
+    userpass: Option<Userpass>,
     #[serde(default)]
     mounts: BTreeMap<String, Engine>,
     #[serde(default)]
@@ -54,14 +58,6 @@ pub(super) struct Settings {
     pub(super) mounts: Vec<(String, Engine)>,
     /// What to send to paths that are written to in order to read, in JSON.
     pub(super) params: BTreeMap<String, Vec<u8>>,
-}
-
-/// How a server proves who it is, and we.
-pub(super) struct Tls {
-    pub(super) ca: Option<PathBuf>,
-    /// Certificate and key.
-    pub(super) own: Option<(PathBuf, PathBuf)>,
-    pub(super) server_name: Option<String>,
 }
 
 /// Reads the settings and names the files in them.
@@ -105,14 +101,24 @@ impl Settings {
     }
 }
 
-fn both(mut settings: toml::Table) -> Result<(Written, auth::Written), SettingsError> {
+/// The settings, and those of them that say how to log in.
+fn both(settings: toml::Table) -> Result<(Written, Ways), SettingsError> {
     // Here, for a date cannot be told from a table once it has been read.
     let params = settings.get("params").and_then(toml::Value::as_table);
     if let Some((path, _)) = params.and_then(|params| params.iter().find(|(_, value)| has_date(value))) {
         return Err(not_json(path));
     }
-    let auth = AUTH.iter().filter_map(|key| settings.remove_entry(*key)).collect();
-    Ok((read(settings, "vault")?, read(auth, "vault")?))
+    let mut written: Written = read(settings, "vault")?;
+    let ways = Ways {
+        token_file: written.token_file.take(),
+        token_credential: written.token_credential.take(),
+        approle: written.approle.take(),
+        kubernetes: written.kubernetes.take(),
+        jwt: written.jwt.take(),
+        cert: written.cert.take(),
+        userpass: written.userpass.take(),
+    };
+    Ok((written, ways))
 }
 
 impl Written {
@@ -224,7 +230,10 @@ mod tests {
                 vec!["approle /etc/hushfs/r false", "approle /etc/hushfs/s true"],
             ),
             ("approle = { role_id = 'r', wrapped_secret_id_file = 's' }", vec!["approle /etc/hushfs/s true"]),
-            ("kubernetes = { role = 'r' }", vec![]),
+            (
+                "kubernetes = { role = 'r' }",
+                vec!["kubernetes /var/run/secrets/kubernetes.io/serviceaccount/token false"],
+            ),
             ("jwt = { token_file = 't' }", vec!["jwt /etc/hushfs/t true"]),
             ("cert = {}", vec![]),
             ("userpass = { username = 'u', password_file = 'p' }", vec!["userpass /etc/hushfs/p true"]),

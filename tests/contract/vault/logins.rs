@@ -39,6 +39,7 @@ fn is_refused(bao: &Bao, auth: &str) -> String {
     let error = fetch(&*provider, &secret(bao)).err().unwrap_or_else(|| panic!("{auth}: it got in"));
     assert!(matches!(error, ProviderError::Refused(_)), "{auth}: {error}");
     assert!(matches!(block_on(provider.log_in()), Err(ProviderError::Refused(_))));
+    assert!(!error.to_string().contains("wr0ng"), "a credential is in the error");
     error.to_string()
 }
 
@@ -66,7 +67,7 @@ fn approle_by_secret_id() {
     let bao = Bao::shared();
     reads(bao, &approle_settings(bao, &json!({})));
     let (mount, id, _) = approle(bao, &json!({}));
-    let (id, wrong) = (text_file(&id), text_file("wrong"));
+    let (id, wrong) = (text_file(&id), text_file("wr0ng"));
     let auth =
         format!("approle = {{ mount = '{mount}', role_id_file = '{id}', secret_id_file = '{wrong}' }}");
     is_refused(bao, &auth);
@@ -99,6 +100,26 @@ fn approle_by_a_wrapped_secret_id_which_is_unwrapped_once() {
 }
 
 #[test]
+fn a_login_in_a_namespace_with_a_wrapped_secret_id() {
+    let bao = Bao::shared();
+    let name = unique("namespace");
+    bao.write(&format!("sys/namespaces/{name}"), &json!({}));
+    bao.write_in(&name, "sys/mounts/kv", &json!({ "type": "kv", "options": { "version": "2" } }));
+    bao.write_in(&name, "kv/data/a", &json!({ "data": { "value": "there" } }));
+    let rules = json!({ "policy": "path \"kv/data/*\" { capabilities = [\"read\"] }" });
+    bao.write_in(&name, "sys/policies/acl/reads", &rules);
+    bao.write_in(&name, "sys/auth/approle", &json!({ "type": "approle" }));
+    bao.write_in(&name, "auth/approle/role/app", &json!({ "token_policies": ["reads"] }));
+    let (_, id) = bao.ask_in(&name, "GET", "auth/approle/role/app/role-id", &Value::Null);
+    let id = id["data"]["role_id"].as_str().unwrap();
+    let file = text_file(&bao.wrapped_in(&name, "auth/approle/role/app/secret-id"));
+    let auth =
+        format!("namespace = '{name}'\napprole = {{ role_id = '{id}', wrapped_secret_id_file = '{file}' }}");
+    let fetched = fetch(&*open(bao, &auth), "kv/a").unwrap_or_else(|error| panic!("{error}"));
+    assert!(values(&fetched)["value"] == "there");
+}
+
+#[test]
 fn what_was_wrapped_elsewhere_is_not_taken_for_a_secret_id() {
     let bao = Bao::shared();
     let (mount, id, _) = approle(bao, &json!({}));
@@ -120,7 +141,7 @@ fn userpass() {
         format!("userpass = {{ mount = '{mount}', username = 'hush', password_file = '{file}' }}")
     };
     reads(bao, &auth("pass \"word\"\n"));
-    is_refused(bao, &auth("wrong"));
+    is_refused(bao, &auth("wr0ng"));
 }
 
 /// A token with these claims, signed with `key`.
@@ -271,7 +292,7 @@ fn a_login_that_is_refused_is_not_repeated_at_once() {
     let bao = Bao::shared();
     let network = Network::plain(bao.address, Weather::Fine);
     let (mount, id, secret_id) = approle(bao, &json!({}));
-    let file = text_file("wrong");
+    let file = text_file("wr0ng");
     let auth = format!("approle = {{ mount = '{mount}', role_id = '{id}', secret_id_file = '{file}' }}");
     let provider = Vault::open(&settings(&network.at(), &auth)).unwrap();
     let path = secret(bao);

@@ -35,6 +35,21 @@ fn all_keys_of_a_secret_come_as_an_object_of_strings() {
 }
 
 #[test]
+fn a_path_of_any_letters_is_asked_for_as_it_is() {
+    let bao = Bao::shared();
+    let provider = provider(bao, "path \"secret/data/*\" { capabilities = [\"read\"] }", "");
+    for (name, encoded) in
+        [("ключ", "%D0%BA%D0%BB%D1%8E%D1%87"), ("a b+c%", "a%20b+c%25"), ("x&y=z", "x&y=z")]
+    {
+        let at = unique("letters");
+        bao.write(&format!("secret/data/{at}/{encoded}"), &json!({ "data": { "name": name } }));
+        let fetched =
+            fetch(&*provider, &format!("secret/{at}/{name}")).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(values(&fetched)["name"] == name);
+    }
+}
+
+#[test]
 fn custom_metadata_are_notes_and_a_planned_deletion_is_the_end() {
     let bao = Bao::shared();
     let path = unique("noted");
@@ -132,6 +147,9 @@ fn where_the_server_does_not_say_what_is_mounted_both_are_tried() {
         "path \"secret/data/*\" {{ capabilities = [\"read\"] }} path \"{mount}/*\" {{ capabilities = [\"read\"] }}"
     );
     let (provider, network) = without_mounts(bao, &rules, "");
+    let pinned = reference(&format!("secret/{path}"), Some("9"));
+    let error = block_on(provider.fetch(&pinned)).err().unwrap();
+    assert!(matches!(error, ProviderError::NotFound(_)), "{error}");
     assert!(values(&fetch(&*provider, &format!("secret/{path}")).unwrap())["a"] == "two");
     let before = network.requests();
     fetch(&*provider, &format!("secret/{path}")).unwrap();

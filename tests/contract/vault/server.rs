@@ -59,9 +59,22 @@ impl Bao {
         SHARED.get_or_init(|| Self::dev("bao", &[], None))
     }
 
-    /// One that a test may seal.
-    pub(super) fn own() -> Self {
-        Self::dev("bao-own", &[], None)
+    /// One that a test may seal, and what opens it again.
+    pub(super) fn own() -> (Self, Value) {
+        let mut bao = Self::new("bao-own");
+        let (_, made) = bao.ask("POST", "sys/init", &json!({ "secret_shares": 1, "secret_threshold": 1 }));
+        bao.root = made["root_token"].as_str().unwrap().to_owned();
+        let key = json!({ "key": made["keys"][0] });
+        bao.write("sys/unseal", &key);
+        // It is unsealed before it takes writes.
+        let since = Instant::now();
+        while bao.ask("POST", "sys/mounts/secret", &json!({ "type": "kv", "options": { "version": "2" } })).0
+            != 204
+        {
+            assert!(since.elapsed() < Duration::from_secs(30), "{}: not ready", bao.url);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        (bao, key)
     }
 
     /// One with TLS, which asks for the certificates of clients.
@@ -92,11 +105,28 @@ impl Bao {
         Self::at(address, ca)
     }
 
-    /// One with this configuration (and an address), which nobody has initialised.
+    /// One that nobody has initialised.
     pub(super) fn new(name: &str) -> Self {
+        Self::configured(name, "tls_disable = true")
+    }
+
+    /// One that turns everybody away who has no certificate of its authority.
+    pub(super) fn picky() -> Self {
+        let ca = Self::secure().ca.clone().unwrap();
+        let beside = |name: &str| ca.with_file_name(name).display().to_string();
+        let tls = format!(
+            "tls_cert_file = \"{}\"\n tls_key_file = \"{}\"\n tls_require_and_verify_client_cert = true\n tls_client_ca_file = \"{}\"",
+            beside("vault-cert.pem"),
+            beside("vault-key.pem"),
+            ca.display()
+        );
+        Self { ca: Some(ca), ..Self::configured("bao-picky", &tls) }
+    }
+
+    fn configured(name: &str, listener: &str) -> Self {
         let address = free_port();
         let config = format!(
-            "storage \"inmem\" {{}}\nlistener \"tcp\" {{\n address = \"{address}\"\n tls_disable = true\n}}\napi_addr = \"http://{address}\"\n"
+            "storage \"inmem\" {{}}\nlistener \"tcp\" {{\n address = \"{address}\"\n {listener}\n}}\napi_addr = \"http://{address}\"\n"
         );
         let file = directory().join(unique("config"));
         std::fs::write(&file, config).unwrap();
@@ -135,7 +165,8 @@ impl Bao {
         self.ask_in("", method, path, body)
     }
 
-    fn ask_in(&self, namespace: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
+    /// The same in a namespace.
+    pub(super) fn ask_in(&self, namespace: &str, method: &str, path: &str, body: &Value) -> (u16, Value) {
         block_on(async {
             let url = format!("{}/v1/{path}", self.url);
             let mut request =
@@ -166,8 +197,14 @@ impl Bao {
 
     /// Wraps what writing gives.
     pub(super) fn wrapped(&self, path: &str) -> String {
+        self.wrapped_in("", path)
+    }
+
+    /// The same in a namespace.
+    pub(super) fn wrapped_in(&self, namespace: &str, path: &str) -> String {
         block_on(async {
             let request = self.client.post(format!("{}/v1/{path}", self.url));
+            let request = request.header("X-Vault-Namespace", namespace);
             let request =
                 request.header("X-Vault-Token", &self.root).header("X-Vault-Wrap-TTL", "60s").body("{}");
             let answer: Value =

@@ -61,13 +61,19 @@ fn when_no_address_serves_each_is_told() {
 
 #[test]
 fn a_sealed_server_says_so_and_serves_again_when_it_is_open() {
-    let bao = Bao::own();
+    let (bao, key) = Bao::own();
     let (provider, path) = provider(&bao, &[&bao.url]);
     fetch(&*provider, &path).unwrap();
     bao.write("sys/seal", &json!({}));
     let told = told(&*provider, &path);
     assert!(told.contains("sealed"), "{told}");
     assert!(told.contains("unseal"), "{told}");
+    bao.write("sys/unseal", &key);
+    let since = Instant::now();
+    while let Err(error) = fetch(&*provider, &path) {
+        assert!(since.elapsed() < Duration::from_secs(20), "{error}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 #[test]
@@ -126,6 +132,57 @@ fn a_name_on_the_certificate_can_be_expected_that_is_not_in_the_address() {
     block_on(open("elsewhere.example").log_in()).unwrap();
     let error = block_on(open("localhost.example").log_in()).unwrap_err();
     assert!(error.to_string().contains("certificate"), "{error}");
+}
+
+#[test]
+fn a_server_that_wants_a_certificate_of_ours_is_told_from_one_that_is_down() {
+    let bao = Bao::picky();
+    let at = At { url: format!("https://{}", bao.address), ca: bao.ca.clone() };
+    let provider = Vault::open(&settings(&at, &format!("token_file = '{}'", text_file("s.x")))).unwrap();
+    let error = fetch(&*provider, "secret/a").err().unwrap();
+    assert!(matches!(&error, ProviderError::Misconfigured(m) if m.contains("`client_key`")), "{error}");
+}
+
+#[test]
+fn an_authority_that_changes_is_read_again() {
+    let bao = Bao::shared();
+    let network = Network::secure(bao.address, crate::tls::Certificate::Good);
+    let token = bao.token(&bao.policy("path \"secret/data/*\" { capabilities = [\"read\"] }"), &json!({}));
+    let ours = std::fs::read_to_string(network.at().ca.unwrap()).unwrap();
+    let other = std::fs::read_to_string(Bao::secure().ca.as_ref().unwrap()).unwrap();
+    let file = text_file(&other);
+    let at = At { url: network.at().url, ca: Some(file.clone().into()) };
+    let provider = Vault::open(&settings(&at, &format!("token_file = '{}'", text_file(&token)))).unwrap();
+    let error = block_on(provider.log_in()).unwrap_err();
+    assert!(error.to_string().contains("ca_file"), "{error}");
+    std::fs::write(&file, ours).unwrap();
+    block_on(provider.log_in()).unwrap();
+    std::fs::write(&file, "no certificate").unwrap();
+    let error = block_on(provider.log_in()).unwrap_err();
+    assert!(matches!(&error, ProviderError::Misconfigured(m) if m.contains(&file)), "{error}");
+}
+
+#[test]
+fn times_without_measure_are_bounded() {
+    let long = u64::MAX;
+    let data = json!({
+        "ttl": long, "renewable": true, "path": "db/", "type": "database", "expiration": long,
+        "data": { "value": "x" }, "metadata": { "created_time": "2026-01-01T00:00:00Z", "version": 1 }
+    });
+    let body =
+        json!({ "data": data, "lease_id": "db/1", "lease_duration": long, "renewable": true }).to_string();
+    let server = Network::of_its_own(Weather::Answers(200, "", body));
+    let at = server.at();
+    let provider = Vault::open(&settings(&at, &format!("token_file = '{}'", text_file("s.x")))).unwrap();
+    let fetched = fetch(&*provider, "db/creds/app").unwrap();
+    assert!(fetched.lease.unwrap().lasts < Duration::from_secs(1 << 40));
+    let headers = "Retry-After: 18446744073709551615\r\n";
+    let server = Network::of_its_own(Weather::Answers(429, headers, String::new()));
+    let provider =
+        Vault::open(&settings(&server.at(), &format!("token_file = '{}'", text_file("s.x")))).unwrap();
+    let error = fetch(&*provider, "db/creds/app").err().unwrap();
+    let ProviderError::Unavailable { retry_after: Some(wait), .. } = error else { panic!("{error}") };
+    assert!(wait <= Duration::from_secs(86_400), "{wait:?}");
 }
 
 /// What a process with a proxy in its environment is told to fetch.
