@@ -89,10 +89,8 @@ pub(super) fn value(answer: &Answer, name: &Name) -> Result<Value, ProviderError
         .map_err(|_| malformed("the answer is not one of Secret Manager"))?;
     let other = || malformed("the answer is for something else");
     let (secret, version) = accessed.name.rsplit_once("/versions/").ok_or_else(other)?;
-    let numbered =
-        |text: &str| !text.is_empty() && text.len() < 20 && text.bytes().all(|b| b.is_ascii_digit());
-    let pinned = numbered(&name.version) && name.version != version;
-    if !secret.ends_with(&format!("/secrets/{}", name.secret)) || !numbered(version) || pinned {
+    let pinned = is_number(&name.version) && name.version != version;
+    if !secret.ends_with(&format!("/secrets/{}", name.secret)) || !is_number(version) || pinned {
         return Err(other());
     }
     let bytes = STANDARD.decode(accessed.payload.data.as_bytes());
@@ -123,7 +121,6 @@ pub(super) fn refusal(answer: &Answer, name: &Name, whom: &str) -> Option<Provid
         return Some(error);
     }
     let version = &name.version;
-    let command = |verb: &str| format!("gcloud secrets versions {verb} {version} --secret={secret}");
     Some(match (status, error.status.as_str()) {
         (StatusCode::UNAUTHORIZED, _) => return None,
         (StatusCode::FORBIDDEN, _) => ProviderError::Refused(format!(
@@ -141,13 +138,11 @@ pub(super) fn refusal(answer: &Answer, name: &Name, whom: &str) -> Option<Provid
                 "`{secret}`: version `{version}` is destroyed and cannot be had back; refer to another, or add one"
             ))
         }
-        (_, "FAILED_PRECONDITION") if error.message.contains(" DISABLED ") => ProviderError::NotFound(
-            format!("`{secret}`: version `{version}` is disabled; `{}` enables it", command("enable")),
-        ),
+        (_, "FAILED_PRECONDITION") if error.message.contains(" DISABLED ") => disabled(name),
         (_, "FAILED_PRECONDITION") => ProviderError::Refused(format!(
             "`{secret}`: version `{version}` cannot be read as it is (FAILED_PRECONDITION): \
              `{}` says how it is, and its key in Cloud KMS may be disabled",
-            command("describe")
+            name.command("describe")
         )),
         (_, "INVALID_ARGUMENT") => ProviderError::Misconfigured(format!(
             "`{secret}`: Secret Manager does not take this name or version (INVALID_ARGUMENT)"
@@ -175,6 +170,24 @@ pub(super) fn welcome(answer: &Answer, whom: &str) -> Option<Result<(), Provider
         StatusCode::UNAUTHORIZED => None,
         _ => Some(of_project(&error).map_or(Ok(()), Err)),
     }
+}
+
+/// It is by its number that a version is enabled.
+fn disabled(name: &Name) -> ProviderError {
+    let Name { secret, version, .. } = name;
+    ProviderError::NotFound(if is_number(version) {
+        let command = name.command("enable");
+        format!("`{secret}`: version `{version}` is disabled; `{command}` enables it")
+    } else {
+        let command = name.command("list");
+        format!(
+            "`{secret}`: version `{version}` is disabled; enable it, or refer to one that `{command}` shows enabled"
+        )
+    })
+}
+
+fn is_number(version: &str) -> bool {
+    (1..20).contains(&version.len()) && version.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// What is wrong with the project as a whole.

@@ -8,6 +8,8 @@ use crate::reference::Reference;
 pub(super) struct Name {
     /// `projects/P/secrets/S`, or `projects/P/locations/L/secrets/S`.
     pub(super) resource: String,
+    /// Its project.
+    pub(super) project: String,
     /// Where it is kept, for a regional secret.
     pub(super) location: Option<String>,
     /// The secret's own name.
@@ -54,10 +56,22 @@ impl Name {
         let at = location.map(|location| format!("/locations/{location}")).unwrap_or_default();
         Ok(Self {
             resource: format!("projects/{project}{at}/secrets/{secret}"),
+            project: project.to_owned(),
             location: location.map(str::to_owned),
             secret: secret.to_owned(),
             version: version.to_owned(),
         })
+    }
+
+    /// What gcloud is to be told with a command about one of its versions.
+    pub(super) fn command(&self, verb: &str) -> String {
+        let Self { project, secret, version, .. } = self;
+        let at = self.location.as_ref().map(|location| format!(" --location={location}")).unwrap_or_default();
+        let what = match verb {
+            "list" => secret.clone(),
+            _ => format!("{version} --secret={secret}"),
+        };
+        format!("gcloud secrets versions {verb} {what} --project={project}{at}")
     }
 }
 
@@ -103,6 +117,17 @@ mod tests {
             assert_eq!((name.resource.as_str(), name.location.as_deref()), (resource, location));
             assert_eq!((name.secret.as_str(), name.version.as_str()), ("db", version));
         }
+    }
+
+    #[test]
+    fn commands_name_all_that_gcloud_needs() {
+        let enable = name("g:db?version=3").unwrap().command("enable");
+        assert_eq!(
+            enable,
+            "gcloud secrets versions enable 3 --secret=db --project=shop --location=europe-west3"
+        );
+        let list = name("g:projects/12/secrets/db").unwrap().command("list");
+        assert_eq!(list, "gcloud secrets versions list db --project=12");
     }
 
     #[test]
