@@ -140,3 +140,31 @@ impl HttpClient for Client {
         self.0.clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_file_of_authorities_that_has_none_says_so() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (text, says) in [
+            ("", "there is no certificate in it"),
+            ("words", "there is no certificate in it"),
+            ("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n", "it is not PEM"),
+            (
+                "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+                "a certificate in it cannot be used",
+            ),
+        ] {
+            std::fs::write(file.path(), text).unwrap();
+            let error = authorities(file.path()).await.err().unwrap();
+            assert!(
+                matches!(&error, ProviderError::Misconfigured(told) if told.contains(says)),
+                "{text}: {error}"
+            );
+        }
+        let error = authorities(Path::new("/nowhere/ca.pem")).await.err().unwrap();
+        assert!(error.to_string().contains("/nowhere/ca.pem"), "{error}");
+    }
+}

@@ -108,7 +108,8 @@ impl Session {
                 at += 1;
                 continue;
             }
-            if fault.is_theirs() && again && since.elapsed() < self.settings.bounds.request / 4 {
+            let at_once = since.elapsed() < self.settings.bounds.request / 4;
+            if fault.is_theirs() && fault.retry_after().is_none() && again && at_once {
                 again = false;
                 tokio::time::sleep(PAUSE).await;
                 continue;

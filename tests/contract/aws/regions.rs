@@ -77,3 +77,17 @@ fn when_all_fail_the_last_is_told() {
     assert!(matches!(error, ProviderError::Unavailable { .. }), "{error}");
     assert!(error.to_string().contains(OTHER), "{error}");
 }
+
+#[test]
+fn one_alone_is_asked_once_more_unless_it_says_when_to_come_again() {
+    let (aws, name, directory) = (Aws::ministack(), unique("alone"), tempfile::tempdir().unwrap());
+    aws.put_secret(REGION, &name, b"x");
+    let keys = aws.user(READ_SECRETS).write(directory.path());
+    for (headers, asked) in [("", 2), ("Retry-After: 5\r\n", 1)] {
+        let network = Network::plain(aws.address, Weather::Answers(503, headers, String::new()));
+        let provider = Secrets::open(&super::settings(&network.at(), &keys)).unwrap();
+        let error = fetch(&*provider, &name).err().unwrap();
+        let ProviderError::Unavailable { retry_after, .. } = &error else { panic!("{error}") };
+        assert_eq!((network.requests(), retry_after.is_some()), (asked, asked == 1), "{error}");
+    }
+}
