@@ -116,7 +116,8 @@ impl Cluster {
         };
         let answer = exchange(active, request, self.namespace.as_deref(), left()).await?;
         if (300..400).contains(&answer.status) {
-            return Err(Trouble::away("it is a standby, and where it sends to is one too", None));
+            let message = "it is a standby, and where it sends to is one too".to_owned();
+            return Err(Trouble::Away { message, who: Who::Nobody, retry_after: None, sent: Sent::No });
         }
         self.usable(active, answer, left()).await.map(|answer| (answer, Some(at)))
     }
@@ -135,7 +136,9 @@ impl Cluster {
             472 => DR_SECONDARY.to_owned(),
             _ => return Ok(answer),
         };
-        Err(Trouble::away(message, answer.retry_after))
+        // What stands between may have passed it on.
+        let sent = if matches!(status, 502 | 504) { Sent::Maybe } else { Sent::No };
+        Err(Trouble::Away { message, who: Who::Nobody, retry_after: answer.retry_after, sent })
     }
 }
 

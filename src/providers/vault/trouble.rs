@@ -47,13 +47,6 @@ pub(super) struct Troubles {
     retry_after: Option<Duration>,
 }
 
-impl Trouble {
-    /// It passes by itself.
-    pub(super) fn away(message: impl Into<String>, retry_after: Option<Duration>) -> Self {
-        Self::Away { message: message.into(), who: Who::Nobody, retry_after, sent: Sent::No }
-    }
-}
-
 impl Troubles {
     pub(super) fn add(&mut self, address: &str, message: &str, who: Who, retry_after: Option<Duration>) {
         self.seen.push(format!("{address}: {message}"));

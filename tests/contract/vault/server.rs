@@ -190,7 +190,16 @@ impl Bao {
 
     /// The same in a namespace.
     pub(super) fn write_in(&self, namespace: &str, path: &str, body: &Value) -> Value {
-        let (status, answer) = self.ask_in(namespace, "POST", path, body);
+        let since = Instant::now();
+        let (status, answer) = loop {
+            let (status, answer) = self.ask_in(namespace, "POST", path, body);
+            // A new engine of key/value secrets with versions is busy with itself for a moment.
+            let busy = status == 400 && answer.to_string().contains("Upgrading");
+            if !busy || since.elapsed() > Duration::from_secs(20) {
+                break (status, answer);
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
         assert!((200..300).contains(&status), "{path}: {status} {answer}");
         answer
     }
