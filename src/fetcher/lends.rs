@@ -19,6 +19,9 @@ use crate::providers;
 /// How often one file may be waited for at once: a disk that does not answer takes no more threads than that.
 const AT_ONCE: usize = 4;
 
+/// Paths that were asked for in vain and are told of, once each. Whoever asks for more is told of enough.
+const TOLD: usize = 16;
+
 /// The files that may be lent: as they are written in the settings, letter by letter.
 #[derive(Clone, Default)]
 pub(super) struct Named(Arc<Mutex<HashSet<PathBuf>>>);
@@ -75,10 +78,14 @@ impl Drop for Desk {
 
 fn serve(socket: &Arc<OwnedFd>, named: &Named) {
     let waiting = Arc::new(Mutex::new(HashMap::<PathBuf, usize>::new()));
+    let mut told = HashSet::new();
     while let Ok(Some((id, path))) = packet::asked(socket.as_fd()) {
         if !named.has(&path) {
-            tracing::warn!(path = %path.display(), "the fetcher asks for a file that no provider's settings name");
-            let _ = packet::lend(socket.as_fd(), id, &Err(Errno::ACCESS));
+            if told.len() < TOLD && told.insert(path.clone()) {
+                tracing::warn!(path = %path.display(), "the fetcher asks for a file that no provider's settings name");
+            }
+            // To it there is no such file, whether or not there is: what is looked for in usual places may be missing.
+            let _ = packet::lend(socket.as_fd(), id, &Err(Errno::NOENT));
             continue;
         }
         let refused = match waiting.lock().entry(path.clone()).or_default() {

@@ -44,7 +44,6 @@ pub(super) enum Ask {
 
 /// From the fetcher.
 #[derive(Serialize, Deserialize)]
-#[expect(clippy::large_enum_variant, reason = "nearly all are answers")]
 pub(super) enum Said {
     /// To a fetch. Apart, as it is so much larger.
     Answer(Box<Answer>),

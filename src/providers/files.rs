@@ -68,6 +68,16 @@ pub(crate) async fn still_holds(stamp: &Stamp) -> bool {
     meta.unwrap_or(false)
 }
 
+/// Whether all of them are still as they were.
+pub(crate) async fn all_hold(stamps: &[Stamp]) -> bool {
+    for stamp in stamps {
+        if !still_holds(stamp).await {
+            return false;
+        }
+    }
+    true
+}
+
 /// A short text in a file: without the white space around it, and not empty.
 ///
 /// # Errors

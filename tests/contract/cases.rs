@@ -292,3 +292,40 @@ pub(crate) fn a_server_that_comes_back<U: Upstream>() {
     network.turns(Weather::Fine);
     expect_value(&server, &*provider, &path, b"a value");
 }
+
+/// As the daemon does it: in a process of its own behind its sandbox, with files that the front opens. The same value comes,
+/// and `check --online` finds nothing amiss.
+fn by_the_binary<U: Upstream>(server: &U, at: &At, path: &str) {
+    let settings = server.settings(at);
+    let fetched = fetch(&*opened::<U>(&settings), path).unwrap_or_else(|error| panic!("{error}"));
+    let dir = tempfile::tempdir().unwrap();
+    let (config, here) = (dir.path().join("hushfs.toml"), dir.path().display());
+    let text = format!(
+        "mount = '{here}/mount'\naudit = {{ to = '{here}/audit.log' }}\n[scope.app]\nallow = {{ uid = 0 }}\nfile.value = 'p:{path}'\n\
+         [provider.p]\nkind = '{}'\n{settings}\n",
+        U::KIND
+    );
+    crate::process::write_private(&config, text);
+    let hushfs = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_hushfs"));
+        let output = command.args(arguments).arg("--config").arg(&config).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {told}{}", String::from_utf8_lossy(&output.stdout));
+        output.stdout
+    };
+    assert!(hushfs(&["get", &format!("p:{path}")]) == crate::upstream::bytes(&fetched));
+    hushfs(&["check", "--online"]);
+}
+
+pub(crate) fn in_the_fetcher<U: Upstream>() {
+    let server = U::start();
+    let path = server.put("in-the-fetcher", b"a value");
+    by_the_binary(&server, &server.direct(), &path);
+}
+
+pub(crate) fn in_the_fetcher_with_our_own_authority<U: Upstream>() {
+    let server = U::start();
+    let path = server.put("in-the-fetcher-by-tls", b"a value");
+    let network = Network::secure(server.address(), Certificate::Good);
+    by_the_binary(&server, &network.at(), &path);
+}

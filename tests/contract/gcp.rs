@@ -1,9 +1,7 @@
 //! Secret Manager of Google Cloud, at a server on Google's own package (`gcp.py`).
 
-use std::fs::Permissions;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
@@ -63,8 +61,7 @@ impl Gcp {
 
     fn file(&self, name: &str, content: &str) -> PathBuf {
         let path = self.files.join(self.unused(name));
-        std::fs::write(&path, content).unwrap();
-        std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
+        crate::process::write_private(&path, content);
         path
     }
 

@@ -51,3 +51,9 @@ pub(crate) fn serve(name: &str, server: &Command, address: SocketAddr) -> u32 {
     }
     child.id()
 }
+
+/// Writes a file that only we may read, as a credential is kept.
+pub(crate) fn write_private(path: &Path, bytes: impl AsRef<[u8]>) {
+    std::fs::write(path, bytes).unwrap();
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+}

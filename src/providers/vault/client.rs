@@ -54,7 +54,7 @@ impl Clients {
     pub(super) async fn servers(&self) -> Result<Arc<[Server]>, ProviderError> {
         let mut made = self.made.lock().await;
         if let Some(made) = made.as_ref()
-            && made.stamps.iter().all(Stamp::still_holds)
+            && files::all_hold(&made.stamps).await
         {
             return Ok(Arc::clone(&made.servers));
         }

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
 
+use super::super::files;
 use super::cluster::Cluster;
 use super::credential::Used;
 use super::login::Login;
@@ -62,9 +63,9 @@ struct Failure {
 
 impl Session {
     /// Whether it is worth using.
-    fn holds(&self) -> bool {
-        self.file.as_ref().is_none_or(Stamp::still_holds)
-            && self.left().is_none_or(|left| left > Duration::from_millis(500))
+    async fn holds(&self) -> bool {
+        self.left().is_none_or(|left| left > Duration::from_millis(500))
+            && files::all_hold(self.file.as_slice()).await
     }
 
     /// How long it is still good, if it ends.
@@ -95,7 +96,7 @@ impl Sessions {
     /// The token in use, or a new one.
     pub(super) async fn session(self: &Arc<Self>, deadline: Instant) -> Result<Arc<Session>, ProviderError> {
         match self.current() {
-            Some(session) if session.holds() => Ok(session),
+            Some(session) if session.holds().await => Ok(session),
             old => self.instead_of(old, deadline).await,
         }
     }
@@ -177,13 +178,13 @@ impl Sessions {
     ) -> Result<Arc<Session>, ProviderError> {
         let mut turn = self.turn.lock().await;
         if let Some(now) = self.current()
-            && now.holds()
+            && now.holds().await
             && old.is_none_or(|old| !Arc::ptr_eq(&old, &now))
         {
             return Ok(now);
         }
         if let Some(failure) = &turn.failure
-            && failure.holds(asked)
+            && failure.holds(asked).await
         {
             return Err(failure.error.clone());
         }
@@ -239,8 +240,8 @@ impl Sessions {
 
 impl Failure {
     /// Whether to try again would be the same: it failed while somebody waited, or just now with the same credentials.
-    fn holds(&self, asked: Instant) -> bool {
-        self.at >= asked || self.at.elapsed() < self.pause && self.used.iter().all(Stamp::still_holds)
+    async fn holds(&self, asked: Instant) -> bool {
+        self.at >= asked || self.at.elapsed() < self.pause && files::all_hold(&self.used).await
     }
 }
 

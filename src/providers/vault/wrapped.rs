@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::super::files;
 use super::answers::{Data, other, parse};
 use super::cluster::Cluster;
 use super::credential::{Used, header, json, read};
@@ -28,11 +29,12 @@ impl Unwrapped {
         used: &mut Used,
         deadline: Instant,
     ) -> Result<Zeroizing<String>, ProviderError> {
-        if let Some((secret_id, stamp)) = &*self.0.lock()
-            && stamp.still_holds()
+        let kept = self.0.lock().clone();
+        if let Some((secret_id, stamp)) = kept
+            && files::still_holds(&stamp).await
         {
-            used.push(stamp.clone());
-            return Ok(secret_id.clone());
+            used.push(stamp);
+            return Ok(secret_id);
         }
         let refused = || {
             ProviderError::Refused(format!(

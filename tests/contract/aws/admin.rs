@@ -194,7 +194,7 @@ impl Keys {
     /// The file of these keys, in `directory`.
     pub(crate) fn write(&self, directory: &Path) -> String {
         let file = directory.join(unique("keys"));
-        std::fs::write(&file, self.lines()).unwrap();
+        crate::process::write_private(&file, self.lines());
         file.display().to_string()
     }
 

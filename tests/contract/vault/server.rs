@@ -36,7 +36,7 @@ pub(super) fn directory() -> &'static Path {
 /// A new file with that text.
 pub(super) fn text_file(text: &str) -> String {
     let path = directory().join(unique("file"));
-    std::fs::write(&path, text).unwrap();
+    crate::process::write_private(&path, text);
     path.display().to_string()
 }
 

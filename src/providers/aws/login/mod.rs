@@ -93,7 +93,9 @@ impl Login {
         let asked = Instant::now();
         let mut state = self.0.lock().await;
         let now = SystemTime::now();
-        if let Some(kept) = state.kept.as_ref().filter(|kept| kept.serves(now)) {
+        if let Some(kept) = &state.kept
+            && kept.serves(now).await
+        {
             return Ok(kept.signed.clone());
         }
         if let Some((_, error)) = state.failed.as_ref().filter(|(at, _)| *at >= asked) {
@@ -107,7 +109,7 @@ impl Login {
             }
             Err(error) => {
                 if let (Some(kept), ProviderError::Unavailable { message, .. }) = (&mut state.kept, &error)
-                    && kept.holds(now)
+                    && kept.holds(now).await
                 {
                     tracing::warn!("AWS credentials cannot be renewed, and hold a little longer: {message}");
                     kept.renew = Some(now + AFTER_A_FAILURE);
@@ -129,13 +131,13 @@ impl Login {
 }
 
 impl Kept {
-    fn serves(&self, now: SystemTime) -> bool {
-        self.renew.is_none_or(|renew| now < renew) && self.holds(now)
+    async fn serves(&self, now: SystemTime) -> bool {
+        self.renew.is_none_or(|renew| now < renew) && self.holds(now).await
     }
 
-    fn holds(&self, now: SystemTime) -> bool {
+    async fn holds(&self, now: SystemTime) -> bool {
         let ended = self.signed.credentials.expiry().is_some_and(|end| end <= now);
-        !ended && self.stamps.iter().all(Stamp::still_holds)
+        !ended && files::all_hold(&self.stamps).await
     }
 }
 
@@ -188,24 +190,24 @@ mod tests {
         Kept { signed: Signed { credentials, whence: "here".into() }, stamps, renew: Some(at(renew)) }
     }
 
-    #[test]
-    fn credentials_serve_until_they_are_to_be_renewed_and_hold_until_their_end() {
+    #[tokio::test]
+    async fn credentials_serve_until_they_are_to_be_renewed_and_hold_until_their_end() {
         let at = |seconds| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
         let kept = kept(75, 100, Vec::new());
         for (now, serves, holds) in
             [(0, true, true), (74, true, true), (75, false, true), (100, false, false)]
         {
-            assert_eq!((kept.serves(at(now)), kept.holds(at(now))), (serves, holds), "{now}");
+            assert_eq!((kept.serves(at(now)).await, kept.holds(at(now)).await), (serves, holds), "{now}");
         }
     }
 
-    #[test]
-    fn credentials_of_a_file_that_changed_hold_no_longer() {
+    #[tokio::test]
+    async fn credentials_of_a_file_that_changed_hold_no_longer() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let stamp = Stamp::of(file.path(), &file.as_file().metadata().unwrap());
         let kept = kept(75, 100, vec![stamp]);
-        assert!(kept.serves(SystemTime::UNIX_EPOCH));
+        assert!(kept.serves(SystemTime::UNIX_EPOCH).await);
         std::fs::write(file.path(), "other").unwrap();
-        assert!(!kept.serves(SystemTime::UNIX_EPOCH));
+        assert!(!kept.serves(SystemTime::UNIX_EPOCH).await);
     }
 }

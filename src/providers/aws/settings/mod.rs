@@ -131,9 +131,27 @@ fn check(written: Written, base: &Path) -> Result<Vec<NamedFile>, SettingsError>
     let named = |(key, path, secret): (_, Option<&PathBuf>, _)| {
         path.map(|path| NamedFile { key, path: base.join(path), secret })
     };
-    let files = files.into_iter().filter_map(named).collect();
+    let files = files.into_iter().filter_map(named).chain(usual_files()).collect();
     checked(written, base, Some(Path::new("/")))?;
     Ok(files)
+}
+
+/// The files that the environment names, or that AWS's own tools write, as far as they are there: what the usual order of
+/// credentials looks for.
+fn usual_files() -> impl Iterator<Item = NamedFile> {
+    let set = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let home = |name: &str| set("HOME").map(|home| home.join(name));
+    [
+        (set("AWS_CONFIG_FILE").or_else(|| home(".aws/config")), Secrecy::Public),
+        (set("AWS_SHARED_CREDENTIALS_FILE").or_else(|| home(".aws/credentials")), Secrecy::Private),
+        (set("AWS_WEB_IDENTITY_TOKEN_FILE"), Secrecy::Public),
+        (set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"), Secrecy::Public),
+    ]
+    .into_iter()
+    .filter_map(|(path, secret)| {
+        let path = path.filter(|path| path.is_absolute() && path.is_file())?;
+        Some(NamedFile { key: "source", path, secret })
+    })
 }
 
 fn checked(written: Written, base: &Path, credentials: Option<&Path>) -> Result<Settings, SettingsError> {
