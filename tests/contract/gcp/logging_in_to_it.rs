@@ -190,7 +190,8 @@ fn one_login_serves_all_who_wait() {
         let error = outcome.unwrap_err();
         assert!(matches!(error, ProviderError::Refused(_)), "{error}");
     }
-    assert!(network.requests() <= 4, "{} times refused for 16 who waited", network.requests());
+    // Each has its own moment to be refused in, and some share one.
+    assert!(network.requests() <= 8, "{} times refused for 16 who waited", network.requests());
 }
 
 #[test]
