@@ -90,7 +90,7 @@ pub(super) fn answer(output: &[u8], reference: &Reference) -> Result<Answer, Pro
         malformed("the program's answer is not one JSON object as docs/command.md describes it")
     })?;
     if let Some(failure) = written.error {
-        return Err(told(failure, path));
+        return Err(told(failure, reference));
     }
     let bytes = match (written.value, written.value_base64, written.values) {
         (Some(text), None, None) => SecretBytes::copy_from(text.0.as_bytes()),
@@ -117,7 +117,13 @@ pub(super) fn answer(output: &[u8], reference: &Reference) -> Result<Answer, Pro
         (Some(asked), Some(answered)) if asked != answered => {
             return Err(malformed("the program answered another version than it was asked for"));
         }
-        (asked, answered) => answered.or(asked.map(str::to_owned)),
+        // One that does not know versions answers what it has: not what was asked for.
+        (Some(_), None) => {
+            return Err(malformed(
+                "the program was asked for one version and does not say which it answered",
+            ));
+        }
+        (_, answered) => answered,
     };
     if version.as_deref().is_some_and(|version| version.is_empty() || version.len() > 256) {
         return Err(malformed("the program's `version` is empty, or longer than 256 bytes"));
@@ -132,7 +138,8 @@ pub(super) fn answer(output: &[u8], reference: &Reference) -> Result<Answer, Pro
     })
 }
 
-fn told(failure: Failure, path: &str) -> ProviderError {
+fn told(failure: Failure, reference: &Reference) -> ProviderError {
+    let path = reference.path();
     match failure.kind {
         FailureKind::NotFound => {
             ProviderError::NotFound(format!("the program has no secret `{path}`, or not in that version"))
@@ -143,7 +150,9 @@ fn told(failure: Failure, path: &str) -> ProviderError {
             retry_after: failure.retry_after.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
         },
         FailureKind::Misconfigured => {
-            ProviderError::Misconfigured(format!("the program is not set up for `{path}`"))
+            let version = reference.version().map(|version| format!(" in one version (`{version}`)"));
+            let version = version.unwrap_or_default();
+            ProviderError::Misconfigured(format!("the program is not set up for `{path}`{version}"))
         }
     }
 }
