@@ -139,9 +139,15 @@ fn from_network(error: &reqwest::Error) -> Trouble {
         if message.contains("UnknownIssuer") {
             message = "its certificate is of an authority that is not known here; name that one as `ca_file`"
                 .to_owned();
+        } else if message.contains("CaUsedAsEndEntity") {
+            message = "its certificate is that of an authority (self-signed with `CA:TRUE`), which no server may have; make one without that, or have that authority issue one"
+                .to_owned();
         } else if message.contains("not valid for name") {
             message.push_str("; `server_name` says which name to expect");
         }
+    } else if message.contains("InvalidContentType") || message.contains("corrupt message") {
+        who = Who::Operator;
+        message = "the server does not speak TLS at this port: is it `http://`?".to_owned();
     } else if ["CertificateRequired", "BadCertificate", "UnknownCA"]
         .iter()
         .any(|alert| message.contains(alert))
