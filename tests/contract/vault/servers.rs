@@ -60,6 +60,29 @@ fn when_no_address_serves_each_is_told() {
 }
 
 #[test]
+fn what_speaks_something_else_is_told_apart_from_wrong_credentials() {
+    let told = |bao: &Bao, url: String, auth: &str| {
+        let provider = Vault::open(&settings(&At { url, ca: bao.ca.clone() }, auth)).unwrap();
+        let error = fetch(&*provider, "secret/a").err().unwrap();
+        assert!(matches!(error, ProviderError::Misconfigured(_)), "{error}");
+        error.to_string()
+    };
+    let file = text_file("x");
+    let token = format!("token_file = '{file}'");
+    let userpass = format!("userpass = {{ username = 'u', password_file = '{file}' }}");
+    let (plain, secure) = (Bao::shared(), Bao::secure());
+    for auth in [&token, &userpass] {
+        let http = told(secure, format!("http://{}", secure.address), auth);
+        assert!(http.contains("does not speak Vault's API (HTTP 400): is it `https://`?"), "{http}");
+        let https = told(plain, format!("https://{}", plain.address), auth);
+        assert!(https.contains("does not speak TLS at this port: is it `http://`?"), "{https}");
+    }
+    let authority = Bao::authority();
+    let told = told(&authority, format!("https://{}", authority.address), &token);
+    assert!(told.contains("that of an authority (self-signed with `CA:TRUE`)"), "{told}");
+}
+
+#[test]
 fn a_sealed_server_says_so_and_serves_again_when_it_is_open() {
     let (bao, key) = Bao::own();
     let (provider, path) = provider(&bao, &[&bao.url]);
