@@ -25,12 +25,17 @@ impl Address {
         Ok(Self(url))
     }
 
+    /// Whether it is one of `http`.
+    pub(super) fn is_plain(&self) -> bool {
+        self.0.scheme() == "http"
+    }
+
     /// Whether what is sent there can be read on the way.
     pub(super) fn is_open(&self) -> bool {
         let host = self.0.host_str().unwrap_or_default();
         let ip = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
         let here = host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback());
-        self.0.scheme() == "http" && !here
+        self.is_plain() && !here
     }
 
     /// The address of something at this server: `path` below `/v1/`.

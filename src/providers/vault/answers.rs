@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use super::ProviderError;
 use super::exchange::Answer;
@@ -23,6 +24,17 @@ pub(super) fn other(path: &str, answer: &Answer) -> ProviderError {
         )),
         _ => ProviderError::Malformed(message),
     }
+}
+
+/// Whether an error is told as a Vault tells it. Nothing of it is looked at.
+pub(super) fn is_api(answer: &Answer) -> bool {
+    serde_json::from_slice::<Errors>(&answer.body).is_ok()
+}
+
+#[derive(Deserialize)]
+struct Errors {
+    #[serde(rename = "errors")]
+    _errors: IgnoredAny,
 }
 
 /// What an answer that cannot be understood comes to. Nothing of it is told.

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::super::settings::Bounds;
 use super::ProviderError;
 use super::address::Address;
+use super::answers::is_api;
 use super::client::{Clients, Server, Tls};
 use super::exchange::{Answer, Repeat, Request, exchange};
 use super::trouble::{Sent, Trouble, Troubles, Who};
@@ -32,6 +33,11 @@ impl Cluster {
     /// Until when an operation that starts now may take.
     pub(super) fn deadline(&self) -> Instant {
         Instant::now() + self.bounds.request
+    }
+
+    /// The address that answered last, for messages.
+    pub(super) fn answering(&self) -> &str {
+        self.addresses.get(self.current.load(Ordering::Relaxed)).map_or("", Address::shown)
     }
 
     /// A path without the namespace that all is in, which some answers name.
@@ -134,12 +140,30 @@ impl Cluster {
             412 => "it has not yet seen what another server has written (HTTP 412)".to_owned(),
             502 | 504 => format!("HTTP {status}"),
             472 => DR_SECONDARY.to_owned(),
+            400 if !is_api(&answer) => {
+                return Err(Trouble::Away {
+                    message: foreign(&server.address),
+                    who: Who::Operator,
+                    retry_after: None,
+                    sent: Sent::No,
+                });
+            }
             _ => return Ok(answer),
         };
         // What stands between may have passed it on.
         let sent = if matches!(status, 502 | 504) { Sent::Maybe } else { Sent::No };
         Err(Trouble::Away { message, who: Who::Nobody, retry_after: answer.retry_after, sent })
     }
+}
+
+/// What answers a request that is none to it, such as one in plain text where it speaks TLS.
+fn foreign(address: &Address) -> String {
+    let hint = if address.is_plain() {
+        "is it `https://`?"
+    } else {
+        "does something stand between, which wants `client_certificate`?"
+    };
+    format!("the server there does not speak Vault's API (HTTP 400): {hint}")
 }
 
 const DR_SECONDARY: &str = "it is a secondary for disaster recovery, which answers nobody (HTTP 472)";

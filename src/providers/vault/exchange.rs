@@ -125,10 +125,11 @@ fn location(headers: &HeaderMap, from: &Url) -> Option<Url> {
 /// The innermost cause, for the outer ones name the whole address or say nothing. None quotes an answer.
 fn from_network(error: &reqwest::Error) -> Trouble {
     let mut cause: &(dyn Error + 'static) = error;
-    let mut cut = is_cut(cause);
+    let (mut cut, mut foreign) = (is_cut(cause), is_foreign(cause));
     while let Some(inner) = cause.source() {
         cause = inner;
         cut |= is_cut(cause);
+        foreign |= is_foreign(cause);
     }
     let mut message = cause.to_string();
     let mut who = Who::Nobody;
@@ -139,9 +140,18 @@ fn from_network(error: &reqwest::Error) -> Trouble {
         if message.contains("UnknownIssuer") {
             message = "its certificate is of an authority that is not known here; name that one as `ca_file`"
                 .to_owned();
+        } else if message.contains("CaUsedAsEndEntity") {
+            message = "its certificate is that of an authority (self-signed with `CA:TRUE`), which no server may have; make one without that, or have that authority issue one"
+                .to_owned();
         } else if message.contains("not valid for name") {
             message.push_str("; `server_name` says which name to expect");
         }
+    } else if foreign && error.url().is_some_and(|url| url.scheme() == "http") {
+        who = Who::Operator;
+        message = "the server there does not speak HTTP: is it `https://`?".to_owned();
+    } else if message.contains("InvalidContentType") || message.contains("corrupt message") {
+        who = Who::Operator;
+        message = "the server does not speak TLS at this port: is it `http://`?".to_owned();
     } else if ["CertificateRequired", "BadCertificate", "UnknownCA"]
         .iter()
         .any(|alert| message.contains(alert))
@@ -155,6 +165,11 @@ fn from_network(error: &reqwest::Error) -> Trouble {
         () => Sent::Maybe,
     };
     Trouble::Away { message, who, retry_after: None, sent }
+}
+
+/// Whether what answered is no HTTP.
+fn is_foreign(cause: &(dyn Error + 'static)) -> bool {
+    cause.downcast_ref::<hyper::Error>().is_some_and(hyper::Error::is_parse)
 }
 
 fn is_cut(cause: &(dyn Error + 'static)) -> bool {

@@ -9,6 +9,7 @@ use super::ProviderError;
 use super::auth::{Auth, By, SecretId, Text};
 use super::cluster::Cluster;
 use super::credential::{Used, header, json, read};
+use super::denied::denied;
 use super::exchange::Request;
 use super::tokens::{Token, terms, token};
 use super::wrapped::Unwrapped;
@@ -53,7 +54,10 @@ impl Login {
             Auth::Login { mount, by } => {
                 let (path, body) = self.request(cluster, mount, by, used, deadline).await?;
                 let answer = cluster.ask(&Request::write(&path, &body, None), deadline).await?;
-                token(&path, &answer)
+                match denied(&path, cluster.answering(), by, answer.status) {
+                    Some(error) => Err(error),
+                    None => token(&path, &answer),
+                }
             }
         }
     }

@@ -7,7 +7,7 @@
 //! ```text
 //!  provider.rs    fetch: a session, the mount, the secret; once more with a new session if the old one is gone
 //!    |-- session.rs    the token in use: one login for all who wait, renewal, failures that are not repeated at once
-//!    |     '-- login.rs      what each way of logging in sends: credential.rs, wrapped.rs; what it gives: tokens.rs
+//!    |     '-- login.rs      what each way of logging in sends: credential.rs, wrapped.rs; what it gives: tokens.rs, or denied.rs
 //!    |-- mounts.rs     which engine is mounted where
 //!    |-- secret.rs     answers -> values, versions, leases
 //!    |     '-- values.rs     a JSON object -> an object of strings
@@ -27,6 +27,7 @@ mod auth;
 mod client;
 mod cluster;
 mod credential;
+mod denied;
 mod exchange;
 mod login;
 mod mounts;

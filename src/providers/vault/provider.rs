@@ -1,6 +1,7 @@
 //! Fetches: with the token in use from the engine at the path, and once more where that token is gone.
 
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -132,9 +133,10 @@ impl Ask<'_> {
             // To say that there is none takes more rights than to refuse.
             Err(ProviderError::Refused(_)) if answer.status == 404 => self.of_versioned(&mount, &answer),
             Err(ProviderError::Refused(_)) => Err(ProviderError::Refused(format!(
-                "`{}`: the token may not read it (HTTP 403): {}",
-                self.path,
-                self.policy(&self.data(&mount))
+                "`{path}`: the token may not read it (HTTP 403), nor see which engine is there: {}its policies need `path \"{}\" {{ capabilities = [\"read\"] }}` for key/value 2, or `path \"{path}\" …` for any other engine",
+                self.slip(&mount),
+                self.data(&mount),
+                path = self.path,
             ))),
             result => result,
         }
@@ -163,11 +165,17 @@ impl Ask<'_> {
                 let what = self.version.map(|version| format!("version {version} of it")).unwrap_or_default();
                 let what = if what.is_empty() { "secret" } else { &what };
                 let mut message = format!("`{}`: there is no such {what}", self.path);
-                if mount.rest(self.path).is_some_and(|rest| rest.starts_with("data/")) {
-                    message.push_str("; `data/` after the mount is left out in a reference");
+                if let Some(meant) = self.meant(mount) {
+                    let _ = write!(message, "; leave `data/` out: `{meant}`");
                 }
                 ProviderError::NotFound(message)
             })),
+            status @ (401 | 403) if self.meant(mount).is_some() => Err(ProviderError::Refused(format!(
+                "`{}`: the token may not read it (HTTP {status}): {}{}",
+                self.path,
+                self.slip(mount),
+                self.policy(&self.data(mount))
+            ))),
             _ => Err(self.refused(answer, &self.data(mount))),
         }
     }
@@ -246,6 +254,18 @@ impl Ask<'_> {
             return format!("{hint}, or `params` for it if the engine wants to be written to");
         }
         hint
+    }
+
+    /// The path without the `data/` that those write after the mount who have the server's own path in mind.
+    fn meant(&self, mount: &Mount) -> Option<String> {
+        let rest = mount.rest(self.path)?.strip_prefix("data/")?;
+        Some(format!("{}/{rest}", mount.at))
+    }
+
+    fn slip(&self, mount: &Mount) -> String {
+        self.meant(mount)
+            .map(|meant| format!("if `{meant}` is meant, leave `data/` out of the reference; else "))
+            .unwrap_or_default()
     }
 
     /// Where a key/value engine with versions has the values.

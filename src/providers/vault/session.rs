@@ -141,12 +141,12 @@ impl Sessions {
 
     /// Why a token that the server does not know is refused.
     pub(super) fn gone(&self) -> String {
-        let source = self.login.source();
+        let (source, place) = (self.login.source(), self.cluster.answering());
         if self.login.makes_tokens() {
-            format!("the token from {source} is not known to the server any more")
+            format!("the token from {source} is not known to the server at {place} any more")
         } else {
             format!(
-                "the server does not know the token in {source}, or its policies allow it nothing: it has expired, was revoked, or is of another server or namespace"
+                "the server at {place} does not know the token in {source}, or its policies allow it nothing: it has expired, was revoked, or is of another server or namespace"
             )
         }
     }

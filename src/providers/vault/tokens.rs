@@ -57,7 +57,7 @@ fn of(ttl: u64, renewable: bool) -> Terms {
     if ttl == 0 { Terms::Forever } else { Terms::For { ttl: seconds(ttl), renewable } }
 }
 
-/// The token that a login gives.
+/// The token that a login gives, or a renewal.
 pub(super) fn token(path: &str, answer: &Answer) -> Result<Token, ProviderError> {
     match answer.status {
         200 => {
@@ -73,12 +73,8 @@ pub(super) fn token(path: &str, answer: &Answer) -> Result<Token, ProviderError>
             Ok(Token { value, terms: of(auth.lease_duration, auth.renewable) })
         }
         status @ (400 | 401 | 403) => {
-            Err(ProviderError::Refused(format!("`{path}`: the credentials are not accepted (HTTP {status})")))
+            Err(ProviderError::Refused(format!("`{path}`: the token is not accepted (HTTP {status})")))
         }
-        404 | 405 => Err(ProviderError::Misconfigured(format!(
-            "`{path}`: nobody can log in there (HTTP {}); see `mount`, `namespace`",
-            answer.status
-        ))),
         _ => Err(other(path, answer)),
     }
 }

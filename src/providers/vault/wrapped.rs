@@ -38,8 +38,9 @@ impl Unwrapped {
         }
         let refused = || {
             ProviderError::Refused(format!(
-                "the token in {} unwraps nothing: it has expired or was used before, maybe by somebody else; have a new one made",
-                path.display()
+                "the token in {} unwraps nothing at {}: it has expired or was used before, by a process of hushfs (also `check --online` and `get`) or by somebody else; have a new one made",
+                path.display(),
+                cluster.answering()
             ))
         };
         let text = read(path, used).await?;

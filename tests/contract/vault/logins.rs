@@ -141,7 +141,22 @@ fn userpass() {
         format!("userpass = {{ mount = '{mount}', username = 'hush', password_file = '{file}' }}")
     };
     reads(bao, &auth("pass \"word\"\n"));
-    is_refused(bao, &auth("wr0ng"));
+    let told = is_refused(bao, &auth("wr0ng"));
+    assert!(told.contains(&bao.url) && told.contains("compare `username` and /"), "{told}");
+}
+
+#[test]
+fn who_is_locked_out_is_told_how_to_get_in_again() {
+    let bao = Bao::shared();
+    let mount = bao.mount("sys/auth", "userpass", &json!(null));
+    bao.write(&format!("auth/{mount}/users/hush"), &json!({ "password": "good" }));
+    for _ in 0..6 {
+        bao.ask("POST", &format!("auth/{mount}/login/hush"), &json!({ "password": "wr0ng" }));
+    }
+    let file = text_file("good");
+    let auth = format!("userpass = {{ mount = '{mount}', username = 'hush', password_file = '{file}' }}");
+    let told = is_refused(bao, &auth);
+    assert!(told.contains("sys/locked-users") && told.contains(&format!("`touch {file}`")), "{told}");
 }
 
 /// A token with these claims, signed with `key`.

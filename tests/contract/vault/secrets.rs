@@ -35,6 +35,27 @@ fn all_keys_of_a_secret_come_as_an_object_of_strings() {
 }
 
 #[test]
+fn a_refusal_names_the_rights_of_either_engine_and_the_commonest_slip() {
+    let bao = Bao::shared();
+    let told = |rules: &str, path: &str| {
+        let error = fetch(&*provider(bao, rules, ""), path).err().unwrap();
+        assert!(matches!(error, ProviderError::Refused(_)), "{error}");
+        error.to_string()
+    };
+    let nothing = "path \"nowhere/*\" { capabilities = [\"read\"] }";
+    let unknown = told(nothing, "kv1/app/api");
+    for path in ["`path \"kv1/data/app/api\"", "`path \"kv1/app/api\""] {
+        assert!(unknown.contains(path), "{unknown}");
+    }
+    assert!(!unknown.contains("leave"), "{unknown}");
+    let known = "path \"secret/data/app/*\" { capabilities = [\"read\"] }";
+    for rules in [nothing, known] {
+        let slip = told(rules, "secret/data/app/db");
+        assert!(slip.contains("if `secret/app/db` is meant, leave `data/` out"), "{slip}");
+    }
+}
+
+#[test]
 fn a_path_of_any_letters_is_asked_for_as_it_is() {
     let bao = Bao::shared();
     let provider = provider(bao, "path \"secret/data/*\" { capabilities = [\"read\"] }", "");

@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rcgen::{CertificateParams, IsCa, KeyPair};
 use serde_json::{Value, json};
 
 use crate::process::{free_port, python, serve};
@@ -121,6 +122,19 @@ impl Bao {
             ca.display()
         );
         Self { ca: Some(ca), ..Self::configured("bao-picky", &tls) }
+    }
+
+    /// One that nobody has initialised, whose certificate is signed by itself, and maybe that of an authority.
+    pub(super) fn self_signed(is_ca: IsCa) -> Self {
+        let mut params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+        params.is_ca = is_ca;
+        let key = KeyPair::generate().unwrap();
+        let certificate = text_file(&params.self_signed(&key).unwrap().pem());
+        let tls = format!(
+            "tls_cert_file = \"{certificate}\"\n tls_key_file = \"{}\"",
+            text_file(&key.serialize_pem())
+        );
+        Self { ca: Some(certificate.into()), ..Self::configured("bao-self-signed", &tls) }
     }
 
     fn configured(name: &str, listener: &str) -> Self {

@@ -3,12 +3,14 @@
 use std::time::{Duration, Instant};
 
 use hushfs::providers::{Provider, ProviderError};
+use rcgen::{BasicConstraints, IsCa};
 use serde_json::json;
 
 use super::server::{Bao, text_file, unique};
 use super::{Vault, settings};
 use crate::network::{Network, Weather};
 use crate::process::free_port;
+use crate::tls::Certificate;
 use crate::upstream::{At, Upstream, block_on, fetch};
 
 /// A provider of servers at these addresses, and the path of a secret that it can read.
@@ -57,6 +59,36 @@ fn when_no_address_serves_each_is_told() {
     let (provider, path) = provider(bao, &[&one, &two]);
     let told = told(&*provider, &path);
     assert!(told.contains(&one) && told.contains(&two) && told.contains("refused"), "{told}");
+}
+
+#[test]
+fn what_speaks_something_else_is_told_apart_from_wrong_credentials() {
+    let told = |bao: &Bao, url: String, auth: &str| {
+        let provider = Vault::open(&settings(&At { url, ca: bao.ca.clone() }, auth)).unwrap();
+        let error = fetch(&*provider, "secret/a").err().unwrap();
+        assert!(matches!(error, ProviderError::Misconfigured(_)), "{error}");
+        error.to_string()
+    };
+    let file = text_file("x");
+    let token = format!("token_file = '{file}'");
+    let userpass = format!("userpass = {{ username = 'u', password_file = '{file}' }}");
+    let (plain, secure) = (Bao::shared(), Bao::secure());
+    for auth in [&token, &userpass] {
+        let http = told(secure, format!("http://{}", secure.address), auth);
+        assert!(http.contains("does not speak Vault's API (HTTP 400): is it `https://`?"), "{http}");
+        let https = told(plain, format!("https://{}", plain.address), auth);
+        assert!(https.contains("does not speak TLS at this port: is it `http://`?"), "{https}");
+    }
+    let other = Network::secure(plain.address, Certificate::Good);
+    let http = told(plain, other.at().url.replace("https", "http"), &token);
+    assert!(http.contains("does not speak HTTP: is it `https://`?"), "{http}");
+    let authority = Bao::self_signed(IsCa::Ca(BasicConstraints::Unconstrained));
+    let told = told(&authority, format!("https://{}", authority.address), &token);
+    assert!(told.contains("that of an authority (self-signed with `CA:TRUE`)"), "{told}");
+    let remedy = Bao::self_signed(IsCa::ExplicitNoCa);
+    let at = At { url: format!("https://{}", remedy.address), ca: remedy.ca.clone() };
+    let error = fetch(&*Vault::open(&settings(&at, &token)).unwrap(), "secret/a").err().unwrap();
+    assert!(error.to_string().contains("not initialised"), "{error}");
 }
 
 #[test]
