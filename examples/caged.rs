@@ -11,7 +11,7 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufRead as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _, UdpSocket};
-use std::os::unix::net::UnixStream;
+use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -114,6 +114,7 @@ fn network(args: &Args) {
         say("connect to a Unix socket", UnixStream::connect(path));
     }
     say("a pair of Unix sockets", UnixStream::pair());
+    say("a pair of Unix sockets for datagrams", UnixDatagram::pair());
     say("resolve", ("localhost", 80).to_socket_addrs());
     say("a socket for datagrams", UdpSocket::bind("127.0.0.1:0"));
     say("listen", TcpListener::bind("127.0.0.1:0"));

@@ -84,7 +84,8 @@ pub fn fetch<Log>(cage: Cage, log: impl FnOnce() -> Log) -> io::Result<()> {
         tracing::warn!("{lacking}");
     }
     arena::leave_warning_to_parent();
-    runtime(1)?.block_on(fetcher::serve(socket.into(), files, || entered.outdated.is_so()))
+    // Several: one that is kept busy by what a server answers must not keep the others from their time.
+    runtime(4)?.block_on(fetcher::serve(socket.into(), files, || entered.outdated.is_so()))
 }
 
 /// What was at a standard descriptor, where nothing is from now on.

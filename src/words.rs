@@ -1,4 +1,4 @@
-//! Words in messages: which one was meant, and several in a row.
+//! Words in messages: which one was meant, several in a row, and those of strangers.
 
 /// The known word that was probably meant.
 pub fn nearest<'k>(word: &str, known: &[&'k str]) -> Option<&'k str> {
@@ -18,6 +18,20 @@ pub fn listed(words: &[&str]) -> String {
             format!("{} and `{last}`", first.join(", "))
         }
     }
+}
+
+/// `text` with everything escaped that could move a cursor, break a line or reorder what is read.
+pub fn printable(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        let unseen = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+        if c.is_control() || unseen || c == '\\' {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::record::{LAYOUT, Outcome, Record};
+use crate::words::printable;
 
 /// The longest text in a field, in bytes. A longer one (only a hostile caller has one) is cut and ends with an ellipsis.
 pub const FIELD_MAX: usize = 4096;
@@ -127,20 +128,6 @@ pub(super) fn shorten(record: &mut Record, max: usize) {
             text.push('…');
         }
     }
-}
-
-/// `text` with everything escaped that could move a cursor, break a line or reorder what is read.
-pub fn printable(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        let unseen = matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
-        if c.is_control() || unseen || c == '\\' {
-            out.extend(c.escape_default());
-        } else {
-            out.push(c);
-        }
-    }
-    out
 }
 
 /// Whether a text shows all that is in it. A backslash does: units have some in their names.

@@ -6,10 +6,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::{ConfigArg, Failure, check};
-use crate::audit::line::printable;
 use crate::config::{self, Config};
 use crate::control::{self, Answer, Ask};
 use crate::mount;
+use crate::words::printable;
 
 /// How long the daemon may take.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -14,7 +14,7 @@ use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType};
 
 use super::packet;
 use super::settings::ProviderSettings;
-use crate::providers;
+use crate::{providers, words};
 
 /// How often one file may be waited for at once: a disk that does not answer takes no more threads than that.
 const AT_ONCE: usize = 4;
@@ -41,7 +41,7 @@ impl Named {
         *self.0.lock() = files;
     }
 
-    fn has(&self, path: &Path) -> bool {
+    pub(super) fn has(&self, path: &Path) -> bool {
         self.0.lock().contains(path) || is_credential(path)
     }
 }
@@ -82,7 +82,8 @@ fn serve(socket: &Arc<OwnedFd>, named: &Named) {
     while let Ok(Some((id, path))) = packet::asked(socket.as_fd()) {
         if !named.has(&path) {
             if told.len() < TOLD && told.insert(path.clone()) {
-                tracing::warn!(path = %path.display(), "the fetcher asks for a file that no provider's settings name");
+                let path = words::printable(&path.to_string_lossy());
+                tracing::warn!(path, "the fetcher asks for a file that no provider's settings name");
             }
             // To it there is no such file, whether or not there is: what is looked for in usual places may be missing.
             let _ = packet::lend(socket.as_fd(), id, &Err(Errno::NOENT));

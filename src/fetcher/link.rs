@@ -13,6 +13,7 @@ use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
+use super::arrived;
 use super::lends::{Desk, Named};
 use super::settings::ProviderSettings;
 use super::wire::{self, Answer, Ask, Said, Settings};
@@ -132,7 +133,8 @@ impl Line {
     /// As the provider answers; [`ProviderError::Unavailable`] when the fetcher keeps dying over it.
     pub(super) async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
         let reference = reference.clone();
-        self.ask(|answer| Question::Fetch(reference, answer)).await
+        let fetched = self.ask(|answer| Question::Fetch(reference, answer)).await?;
+        Ok(arrived::fetched(fetched, &self.named))
     }
 
     /// Logs in at a provider. Not bounded in time: the caller bounds it.
@@ -152,7 +154,7 @@ impl Line {
         self.asks
             .try_send(Message::Ask(question(answer)))
             .map_err(|_| ProviderError::unavailable("too many fetches are waiting"))?;
-        answered.await.map_err(gone)?
+        answered.await.map_err(gone)?.map_err(arrived::error)
     }
 
     /// Ends the fetcher.

@@ -5,6 +5,7 @@
 //! settings name come over another one: the child may open none itself, so it asks (`borrows.rs`) and the front opens them
 //! (`lends.rs`). A child is started again when it dies; whoever waits then waits a little longer.
 
+mod arrived;
 mod borrows;
 mod lends;
 mod link;

@@ -5,13 +5,14 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{Mutex, Semaphore};
 
 use super::borrows::borrow_from;
 use super::wire::{self, Answer, Ask, Said, Settings};
-use crate::providers::{self, Provider, ProviderError};
+use crate::providers::{self, Fetched, Provider, ProviderError};
 use crate::reference::Reference;
 use crate::sys::arena;
 
@@ -52,7 +53,9 @@ pub async fn serve(socket: UnixStream, files: OwnedFd, outdated: impl Fn() -> bo
                 let to = Arc::clone(&to);
                 tokio::spawn(async move {
                     let result = match (reference, provider) {
-                        (Ok(reference), Some(provider)) => provider.fetch(&reference).await.map(wire::Value),
+                        (Ok(reference), Some(provider)) => {
+                            provider.fetch(&reference).await.map(|fetched| wire::Value(since_1970(fetched)))
+                        }
                         _ => Err(ProviderError::Misconfigured("no such provider".into())),
                     };
                     let unlocked = arena::unlocked();
@@ -73,6 +76,13 @@ pub async fn serve(socket: UnixStream, files: OwnedFd, outdated: impl Fn() -> bo
         }
     }
     Ok(())
+}
+
+/// With times that can be sent: Go's zero time, say, cannot.
+fn since_1970(fetched: Fetched) -> Fetched {
+    let epoch = SystemTime::UNIX_EPOCH;
+    let expires = fetched.expires.map(|expires| expires.max(epoch));
+    Fetched { created: fetched.created.max(epoch), expires, ..fetched }
 }
 
 async fn say(to: &Mutex<OwnedWriteHalf>, message: &Said) {

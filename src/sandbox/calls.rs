@@ -169,7 +169,11 @@ fn in_some_ways() -> Vec<(libc::c_long, Vec<Vec<Condition>>)> {
     let mut calls = vec![
         (libc::SYS_openat, vec![vec![has(2, WRITING, 0)]]),
         (libc::SYS_socket, inet.chain([addresses]).collect()),
-        (libc::SYS_socketpair, any_of(0, &[libc::AF_UNIX as u64])),
+        // Of streams alone: one of datagrams can be sent from to any Unix socket.
+        (
+            libc::SYS_socketpair,
+            vec![vec![is(0, libc::AF_UNIX as u64), has(1, TYPE, libc::SOCK_STREAM as u64)]],
+        ),
         // No code but that of files, and none that can be written to.
         (libc::SYS_mmap, vec![vec![has(2, EXEC, 0)], vec![has(2, EXEC | WRITE, EXEC), has(3, ANONYMOUS, 0)]]),
         (libc::SYS_mprotect, vec![vec![has(2, EXEC, 0)]]),

@@ -6,9 +6,10 @@ use comfy_table::{Table as Grid, presets};
 use jiff::tz::TimeZone;
 
 use crate::audit::Line;
-use crate::audit::line::{printable, word};
+use crate::audit::line::word;
 use crate::cli::names::Names;
 use crate::cli::term;
+use crate::words::printable;
 
 /// The columns and, for rows that are printed one by one, their widths.
 const COLUMNS: [(&str, usize); 8] = [

@@ -4,11 +4,11 @@ use std::fmt::Write as _;
 
 use owo_colors::{AnsiColors, OwoColorize as _};
 
-use crate::audit::line::printable;
 use crate::cli::names::Names;
 use crate::explain::{
     Explanation, JudgedBy, Kernel, OUTDATED, Outcome, Passes, Permissions, RuleSeen, Seen, Told, Whom, Whose,
 };
+use crate::words::printable;
 
 /// The width of the labels at the left.
 const LABEL: usize = 11;

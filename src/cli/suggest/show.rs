@@ -7,7 +7,8 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::suggestions::{OfScope, Suggested, Suggestions};
-use crate::audit::line::{is_plain, printable};
+use crate::audit::line::is_plain;
+use crate::words::printable;
 
 /// How long the lines of comments are, unless a word is longer.
 const WIDTH: usize = 100;

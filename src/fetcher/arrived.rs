@@ -1,0 +1,81 @@
+//! What arrives from a fetcher, before anybody looks at it: strangers may have had a hand in it.
+
+use std::collections::BTreeMap;
+
+use super::lends::Named;
+use crate::providers::{Fetched, Lease, ProviderError};
+use crate::words::printable;
+
+/// Longest version, in bytes: it goes into records, and into an extended attribute.
+const VERSION_MAX: usize = 256;
+/// Longest name of a lease, in bytes.
+const LEASE_MAX: usize = 1024;
+/// Longest text of an error, in bytes.
+const ERROR_MAX: usize = 1024;
+/// Notes that are kept, in bytes of names and texts: an extended attribute of more cannot be read.
+const NOTES_MAX: usize = 64 << 10;
+
+/// With texts of one line and bounded length, and no state but of files that the settings name: the front looks at those.
+pub(super) fn fetched(fetched: Fetched, named: &Named) -> Fetched {
+    let lease = fetched.lease.map(|lease| Lease { id: line(&lease.id, LEASE_MAX), ..lease });
+    let mut room = NOTES_MAX;
+    let notes: BTreeMap<_, _> = fetched
+        .notes
+        .into_iter()
+        .map(|(name, text)| (printable(&name), text))
+        .take_while(|(name, text)| {
+            let left = room.checked_sub(name.len().saturating_add(text.len()));
+            room = left.unwrap_or(0);
+            left.is_some()
+        })
+        .collect();
+    let stamp = fetched.stamp.filter(|stamp| named.has(&stamp.path));
+    Fetched { version: line(&fetched.version, VERSION_MAX), lease, notes, stamp, ..fetched }
+}
+
+/// With a text of one line and bounded length.
+pub(super) fn error(error: ProviderError) -> ProviderError {
+    let text = |text: String| line(&text, ERROR_MAX);
+    match error {
+        ProviderError::NotFound(message) => ProviderError::NotFound(text(message)),
+        ProviderError::Refused(message) => ProviderError::Refused(text(message)),
+        ProviderError::Unavailable { message, retry_after } => {
+            ProviderError::Unavailable { message: text(message), retry_after }
+        }
+        ProviderError::Malformed(message) => ProviderError::Malformed(text(message)),
+        ProviderError::Misconfigured(message) => ProviderError::Misconfigured(text(message)),
+    }
+}
+
+fn line(text: &str, most: usize) -> String {
+    let short = text.get(..text.floor_char_boundary(most)).unwrap_or_default();
+    printable(short)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+    use crate::providers::Stamp;
+    use crate::secret::SecretBytes;
+
+    #[test]
+    fn texts_are_one_line_and_bounded_and_only_named_files_are_looked_at() {
+        let mut from = Fetched::new(SecretBytes::copy_from(b"v"), "1\n2".repeat(1000), SystemTime::now());
+        from.lease =
+            Some(Lease { id: "x".repeat(1 << 20), lasts: std::time::Duration::ZERO, renewable: false });
+        from.notes = (0..1000).map(|n| (format!("{n:04}\n"), "y".repeat(1000))).collect();
+        from.stamp = Some(Stamp { path: "/proc/1/environ".into(), state: (1, 2, 3) });
+        let here = fetched(from, &Named::default());
+        assert!(here.version.starts_with("1\\n2") && here.version.len() < 2 * VERSION_MAX);
+        assert_eq!(here.lease.unwrap().id.len(), LEASE_MAX);
+        let bytes: usize = here.notes.iter().map(|(name, text)| name.len() + text.len()).sum();
+        assert!(
+            bytes > NOTES_MAX / 2 && bytes <= NOTES_MAX && here.notes.keys().all(|name| !name.contains('\n'))
+        );
+        assert_eq!(here.stamp, None);
+        let told = error(ProviderError::Refused("a\nforged line\x1b[31m".repeat(1000))).to_string();
+        assert!(!told.contains(char::is_control) && told.len() < 8 * ERROR_MAX, "{told}");
+    }
+}
