@@ -96,3 +96,34 @@ for ask in lambda: os.listxattr(sys.argv[1]), lambda: os.getxattr(sys.argv[1], '
     let denied = libc::EACCES;
     assert_eq!(says(python(program).arg(host.file("a/token"))), format!("{denied}\n{denied}\n"));
 }
+
+#[test]
+fn what_its_owner_noted_and_when_a_value_was_made_and_ends_are_told() {
+    let mut host = Host::new();
+    let answer = r#"{"value": "v", "version": "7", "created": "2026-01-02T03:04:05Z", "expires": "2999-01-01T00:00:00Z", "notes": {"team": "pay", "bad\nname": "x"}}"#;
+    host.write(
+        "program",
+        format!("#!/bin/sh\ncat > /dev/null\ncat <<'EOF'\n{answer}\nEOF\n").as_bytes(),
+        0o755,
+    );
+    let program = host.path("program");
+    host.configure(
+        "",
+        &format!(
+            "[provider.p]\nkind = \"command\"\nprogram = {program:?}\nuser = \"nobody\"\nset = {{ PATH = \"/usr/bin:/bin\" }}\n\
+             [scope.a]\nallow = {{ uid = 0 }}\nfile.token = \"p:token\""
+        ),
+    );
+    host.mount();
+    let token = host.file("a/token");
+    assert_eq!(std::fs::read(&token).unwrap(), b"v");
+    let names = list(&token);
+    assert!(names.contains(&"user.hushfs.note.team".to_owned()), "{names:?}");
+    assert!(names.iter().all(|name| !name.contains('\n')), "{names:?}");
+    assert_eq!(
+        (get(&token, "note.team").unwrap(), get(&token, "version").unwrap()),
+        ("pay".into(), "7".into())
+    );
+    assert_eq!(get(&token, "note.other"), Err(Errno::NODATA));
+    assert_eq!(std::os::unix::fs::MetadataExt::mtime(&token.metadata().unwrap()), 1_767_323_045);
+}
