@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
 
+#[cfg(any(feature = "vault", feature = "aws", feature = "gcp"))]
+mod answers;
 #[cfg(feature = "aws")]
 mod aws;
 #[cfg(feature = "command")]

@@ -12,6 +12,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use http_body_util::LengthLimitError;
 use rustls::CertificateError;
 
+use super::super::answers;
 use super::super::settings::ANSWER_LIMIT;
 use super::ProviderError;
 
@@ -156,7 +157,7 @@ impl Fault {
         if (200..300).contains(&status) {
             return Self::Garbled(status);
         }
-        let retry_after = raw.headers().get("retry-after").and_then(seconds);
+        let retry_after = raw.headers().get("retry-after").and_then(answers::retry_after);
         Self::answer(status, code, message, retry_after)
     }
 
@@ -292,11 +293,6 @@ fn certificate(wrong: &CertificateError) -> &'static str {
         }
         _ => "its certificate is not accepted",
     }
-}
-
-/// `Retry-After` in seconds; as a date it is not sent by AWS.
-fn seconds(text: &str) -> Option<Duration> {
-    text.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// Its group where nothing more is known than what was being done.

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder, StatusCode, Url, redirect};
 use serde::de::DeserializeOwned;
@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use zeroize::Zeroizing;
 
 use super::{ProviderError, Stamp, files};
+use crate::providers::answers::{self, Cut};
 use crate::providers::settings::{ANSWER_LIMIT, Bounds};
 
 /// Longest file of authorities in bytes.
@@ -102,28 +103,18 @@ impl Http {
         let client = if way == Way::Direct { &made.direct } else { &made.client };
         let failed = |error: reqwest::Error| self.failed(&error, whom, deadline);
         let mut response = build(client).timeout(deadline.left()).send().await.map_err(failed)?;
-        let too_long = || {
-            ProviderError::Malformed(format!("{whom} answers with a body longer than {ANSWER_LIMIT} bytes"))
-        };
-        let announced =
-            response.content_length().map_or(0, |length| usize::try_from(length).unwrap_or(usize::MAX));
-        if announced > ANSWER_LIMIT {
-            return Err(too_long());
-        }
-        let mut body = Zeroizing::new(Vec::with_capacity(announced.max(4096)));
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            if body.len() + chunk.len() > ANSWER_LIMIT {
-                return Err(too_long());
-            }
-            body.extend_from_slice(&chunk);
-        }
+        let body = answers::body(&mut response).await.map_err(|cut| match cut {
+            Cut::TooLong => ProviderError::Malformed(format!(
+                "{whom} answers with a body longer than {ANSWER_LIMIT} bytes"
+            )),
+            Cut::Broken(error) => failed(error),
+        })?;
         let status = response.status();
         if status.is_redirection() {
             let told = format!("{whom} sends elsewhere ({status}), and credentials do not follow");
             return Err(ProviderError::Misconfigured(told));
         }
-        let retry_after = response.headers().get(reqwest::header::RETRY_AFTER);
-        let retry_after = retry_after.and_then(|value| value.to_str().ok()).and_then(pause);
+        let retry_after = answers::retry_after_in(response.headers());
         Ok(Answer { status, retry_after, body })
     }
 
@@ -226,26 +217,4 @@ pub(super) fn stays_here(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default();
     let host = host.trim_start_matches('[').trim_end_matches(']');
     host == "localhost" || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
-/// `Retry-After`: seconds, or a date.
-fn pause(text: &str) -> Option<Duration> {
-    if let Ok(seconds) = text.trim().parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    let at = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
-    SystemTime::try_from(at).ok()?.duration_since(SystemTime::now()).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_pause_is_seconds_or_a_date() {
-        assert_eq!(pause("7"), Some(Duration::from_secs(7)));
-        assert_eq!(pause("Sun, 06 Nov 1994 08:49:37 GMT"), None, "that is over");
-        assert!(pause("Fri, 06 Nov 2122 08:49:37 GMT").is_some());
-        assert_eq!(pause("soon"), None);
-    }
 }

@@ -2,19 +2,17 @@
 
 use std::error::Error;
 use std::io;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use reqwest::header::{HeaderMap, HeaderValue, LOCATION, RETRY_AFTER};
+use reqwest::header::{HeaderMap, HeaderValue, LOCATION};
 use reqwest::{Method, Url};
 use zeroize::Zeroizing;
 
+use super::super::answers::{Cut, body, retry_after_in};
 use super::super::settings::ANSWER_LIMIT;
 use super::ProviderError;
 use super::client::Server;
 use super::trouble::{Sent, Trouble, Who};
-
-/// The longest time that a server can tell us to stay away.
-const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 
 /// What is asked.
 #[derive(Clone, Copy)]
@@ -81,41 +79,19 @@ pub(super) async fn exchange(
     }
     let mut response = builder.send().await.map_err(|error| from_network(&error))?;
     let status = response.status().as_u16();
-    let (retry_after, location) = (retry_after(response.headers()), location(response.headers(), &url));
+    let (retry_after, location) = (retry_after_in(response.headers()), location(response.headers(), &url));
     // The body of an error is not looked at, but for that of a secret's version that was deleted.
     if response.status().is_server_error() || response.status().is_redirection() {
         return Ok(Answer { status, body: Zeroizing::default(), retry_after, location });
     }
-    let too_long = || {
-        Trouble::Final(ProviderError::Malformed(format!(
+    let body = body(&mut response).await.map_err(|cut| match cut {
+        Cut::TooLong => Trouble::Final(ProviderError::Malformed(format!(
             "`{}`: the answer is longer than {ANSWER_LIMIT} bytes",
             request.path
-        )))
-    };
-    let announced = response.content_length().map_or(0, |n| usize::try_from(n).unwrap_or(usize::MAX));
-    if announced > ANSWER_LIMIT {
-        return Err(too_long());
-    }
-    let mut body = Zeroizing::new(Vec::with_capacity(announced.max(4096)));
-    while let Some(part) = response.chunk().await.map_err(|error| from_network(&error))? {
-        if body.len() + part.len() > ANSWER_LIMIT {
-            return Err(too_long());
-        }
-        body.extend_from_slice(&part);
-    }
+        ))),
+        Cut::Broken(error) => from_network(&error),
+    })?;
     Ok(Answer { status, body, retry_after, location })
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
-    let wait = match text.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        Err(_) => {
-            let at = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
-            SystemTime::try_from(at).ok()?.duration_since(SystemTime::now()).ok()?
-        }
-    };
-    Some(wait.min(LONGEST_PAUSE))
 }
 
 fn location(headers: &HeaderMap, from: &Url) -> Option<Url> {
