@@ -18,7 +18,7 @@ use super::facts::mappings::foreign_code;
 use super::facts::tracer::{tracer, tracer_at_once};
 use super::inspections::Inspections;
 use super::pins::{Pin, Pins};
-use super::process::{self, Status};
+use super::process;
 use super::{Identity, Pid, ProcessId, Runtimes, Tid, UserNamespace};
 use crate::sys::pidfd;
 
@@ -192,21 +192,6 @@ impl Attestor {
         process::open_dir(caller.tid).is_ok_and(|dir| process::holds_inode(dir.as_fd(), ino).unwrap_or(false))
     }
 
-    /// Whether a caller that waits for a page does so in sendfile, splice or the like, by `/proc/<tid>/syscall`; no where that
-    /// may not be read, as by a daemon of an ordinary user.
-    pub fn moves_pages(&self, tid: Tid) -> bool {
-        process::open_dir(tid).is_ok_and(|dir| process::moves_pages(dir.as_fd()).unwrap_or(false))
-    }
-
-    /// Whether a signal is waiting that is to end the caller, or that asks it to stop waiting.
-    ///
-    /// A FUSE request that was read cannot be interrupted by the kernel, so a wait that may be long asks this now and then.
-    /// Reads `/proc/<tid>/status` only, which never blocks.
-    pub fn wants_to_stop(&self, tid: Tid) -> bool {
-        let Ok(dir) = process::open_dir(tid) else { return true };
-        process::status(dir.as_fd()).is_ok_and(|status| wants_to_stop(&status))
-    }
-
     /// Reads all that an identity is made of. Blocks while the thread is inside execve, which a caller of an unanswered
     /// request is not.
     pub(super) fn take(&self, caller: Caller) -> Result<Pin, Refusal> {
@@ -293,21 +278,6 @@ fn same_groups(pin: &Pin) -> bool {
 fn same_status(pin: &Pin) -> bool {
     let file = pin.status_file.as_ref();
     file.is_some_and(|file| process::status_again(file.as_fd()).is_ok_and(|now| now.same_ids(&pin.status)))
-}
-
-/// Signals that end a process, or are sent by people who want it to stop waiting: HUP, INT, QUIT, KILL, TERM.
-const STOPPING: u64 = bit(1) | bit(2) | bit(3) | bit(9) | bit(15);
-/// Signals that do nothing or stop the process where it has no handler: CHLD, CONT, STOP, TSTP, TTIN, TTOU, URG, WINCH.
-const HARMLESS: u64 = bit(17) | bit(18) | bit(19) | bit(20) | bit(21) | bit(22) | bit(23) | bit(28);
-
-const fn bit(signal: u32) -> u64 {
-    1 << (signal - 1)
-}
-
-fn wants_to_stop(status: &Status) -> bool {
-    let arriving = status.pending & !status.blocked & !status.ignored;
-    let fatal = arriving & !status.caught & !HARMLESS;
-    (fatal | (arriving & STOPPING)) != 0
 }
 
 #[cfg(test)]
@@ -397,23 +367,5 @@ mod tests {
         assert_eq!(attestor.pins.len(), 1);
         child.wait().unwrap();
         assert!(attestor.recall(me()).is_some());
-    }
-
-    #[test]
-    fn only_signals_that_arrive_and_matter_stop_a_wait() {
-        let status = |pending, blocked, ignored, caught| Status {
-            pending,
-            blocked,
-            ignored,
-            caught,
-            ..Status::default()
-        };
-        assert!(wants_to_stop(&status(bit(9), 0, 0, 0)));
-        assert!(wants_to_stop(&status(bit(2), 0, 0, bit(2))), "a caught SIGINT asks to stop waiting");
-        assert!(!wants_to_stop(&status(bit(15), bit(15), 0, 0)), "blocked");
-        assert!(!wants_to_stop(&status(bit(1), 0, bit(1), 0)), "ignored");
-        assert!(!wants_to_stop(&status(bit(17), 0, 0, 0)), "SIGCHLD");
-        assert!(!wants_to_stop(&status(bit(14), 0, 0, bit(14))), "a caught SIGALRM");
-        assert!(wants_to_stop(&status(bit(14), 0, 0, 0)), "SIGALRM without a handler");
     }
 }

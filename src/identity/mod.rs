@@ -23,6 +23,7 @@ mod pins;
 mod process;
 mod selectors;
 mod unit_name;
+mod waiting;
 
 pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::{Cgroup, Membership, Place};
