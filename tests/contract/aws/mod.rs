@@ -60,147 +60,121 @@ fn revoke(aws: &Aws, settings: &str) {
     aws.call("iam", "delete_access_key", json!({"UserName": keys.user, "AccessKeyId": keys.id}));
 }
 
-struct Secrets(tempfile::TempDir);
-
-impl Upstream for Secrets {
-    const KIND: &'static str = "aws-secrets-manager";
+/// What one of them keeps, and where.
+trait Kept {
+    const KIND: &'static str;
     const BINARY: bool = true;
-    const VERSIONS: bool = true;
+    /// What a reader needs; `None` where neither signatures nor policies are checked, so that there are no cases of those.
+    const RIGHTS: Option<&'static [&'static str]>;
+    const NO_VERSION: &'static str;
 
-    fn start() -> Self {
-        Aws::ministack();
-        Self(tempfile::tempdir().unwrap())
+    fn server() -> &'static Aws;
+
+    fn put(name: &str, value: &[u8]);
+}
+
+/// Names no secret has as its version.
+const NO_SECRET_VERSION: &str = "00000000-0000-4000-8000-000000000000";
+
+struct InSecrets;
+
+impl Kept for InSecrets {
+    const KIND: &'static str = "aws-secrets-manager";
+    const RIGHTS: Option<&'static [&'static str]> = Some(READ_SECRETS);
+    const NO_VERSION: &'static str = NO_SECRET_VERSION;
+
+    fn server() -> &'static Aws {
+        Aws::ministack()
     }
 
-    fn address(&self) -> SocketAddr {
-        Aws::ministack().address
-    }
-
-    fn settings(&self, at: &At) -> String {
-        settings(at, &Aws::ministack().user(READ_SECRETS).write(self.0.path()))
-    }
-
-    fn settings_without_rights(&self, at: &At) -> Option<String> {
-        Some(settings(at, &Aws::ministack().user(&[]).write(self.0.path())))
-    }
-
-    fn settings_with_wrong_credentials(&self, at: &At) -> Option<String> {
-        Some(settings(at, &made_up().write(self.0.path())))
-    }
-
-    fn revoke(&self, settings: &str) -> bool {
-        revoke(Aws::ministack(), settings);
-        true
-    }
-
-    fn put(&self, name: &str, value: &[u8]) -> String {
-        let name = format!("contract/{name}");
-        Aws::ministack().put_secret(REGION, &name, value);
-        name
-    }
-
-    fn nowhere(&self) -> String {
-        "contract/nowhere".to_owned()
-    }
-
-    fn no_version(&self) -> String {
-        "00000000-0000-4000-8000-000000000000".to_owned()
-    }
-
-    fn value(&self, fetched: &Fetched) -> Vec<u8> {
-        crate::upstream::bytes(fetched)
+    fn put(name: &str, value: &[u8]) {
+        Self::server().put_secret(REGION, name, value);
     }
 }
 
-struct Parameters(tempfile::TempDir);
+struct InParameters;
 
-impl Upstream for Parameters {
+impl Kept for InParameters {
     const KIND: &'static str = "aws-parameter-store";
     const BINARY: bool = false;
-    const VERSIONS: bool = true;
+    const RIGHTS: Option<&'static [&'static str]> = Some(READ_PARAMETERS);
+    const NO_VERSION: &'static str = "99";
 
-    fn start() -> Self {
-        Aws::ministack();
-        Self(tempfile::tempdir().unwrap())
+    fn server() -> &'static Aws {
+        Aws::ministack()
     }
 
-    fn address(&self) -> SocketAddr {
-        Aws::ministack().address
-    }
-
-    fn settings(&self, at: &At) -> String {
-        settings(at, &Aws::ministack().user(READ_PARAMETERS).write(self.0.path()))
-    }
-
-    fn settings_without_rights(&self, at: &At) -> Option<String> {
-        Some(settings(at, &Aws::ministack().user(&[]).write(self.0.path())))
-    }
-
-    fn settings_with_wrong_credentials(&self, at: &At) -> Option<String> {
-        Some(settings(at, &made_up().write(self.0.path())))
-    }
-
-    fn revoke(&self, settings: &str) -> bool {
-        revoke(Aws::ministack(), settings);
-        true
-    }
-
-    fn put(&self, name: &str, value: &[u8]) -> String {
+    fn put(name: &str, value: &[u8]) {
         let value = std::str::from_utf8(value).unwrap();
-        let args = json!({"Name": format!("/contract/{name}"), "Value": value, "Type": "SecureString", "Overwrite": true});
-        Aws::ministack().call("ssm", "put_parameter", args);
-        format!("contract/{name}")
-    }
-
-    fn nowhere(&self) -> String {
-        "contract/nowhere".to_owned()
-    }
-
-    fn no_version(&self) -> String {
-        "99".to_owned()
-    }
-
-    fn value(&self, fetched: &Fetched) -> Vec<u8> {
-        crate::upstream::bytes(fetched)
+        let args =
+            json!({"Name": format!("/{name}"), "Value": value, "Type": "SecureString", "Overwrite": true});
+        Self::server().call("ssm", "put_parameter", args);
     }
 }
 
-/// It checks no signature and no policy, so it has no cases of those.
-struct Moto(tempfile::TempDir);
+struct InMoto;
 
-impl Upstream for Moto {
+impl Kept for InMoto {
     const KIND: &'static str = "aws-secrets-manager";
-    const BINARY: bool = true;
+    const RIGHTS: Option<&'static [&'static str]> = None;
+    const NO_VERSION: &'static str = NO_SECRET_VERSION;
+
+    fn server() -> &'static Aws {
+        Aws::moto()
+    }
+
+    fn put(name: &str, value: &[u8]) {
+        Self::server().put_secret(REGION, name, value);
+    }
+}
+
+type Secrets = Server<InSecrets>;
+type Parameters = Server<InParameters>;
+type Moto = Server<InMoto>;
+
+/// One of them as the cases see it, with a directory for credentials.
+struct Server<K>(tempfile::TempDir, std::marker::PhantomData<K>);
+
+impl<K: Kept> Server<K> {
+    fn keys(&self, rights: &[&str]) -> String {
+        K::server().user(rights).write(self.0.path())
+    }
+}
+
+impl<K: Kept> Upstream for Server<K> {
+    const KIND: &'static str = K::KIND;
+    const BINARY: bool = K::BINARY;
     const VERSIONS: bool = true;
 
     fn start() -> Self {
-        Aws::moto();
-        Self(tempfile::tempdir().unwrap())
+        K::server();
+        Self(tempfile::tempdir().unwrap(), std::marker::PhantomData)
     }
 
     fn address(&self) -> SocketAddr {
-        Aws::moto().address
+        K::server().address
     }
 
     fn settings(&self, at: &At) -> String {
-        settings(at, &made_up().write(self.0.path()))
+        let keys = K::RIGHTS.map(|rights| self.keys(rights));
+        settings(at, &keys.unwrap_or_else(|| made_up().write(self.0.path())))
     }
 
-    fn settings_without_rights(&self, _: &At) -> Option<String> {
-        None
+    fn settings_without_rights(&self, at: &At) -> Option<String> {
+        K::RIGHTS.map(|_| settings(at, &self.keys(&[])))
     }
 
-    fn settings_with_wrong_credentials(&self, _: &At) -> Option<String> {
-        None
+    fn settings_with_wrong_credentials(&self, at: &At) -> Option<String> {
+        K::RIGHTS.map(|_| settings(at, &made_up().write(self.0.path())))
     }
 
-    fn revoke(&self, _: &str) -> bool {
-        false
+    fn revoke(&self, settings: &str) -> bool {
+        K::RIGHTS.map(|_| revoke(K::server(), settings)).is_some()
     }
 
     fn put(&self, name: &str, value: &[u8]) -> String {
         let name = format!("contract/{name}");
-        Aws::moto().put_secret(REGION, &name, value);
+        K::put(&name, value);
         name
     }
 
@@ -209,7 +183,7 @@ impl Upstream for Moto {
     }
 
     fn no_version(&self) -> String {
-        "00000000-0000-4000-8000-000000000000".to_owned()
+        K::NO_VERSION.to_owned()
     }
 
     fn value(&self, fetched: &Fetched) -> Vec<u8> {
