@@ -34,6 +34,11 @@ pub fn printable(text: &str) -> String {
     out
 }
 
+/// Whether a text shows all that is in it. A backslash does: units have some in their names.
+pub fn is_plain(text: &str) -> bool {
+    text.split('\\').all(|part| printable(part) == part)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

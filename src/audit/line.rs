@@ -130,11 +130,6 @@ pub(super) fn shorten(record: &mut Record, max: usize) {
     }
 }
 
-/// Whether a text shows all that is in it. A backslash does: units have some in their names.
-pub fn is_plain(text: &str) -> bool {
-    text.split('\\').all(|part| printable(part) == part)
-}
-
 /// The word that stands in the log for an [`Outcome`] or an [`Op`](super::Op).
 pub fn word(value: impl Serialize) -> String {
     match serde_json::to_value(value) {

@@ -8,11 +8,10 @@ use toml::Value;
 use super::daemon::{Asked, DaemonArg, unexpected};
 use super::explain::{self, page};
 use super::{Failure, Outcome, term};
-use crate::audit::line::is_plain;
 use crate::control::{Answer, Ask};
 use crate::explain::{ContainerSeen, Seen, Whose, whoami};
 use crate::identity::{Cgroup, NamedUnit, holds_elsewhere, selector};
-use crate::words::printable;
+use crate::words::{is_plain, printable};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {

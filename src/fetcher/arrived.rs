@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::lends::Named;
 use crate::providers::{Fetched, Lease, ProviderError};
-use crate::words::printable;
+use crate::words::{is_plain, printable};
 
 /// Longest version, in bytes: it goes into records, and into an extended attribute.
 const VERSION_MAX: usize = 256;
@@ -49,7 +49,8 @@ pub(super) fn error(error: ProviderError) -> ProviderError {
 
 fn line(text: &str, most: usize) -> String {
     let short = text.get(..text.floor_char_boundary(most)).unwrap_or_default();
-    printable(short)
+    // A version is asked for again as it is, so it stays as it is where nothing in it does harm.
+    if is_plain(short) { short.to_owned() } else { printable(short) }
 }
 
 #[cfg(test)]
@@ -75,6 +76,7 @@ mod tests {
             bytes > NOTES_MAX / 2 && bytes <= NOTES_MAX && here.notes.keys().all(|name| !name.contains('\n'))
         );
         assert_eq!(here.stamp, None);
+        assert_eq!(line("a\\b", 9), "a\\b", "a backslash does no harm");
         let told = error(ProviderError::Refused("a\nforged line\x1b[31m".repeat(1000))).to_string();
         assert!(!told.contains(char::is_control) && told.len() < 8 * ERROR_MAX, "{told}");
     }

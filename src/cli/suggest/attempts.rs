@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 
-use crate::audit::line::is_plain;
 use crate::audit::{Op, Outcome, Record};
 use crate::identity::{Cgroup, NamedUnit};
+use crate::words::is_plain;
 
 /// What the kernel adds to the path of an executable that was replaced or removed.
 const DELETED: &str = " (deleted)";

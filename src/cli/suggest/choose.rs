@@ -5,9 +5,9 @@ use std::path::Path;
 use toml::Value;
 
 use super::attempts::{Attempts, Caller, Place};
-use crate::audit::line::is_plain;
 use crate::cli::names::{self, Names};
 use crate::identity::{Selector, holds_elsewhere, is_interpreter, selector};
+use crate::words::is_plain;
 
 /// What is proposed for a caller.
 pub(super) enum Proposal {

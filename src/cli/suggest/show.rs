@@ -7,8 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::suggestions::{OfScope, Suggested, Suggestions};
-use crate::audit::line::is_plain;
-use crate::words::printable;
+use crate::words::{is_plain, printable};
 
 /// How long the lines of comments are, unless a word is longer.
 const WIDTH: usize = 100;
