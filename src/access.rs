@@ -27,9 +27,10 @@ use crate::identity::{Attestor, Caller, Evidence, Identity, ProcessId, Tid};
 use crate::policy::{Grant, Purpose};
 use crate::reference::Reference;
 use crate::render::{Content, Renderer};
-use crate::resolve::{Freshness, Resolver, Secret};
+use crate::resolve::{Found, Freshness, Resolver, Secret};
 
 mod attempt;
+mod behind;
 mod bursts;
 mod deciding;
 mod misses;
@@ -39,7 +40,7 @@ mod spent;
 mod turns;
 mod waiting;
 
-use attempt::{Attempt, Requests};
+use attempt::{Attempt, Given, Requests};
 use deciding::{Rejected, Standing};
 use misses::Misses;
 use pauses::Pauses;
@@ -128,7 +129,7 @@ impl Access {
         let attempt = self.requests.begin(Op::Read, caller, target);
         let access = Arc::clone(self);
         self.decide(caller, target, Purpose::Read).then(move |decided| match decided {
-            Ok((who, grant)) => access.let_in(attempt, &who, &grant, "").map(|()| who),
+            Ok((who, grant)) => access.let_in(attempt, &who, &grant, Given::default()).map(|()| who),
             Err(rejected) => Err(attempt.rejected(&access.audit, rejected)),
         })
     }
@@ -186,12 +187,13 @@ impl Access {
             (Standing::Admitted((who, _)), Err(full)) => {
                 return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), full)));
             }
-            (Standing::Admitted((who, grant)), Ok(())) => {
-                if let Some(secret) = self.resolver.cached(&grant, &target.whole) {
-                    return Answer::Now(self.finish(attempt, target, who, &grant, secret));
+            (Standing::Admitted((who, grant)), Ok(())) => match self.resolver.cached(&grant, &target.whole) {
+                Some(found) => {
+                    let found = found.map_err(Failure::from);
+                    return Answer::Now(self.finish(attempt, target, who, &grant, found));
                 }
-                who
-            }
+                None => who,
+            },
             (Standing::Unsure(who, _), _) => who,
         };
         if self.audit.ready().is_err() {
@@ -205,7 +207,7 @@ impl Access {
         Answer::Later(Box::pin(async move {
             let _place = place;
             match access.obtain_later(caller, &target, purpose, wait, room).await {
-                Ok((who, grant, secret)) => access.finish(attempt, &target, who, &grant, secret),
+                Ok((who, grant, found)) => access.finish(attempt, &target, who, &grant, Ok(found)),
                 Err(rejected) => Err(attempt.rejected(&access.audit, rejected)),
             }
         }))
@@ -219,19 +221,21 @@ impl Access {
         purpose: Purpose,
         wait: Duration,
         room: Result<(), Failure>,
-    ) -> Result<(Arc<Identity>, Grant, Arc<Secret>), Rejected> {
+    ) -> Result<(Arc<Identity>, Grant, Found), Rejected> {
         let (who, grant) = self.settle(caller, target, purpose).await?;
         if let Err(full) = room {
             return Err((full, Some(who)));
         }
-        if let Some(secret) = self.resolver.cached(&grant, &target.whole) {
-            return Ok((who, grant, secret));
+        match self.resolver.cached(&grant, &target.whole) {
+            Some(Ok(found)) => return Ok((who, grant, found)),
+            Some(Err(why)) => return Err((why.into(), Some(who))),
+            None => {}
         }
         let fetched = self.wait(caller.tid, &who, wait, &grant, &target.whole).await;
         // The wait may have been long: who asks and what they may are looked at again, last before the reply.
         let (who, grant) = self.settle(caller, target, purpose).await?;
         match fetched {
-            Ok(secret) => Ok((who, grant, secret)),
+            Ok(found) => Ok((who, grant, found)),
             Err(failure) => Err((failure, Some(who))),
         }
     }
@@ -244,7 +248,7 @@ impl Access {
         limit: Duration,
         grant: &Grant,
         whole: &Reference,
-    ) -> Result<Arc<Secret>, Failure> {
+    ) -> Result<Found, Failure> {
         let mut closing = self.closing.subscribe();
         let may_ask = || self.misses.count(who).map(|()| self.turns.of(who.uid, whole.provider()));
         tokio::select! {
@@ -274,25 +278,34 @@ impl Access {
         target: &Target,
         who: Arc<Identity>,
         grant: &Grant,
-        secret: Arc<Secret>,
+        found: Result<Found, Failure>,
     ) -> Result<Opened, Failure> {
-        match self.renderer.render(&target.file, secret) {
-            Ok(content) => {
-                self.let_in(attempt, &who, grant, &content.secret().version)?;
+        let rendered = found
+            .and_then(|Found { secret, stale }| Ok((self.renderer.render(&target.file, secret)?, stale)));
+        match rendered {
+            Ok((content, stale)) => {
+                let given = Given { version: &content.secret().version, stale };
+                self.let_in(attempt, &who, grant, given)?;
                 Ok((content, who))
             }
-            Err(error) => Err(attempt.failed(&self.audit, Some(&who), error.into())),
+            Err(failure) => Err(attempt.failed(&self.audit, Some(&who), failure)),
         }
     }
 
     /// Counts, where the rule does, and puts on record: the last that is done before the bytes are given.
-    fn let_in(&self, attempt: Attempt, who: &Identity, grant: &Grant, version: &str) -> Result<(), Failure> {
+    fn let_in(
+        &self,
+        attempt: Attempt,
+        who: &Identity,
+        grant: &Grant,
+        given: Given<'_>,
+    ) -> Result<(), Failure> {
         // Asking for the size is not reading.
         if grant.purpose() == Purpose::Stat {
-            return attempt.allowed(&self.audit, who, grant, version);
+            return attempt.allowed(&self.audit, who, grant, given);
         }
         match self.spent.count(who.process, &attempt.target().path, grant) {
-            Ok(counted) => attempt.allowed(&self.audit, who, grant, version).map(|()| counted.keep()),
+            Ok(counted) => attempt.allowed(&self.audit, who, grant, given).map(|()| counted.keep()),
             Err(denial) => Err(attempt.failed(&self.audit, Some(who), Failure::Denied(denial))),
         }
     }

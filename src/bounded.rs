@@ -14,44 +14,51 @@ pub struct Bounded<K: Hash + Eq, V> {
     max: u64,
 }
 
-impl<K: Hash + Eq + Clone, V: Clone> Bounded<K, V> {
+impl<K: Hash + Eq + Clone, V> Bounded<K, V> {
     /// One that holds at most `max` bytes.
     pub fn new(max: u64) -> Self {
         Self { entries: LruCache::unbounded(), used: 0, max }
     }
 
     /// The value, which counts as a use.
-    pub fn get(&mut self, key: &K) -> Option<V> {
-        self.entries.get(key).map(|(value, _)| value.clone())
+    pub fn get(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.get_mut(key).map(|(value, _)| value)
     }
 
     /// The value, which does not count as a use.
-    pub fn peek(&self, key: &K) -> Option<V> {
-        self.entries.peek(key).map(|(value, _)| value.clone())
+    pub fn peek(&self, key: &K) -> Option<&V> {
+        self.entries.peek(key).map(|(value, _)| value)
     }
 
-    /// Remembers a value of `weight` bytes. One that is larger than all there is room for is not remembered.
-    pub fn put(&mut self, key: K, value: V, weight: u64) {
+    /// As [`Bounded::peek`], to be changed. What it weighs stays.
+    pub fn peek_mut(&mut self, key: &K) -> Option<&mut V> {
+        self.entries.peek_mut(key).map(|(value, _)| value)
+    }
+
+    /// Remembers a value of `weight` bytes. One that is larger than all there is room for is not remembered. Gives what had to
+    /// go for it, that one itself if need be.
+    pub fn put(&mut self, key: K, value: V, weight: u64) -> Vec<(K, V)> {
         let weight = weight.saturating_add(OVERHEAD);
         self.remove(&key);
         if weight > self.max {
-            return;
+            return vec![(key, value)];
         }
         self.used += weight;
         self.entries.put(key, (value, weight));
+        let mut gone = Vec::new();
         while self.used > self.max {
-            let Some((_, (_, weight))) = self.entries.pop_lru() else { break };
+            let Some((key, (value, weight))) = self.entries.pop_lru() else { break };
             self.used -= weight;
+            gone.push((key, value));
         }
+        gone
     }
 
-    /// Forgets what `keep` does not want.
-    pub fn retain(&mut self, keep: impl Fn(&K) -> bool) {
-        let gone: Vec<K> =
-            self.entries.iter().filter(|(key, _)| !keep(key)).map(|(key, _)| key.clone()).collect();
-        for key in gone {
-            self.remove(&key);
-        }
+    /// Forgets one.
+    pub fn remove(&mut self, key: &K) -> Option<V> {
+        let (value, weight) = self.entries.pop(key)?;
+        self.used -= weight;
+        Some(value)
     }
 
     /// Forgets everything.
@@ -60,10 +67,24 @@ impl<K: Hash + Eq + Clone, V: Clone> Bounded<K, V> {
         self.used = 0;
     }
 
-    fn remove(&mut self, key: &K) {
-        if let Some((_, weight)) = self.entries.pop(key) {
-            self.used -= weight;
-        }
+    /// All of it, what was used last first.
+    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
+        self.entries.iter().map(|(key, (value, _))| (key, value))
+    }
+
+    /// As [`Bounded::iter`], to be changed.
+    pub fn iter_mut(&mut self) -> impl Iterator<Item = (&K, &mut V)> {
+        self.entries.iter_mut().map(|(key, (value, _))| (key, value))
+    }
+
+    /// How many bytes are held, names and bookkeeping counted.
+    pub fn used(&self) -> u64 {
+        self.used
+    }
+
+    /// How many bytes may be held.
+    pub fn max(&self) -> u64 {
+        self.max
     }
 }
 
@@ -78,7 +99,7 @@ mod tests {
             cache.put(name, (), 1000);
         }
         assert!(cache.get(&"a").is_some());
-        cache.put("d", (), 1000);
+        assert_eq!(cache.put("d", (), 1000), [("b", ())]);
         assert!(cache.get(&"b").is_none(), "b was used longest ago");
         assert!(["a", "c", "d"].iter().all(|name| cache.get(name).is_some()));
         assert!(cache.used <= cache.max);
@@ -92,9 +113,9 @@ mod tests {
             assert_eq!(cache.used, weight + OVERHEAD);
         }
         cache.put("a", (), 2 << 20);
-        assert_eq!((cache.used, cache.get(&"a")), (0, None), "too large to be remembered");
+        assert!((cache.used, cache.get(&"a").is_none()) == (0, true), "too large to be remembered");
         cache.put("b", (), 1);
-        cache.retain(|_| false);
+        assert_eq!(cache.remove(&"b"), Some(()));
         assert_eq!(cache.used, 0);
     }
 }

@@ -28,6 +28,9 @@ pub enum Failure {
     /// No answer within the deadline.
     #[error("the provider did not answer in time")]
     TimedOut,
+    /// There was a value, which may no longer be served, and there is no new one.
+    #[error("{0}")]
+    Expired(String),
     /// The caller has a signal waiting.
     #[error("the caller stopped waiting")]
     Interrupted,
@@ -115,6 +118,7 @@ impl Failure {
             }
             Self::Render(RenderError::TooLarge { .. }) => Errno::FBIG,
             Self::TimedOut => Errno::TIMEDOUT,
+            Self::Expired(_) => Errno::KEYEXPIRED,
             Self::Interrupted => Errno::INTR,
             Self::Provider(
                 ProviderError::Refused(_)
@@ -145,6 +149,7 @@ impl Failure {
             Errno::NOKEY => "ENOKEY",
             Errno::FBIG => "EFBIG",
             Errno::TIMEDOUT => "ETIMEDOUT",
+            Errno::KEYEXPIRED => "EKEYEXPIRED",
             Errno::INTR => "EINTR",
             Errno::STALE => "ESTALE",
             Errno::NFILE => "ENFILE",
@@ -175,7 +180,8 @@ impl From<ResolveError> for Failure {
     fn from(error: ResolveError) -> Self {
         match error {
             ResolveError::Provider(error) => Self::Provider(error),
-            ResolveError::TimedOut => Self::TimedOut,
+            ResolveError::TimedOut | ResolveError::NotAsked => Self::TimedOut,
+            ResolveError::Expired(_) => Self::Expired(error.to_string()),
         }
     }
 }

@@ -52,5 +52,6 @@ pub mod units;
 pub mod words;
 pub mod bounded;
 pub mod tally;
+pub mod clock;
 pub mod secret;
 pub mod sys;

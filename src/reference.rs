@@ -67,6 +67,11 @@ impl Reference {
         Self { key: None, ..self.clone() }
     }
 
+    /// The same reference to whatever version is the current one.
+    pub fn unpinned(&self) -> Self {
+        Self { version: None, ..self.clone() }
+    }
+
     /// The same reference pinned to `version`.
     pub fn at_version(&self, version: &str) -> Self {
         Self { version: Some(version.to_owned()), ..self.clone() }

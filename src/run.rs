@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 
 use crate::access::Access;
 use crate::audit::Audit;
@@ -20,10 +21,11 @@ use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, Misplaced, PinnedId};
 use crate::mount::{Mount, MountError};
 use crate::providers::Runs;
-use crate::resolve::Resolver;
+use crate::resolve::{Arrival, Resolver};
 use crate::sandbox::{self, Account, Cage};
 use crate::sys::{arena, descriptor};
 
+mod arrivals;
 mod ask;
 mod harden;
 mod learning;
@@ -133,6 +135,8 @@ struct Daemon {
     audit: Audit,
     fs: Arc<Fs>,
     state: Mutex<State>,
+    /// What the resolver tells, until somebody listens.
+    arrivals: Mutex<Option<mpsc::UnboundedReceiver<Arrival>>>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
     /// Another configuration is in force.
@@ -150,14 +154,16 @@ impl Daemon {
         let limits = config.limits;
         let link = Link::start(fetcher_command(config.fetcher), &providers(&config))
             .map_err(system("cannot start the fetcher"))?;
-        let resolver = Resolver::new(link, limits.cache_max / 2, limits.fresh_for, limits.deadline);
+        let (resolver, arrivals) = Resolver::new(link, limits.cache_max / 2, limits.deadline, |_| false);
+        resolver.configure(config.cache_rules());
         let attestor = Attestor::new().map(Arc::new).map_err(system("cannot read /proc"))?;
         attestor.ask_runtimes_at(&config.runtimes);
         let access = Access::new(attestor, Arc::clone(&resolver), audit.clone(), limits);
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
         let state = Mutex::new(State { config, notifications: None });
+        let arrivals = Mutex::new(Some(arrivals));
         let (reloading, reloaded) = (tokio::sync::Mutex::new(()), tokio::sync::Notify::new());
-        Ok(Arc::new(Self { access, resolver, audit, fs, state, reloading, reloaded }))
+        Ok(Arc::new(Self { access, resolver, audit, fs, state, arrivals, reloading, reloaded }))
     }
 
     /// Answers on `fuse` until a signal ends it.
@@ -183,6 +189,8 @@ impl Daemon {
         tracing::info!(mount = %point.display(), control = %control.display(), "mounted");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
         runtime.spawn(sweep(Arc::clone(&self.access)));
+        runtime.spawn(Arc::clone(&self.resolver).keep());
+        runtime.spawn(Arc::clone(self).tell_of_arrivals());
         runtime.block_on(async {
             let operator: Arc<dyn Operator> = Arc::<Self>::clone(self);
             let until = async {

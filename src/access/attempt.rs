@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::Target;
 use super::bursts::Bursts;
@@ -12,6 +12,7 @@ use crate::audit::{Audit, Verdict};
 use crate::failure::Failure;
 use crate::identity::{Caller, Identity, UserNamespace};
 use crate::policy::Grant;
+use crate::reference::Reference;
 
 /// Numbers attempts.
 pub(super) struct Requests {
@@ -30,6 +31,15 @@ pub(super) struct Attempt {
     bursts: Arc<Bursts>,
 }
 
+/// What somebody is given.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Given<'v> {
+    /// The provider's name for the version; empty where that was told before.
+    pub(super) version: &'v str,
+    /// Whether it is beyond its time, because its provider fails.
+    pub(super) stale: bool,
+}
+
 impl Requests {
     pub(super) fn new() -> Self {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
@@ -37,10 +47,74 @@ impl Requests {
     }
 
     pub(super) fn begin(&self, op: Op, caller: Caller, target: &Arc<Target>) -> Attempt {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let request = format!("{}-{number}", self.run);
+        let request = self.number();
         let (target, bursts) = (Arc::clone(target), Arc::clone(&self.bursts));
         Attempt { op, caller, target, request, since: Instant::now(), bursts }
+    }
+}
+
+/// What was fetched though nobody waited for it.
+pub(super) struct Behind<'b> {
+    pub(super) op: Op,
+    pub(super) reference: &'b Reference,
+    pub(super) took: Duration,
+    /// The version, or why there is none.
+    pub(super) result: Result<&'b str, Failure>,
+}
+
+impl Requests {
+    /// Puts it on record. Nobody is given anything, so a record that is lost denies nothing.
+    pub(super) fn put_on_record(&self, audit: &Audit, behind: Behind<'_>) {
+        let Behind { op, reference, took, result } = behind;
+        let (version, failure) = match result {
+            Ok(version) => (version.to_owned(), None),
+            Err(failure) => (String::new(), Some(failure)),
+        };
+        if let Some(failure) = &failure {
+            tracing::warn!(secret = %reference, "not fetched ahead: {failure}");
+        }
+        let record = Record {
+            outcome: if failure.is_none() { Outcome::Allowed } else { Outcome::Failed },
+            version,
+            reason: failure.as_ref().map(ToString::to_string).unwrap_or_default(),
+            errno: failure.as_ref().map(Failure::errno_name).unwrap_or_default().to_owned(),
+            ..blank(self.number(), op, reference.to_string(), took)
+        };
+        let _ = audit.record(record);
+    }
+
+    fn number(&self) -> String {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        format!("{}-{number}", self.run)
+    }
+}
+
+/// A record by hushfs itself, of something at `path`.
+fn blank(request: String, op: Op, path: String, took: Duration) -> Record {
+    Record {
+        v: LAYOUT,
+        time: jiff::Timestamp::now(),
+        request,
+        op,
+        outcome: Outcome::Allowed,
+        path,
+        scope: String::new(),
+        uid: rustix::process::getuid().as_raw(),
+        gid: rustix::process::getgid().as_raw(),
+        pid: std::process::id(),
+        exe: String::new(),
+        unit: String::new(),
+        container: String::new(),
+        cgroup: String::new(),
+        other_user_namespace: false,
+        rule: String::new(),
+        learned: false,
+        version: String::new(),
+        stale: false,
+        reason: String::new(),
+        errno: String::new(),
+        micros: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        count: 1,
     }
 }
 
@@ -56,13 +130,14 @@ impl Attempt {
         audit: &Audit,
         who: &Identity,
         grant: &Grant,
-        version: &str,
+        given: Given<'_>,
     ) -> Result<(), Failure> {
         let record = Record {
             rule: grant.rule().to_owned(),
             reason: grant.learned().unwrap_or_default().to_owned(),
             learned: grant.learned().is_some(),
-            version: version.to_owned(),
+            version: given.version.to_owned(),
+            stale: given.stale,
             ..self.record(Outcome::Allowed, Some(who))
         };
         match audit.record(record) {
@@ -99,12 +174,7 @@ impl Attempt {
 
     fn record(self, outcome: Outcome, who: Option<&Identity>) -> Record {
         Record {
-            v: LAYOUT,
-            time: jiff::Timestamp::now(),
-            request: self.request,
-            op: self.op,
             outcome,
-            path: self.target.path.clone(),
             scope: self.target.scope.name.clone(),
             uid: self.caller.uid,
             gid: self.caller.gid,
@@ -121,13 +191,7 @@ impl Attempt {
                 .unwrap_or_default()
                 .to_owned(),
             other_user_namespace: who.is_some_and(|who| who.user_namespace == UserNamespace::Other),
-            rule: String::new(),
-            learned: false,
-            version: String::new(),
-            reason: String::new(),
-            errno: String::new(),
-            micros: u64::try_from(self.since.elapsed().as_micros()).unwrap_or(u64::MAX),
-            count: 1,
+            ..blank(self.request, self.op, self.target.path.clone(), self.since.elapsed())
         }
     }
 }

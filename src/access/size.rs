@@ -56,8 +56,8 @@ impl Access {
 
     /// What `target` shows now, without asking its provider; the outer `None` is that it has to be asked.
     fn shown(&self, grant: &Grant, target: &Target) -> Option<Option<Arc<Content>>> {
-        let secret = self.resolver.cached(grant, &target.whole)?;
-        Some(self.renderer.render(&target.file, secret).ok())
+        let found = self.resolver.cached(grant, &target.whole)?;
+        Some(found.ok().and_then(|found| self.renderer.render(&target.file, found.secret).ok()))
     }
 
     /// As [`Access::size`], where the provider has to be asked: an attempt.

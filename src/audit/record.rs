@@ -53,6 +53,9 @@ pub struct Record {
     /// The provider's version of the secret; empty where none was reached.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub version: String,
+    /// Whether that version was beyond its time and served because its provider fails.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub stale: bool,
     /// Why, in words, where it was denied or failed, or would have been denied but for learning.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
@@ -76,6 +79,11 @@ pub enum Op {
     Read,
     /// A `stat` made hushfs ask the provider for the true size.
     Stat,
+    /// A value was fetched ahead of its end for those who read it before. Recorded where it went otherwise than the time before:
+    /// another version, a failure, or none any more.
+    Refresh,
+    /// The same, before anybody read it: `prefetch`.
+    Prefetch,
     /// An operator's verb on the command line (`store show`, `store edit`, ...).
     Operator,
 }

@@ -5,14 +5,14 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::SystemTime;
 
 use serde::Serialize;
 
 use super::record::{Attempt, record, sink_of};
 use super::{ConfigArg, Failure, Outcome, check, term};
 use crate::audit::record::Outcome as Ended;
-use crate::config::checked::{AuditSink, Config, File, Format};
+use crate::config::checked::{AuditSink, CacheRules, Config, File, Format};
 use crate::providers::{Fetched, Lease};
 use crate::reference::Reference;
 use crate::render::Renderer;
@@ -110,11 +110,10 @@ fn content(
     reference: &Reference,
     fetched: Fetched,
 ) -> Result<Arc<crate::render::Content>, Failure> {
-    let file = File { name: String::new(), from: reference.clone(), format: Format::Raw, mode: 0 };
+    let (name, from, cache) = (String::new(), reference.clone(), CacheRules::DEFAULT);
+    let file = File { name, from, format: Format::Raw, mode: 0, cache };
     let renderer = Renderer::new(config.limits.size_max, 0);
-    renderer
-        .render(&file, Arc::new(Secret::new(fetched, Instant::now())))
-        .map_err(|error| Failure::new(error.to_string()))
+    renderer.render(&file, Arc::new(Secret::new(fetched))).map_err(|error| Failure::new(error.to_string()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "root asked for the value, and that is on record")]

@@ -89,6 +89,7 @@ fn to_record(attempt: &Attempt<'_>) -> Record {
         rule: String::new(),
         learned: false,
         version: attempt.version.to_owned(),
+        stale: false,
         reason: reason.join("; "),
         errno: String::new(),
         micros: 0,

@@ -1,5 +1,6 @@
 //! The checked configuration: what the rest of the program works with. Nothing here can be wrong any more.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,6 +38,18 @@ pub struct Config {
     pub print: Print,
     /// What is allowed but should be looked at: one line each, with its place.
     pub warnings: Vec<String>,
+}
+
+impl Config {
+    /// How long each secret is kept that a file shows.
+    pub fn cache_rules(&self) -> HashMap<Reference, CacheRules> {
+        let mut rules = HashMap::<Reference, CacheRules>::new();
+        for file in self.scopes.iter().flat_map(|scope| &scope.files) {
+            let of_file = |all: &mut CacheRules| *all = all.strictest(file.cache);
+            rules.entry(file.from.whole()).and_modify(of_file).or_insert(file.cache);
+        }
+        rules
+    }
 }
 
 /// One provider, not yet opened.
@@ -90,6 +103,51 @@ pub struct File {
     pub format: Format,
     /// Permission bits.
     pub mode: u16,
+    /// How long its secret is kept. Where files show the same one, the strictest of each holds.
+    pub cache: CacheRules,
+}
+
+/// How long a secret is kept, and what is done to have it at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct CacheRules {
+    /// How long a value is served before it is fetched again (`fresh_for`). What is made for each fetch, as a leased credential
+    /// is, is kept for as long as it holds instead.
+    pub fresh_for: Duration,
+    /// How much longer it is served while its provider fails (`stale_for`).
+    pub stale_for: Duration,
+    /// How long it is remembered that a secret does not exist (`missing_for`).
+    pub missing_for: Duration,
+    /// How long it is remembered that the provider refuses it (`refused_for`).
+    pub refused_for: Duration,
+    /// How long after the last read it is still fetched ahead (`idle_after`), where no process lives that read it.
+    pub idle_after: Duration,
+    /// Whether it is fetched before anybody reads it, and kept fresh (`prefetch`).
+    pub prefetch: bool,
+}
+
+impl CacheRules {
+    /// Those that hold where the configuration says nothing.
+    pub const DEFAULT: Self = Self {
+        fresh_for: Duration::from_mins(5),
+        stale_for: Duration::from_hours(1),
+        missing_for: Duration::from_secs(5),
+        refused_for: Duration::from_secs(30),
+        idle_after: Duration::from_hours(1),
+        prefetch: false,
+    };
+
+    /// What holds for a secret that is shown under both.
+    #[must_use]
+    pub fn strictest(self, other: Self) -> Self {
+        Self {
+            fresh_for: self.fresh_for.min(other.fresh_for),
+            stale_for: self.stale_for.min(other.stale_for),
+            missing_for: self.missing_for.min(other.missing_for),
+            refused_for: self.refused_for.min(other.refused_for),
+            idle_after: self.idle_after.max(other.idle_after),
+            prefetch: self.prefetch || other.prefetch,
+        }
+    }
 }
 
 /// How a secret becomes a file's bytes.
@@ -143,8 +201,6 @@ pub struct Limits {
     pub deadline: Duration,
     /// How long a stat may wait for a provider (`stat_wait`).
     pub stat_wait: Duration,
-    /// How long a fetched value is served before it is fetched again (`fresh_for`).
-    pub fresh_for: Duration,
     /// Requests of one uid that may wait at once (`waiting_per_uid`).
     pub waiting_per_uid: u32,
     /// Requests of one process that may wait at once (`waiting_per_process`).
@@ -162,7 +218,6 @@ impl Limits {
         size_max: 1 << 20,
         deadline: Duration::from_secs(10),
         stat_wait: Duration::from_secs(1),
-        fresh_for: Duration::from_mins(5),
         // A service that starts all its threads on one secret stays below these.
         waiting_per_uid: 4096,
         waiting_per_process: 2048,

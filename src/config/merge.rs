@@ -2,13 +2,24 @@
 
 use std::collections::BTreeMap;
 
+use super::cache;
 use super::report::{Found, Report};
 use super::source::Source;
 use super::table::{Entry, entries, unknown};
 use crate::identity::selector;
 
-const TOP: &[&str] =
-    &["mount", "control", "namespaces", "audit", "limits", "runtime", "fetcher", "provider", "scope"];
+const TOP: &[&str] = &[
+    "mount",
+    "control",
+    "namespaces",
+    "audit",
+    "limits",
+    "cache",
+    "runtime",
+    "fetcher",
+    "provider",
+    "scope",
+];
 const AUDIT: &[&str] = &["to", "on_failure"];
 const FETCHER: &[&str] = &["user"];
 const RUNTIMES: &[&str] = &["docker", "podman"];
@@ -18,7 +29,6 @@ const LIMITS: &[&str] = &[
     "size_max",
     "deadline",
     "stat_wait",
-    "fresh_for",
     "waiting_per_uid",
     "waiting_per_process",
     "misses_per_uid",
@@ -47,6 +57,7 @@ pub(super) fn merge<'s>(sources: &'s [Source<'s>], report: &mut Report) -> Merge
                 }
                 "audit" => values(&mut merged.values, "audit", &entry, AUDIT, report),
                 "limits" => values(&mut merged.values, "limits", &entry, LIMITS, report),
+                "cache" => values(&mut merged.values, "cache", &entry, cache::KEYS, report),
                 "fetcher" => values(&mut merged.values, "fetcher", &entry, FETCHER, report),
                 "runtime" => runtimes(&mut merged.values, &entry, report),
                 "provider" => tables(&mut merged.providers, &entry, report),
@@ -60,7 +71,9 @@ pub(super) fn merge<'s>(sources: &'s [Source<'s>], report: &mut Report) -> Merge
 
 /// Where a key belongs that stands at the top.
 fn place_of(key: &str) -> Option<String> {
-    let table = [("audit", AUDIT), ("limits", LIMITS)].into_iter().find(|(_, keys)| keys.contains(&key));
+    let table = [("audit", AUDIT), ("limits", LIMITS), ("cache", cache::KEYS)]
+        .into_iter()
+        .find(|(_, keys)| keys.contains(&key));
     let plural = match key {
         "providers" => Some("write `[provider.NAME]`".to_owned()),
         "scopes" => Some("write `[scope.NAME]`".to_owned()),
@@ -97,7 +110,7 @@ fn values<'s>(
         if known.contains(&entry.key) {
             put(into, format!("{name}.{}", entry.key), entry, report);
         } else {
-            unknown(report, &entry, known, &format!("`[{name}]`"), None);
+            unknown(report, &entry, known, &format!("`[{name}]`"), place_of(entry.key));
         }
     }
 }

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+mod cache;
 pub mod checked;
 mod diff;
 mod doubts;
@@ -68,7 +69,8 @@ fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Prob
     let providers = providers::providers(&merged, sources, &settings.trust, &mut report);
     let runtimes = runtimes::runtimes(&merged, &settings.trust, sources, &mut report);
     let fetcher = fetcher::account(&merged, &mut report);
-    let scopes = scopes::scopes(&merged, &settings.trust, &mut report);
+    let cache = cache::top(&merged, &mut report);
+    let scopes = scopes::scopes(&merged, &settings.trust, cache, &mut report);
     if report.has_errors() {
         return Err(report.into_problems());
     }

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use super::cache;
 use super::checked::Provider;
 use super::files::{Presence, normal};
 use super::merge::Merged;
@@ -35,7 +36,9 @@ fn provider(
     }
     let settings = entry.table(report)?;
     // Hidden whether right or wrong: which of them is a secret only their kind knows.
-    for setting in settings.iter().filter(|setting| setting.key != "kind") {
+    for setting in
+        settings.iter().filter(|setting| setting.key != "kind" && !cache::KEYS.contains(&setting.key))
+    {
         report.hide(&setting.at);
     }
     let names: Vec<_> = KINDS.iter().map(|kind| kind.name).collect();
@@ -53,6 +56,7 @@ fn provider(
     };
     let mut table = entry.plain(report)?.as_table().cloned()?;
     table.remove("kind");
+    cache::KEYS.iter().for_each(|key| drop(table.remove(*key)));
     let base = sources.iter().find(|source| source.number == entry.at.source)?.base.clone();
     match (kind.check)(table.clone(), &base) {
         Ok(files) => check_files(&files, kind.name, entry, &settings, trust, report),

@@ -1,8 +1,9 @@
 //! `file.NAME`: what a file shows and how.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::checked::{File, Format};
+use super::cache;
+use super::checked::{CacheRules, File, Format};
 use super::merge::Merged;
 use super::names;
 use super::owners::{self, Owners};
@@ -14,6 +15,16 @@ use crate::words::{listed, nearest};
 const FILE: &[&str] = &["from", "format", "mode"];
 const FORMATS: &[&str] = &["raw", "dotenv", "json"];
 
+/// What a file inherits.
+pub(super) struct Inherited<'i, 's> {
+    /// Owner, group and mode.
+    pub(super) owners: Owners,
+    /// What its scope says of how long secrets are kept.
+    pub(super) cache: &'i [Entry<'s>],
+    /// What is said of that for all, and by each provider.
+    pub(super) providers: &'i BTreeMap<&'s str, CacheRules>,
+}
+
 /// One file with the place that its mode is to be reported at.
 pub(super) struct Drafted<'e, 's> {
     pub(super) file: File,
@@ -24,11 +35,12 @@ pub(super) struct Drafted<'e, 's> {
 pub(super) fn draft<'e, 's>(
     entry: &'e Entry<'s>,
     table: Option<&'e [Entry<'s>]>,
-    owners: &Owners,
+    inherited: &Inherited<'_, '_>,
     merged: &Merged<'_>,
     used: &mut BTreeSet<String>,
     report: &mut Report,
 ) -> Option<Drafted<'e, 's>> {
+    let file_mode = inherited.owners.file_mode;
     if let Err(error) = names::check(entry.key) {
         report.error(Found::at(&entry.key_at, format!("file: {error}")));
     }
@@ -38,28 +50,42 @@ pub(super) fn draft<'e, 's>(
             report.error(entry.wrong_type("a reference or a table"));
         }
         let from = reference(entry, merged, used, report)?;
-        return Some(Drafted {
-            file: File { name, from, format: Format::Raw, mode: owners.file_mode },
-            mode: None,
-        });
+        let cache = kept(inherited, &from, &[], report);
+        let file = File { name, from, format: Format::Raw, mode: file_mode, cache };
+        return Some(Drafted { file, mode: None });
     };
-    for setting in table.iter().filter(|setting| !FILE.contains(&setting.key)) {
-        unknown(report, setting, FILE, "a file", quote_hint(entry, setting));
+    let known: Vec<_> = FILE.iter().chain(cache::KEYS).copied().collect();
+    for setting in table.iter().filter(|setting| !known.contains(&setting.key)) {
+        unknown(report, setting, &known, "a file", quote_hint(entry, setting));
     }
     let format = find(table, "format");
     let format = format.map_or(Some(Format::Raw), |format| read_format(format, report));
     let mode = find(table, "mode");
-    let bits = mode.map_or(Some(owners.file_mode), |mode| owners::mode(mode, report));
+    let bits = mode.map_or(Some(file_mode), |mode| owners::mode(mode, report));
     let Some(from) = find(table, "from") else {
         // `file.mcp.json = …` is a table `mcp` to TOML; that was reported above.
-        if table.iter().all(|setting| FILE.contains(&setting.key)) {
+        if table.iter().all(|setting| known.contains(&setting.key)) {
             let found = Found::at(&entry.key_at, format!("file `{}` has no `from`", entry.key));
             report.error(found.hint("write `from = \"provider:path\"` or `from = \"provider:path#key\"`"));
         }
         return None;
     };
     let from = reference(from, merged, used, report)?;
-    Some(Drafted { file: File { name, from, format: format?, mode: bits? }, mode })
+    let cache = kept(inherited, &from, table, report);
+    Some(Drafted { file: File { name, from, format: format?, mode: bits?, cache }, mode })
+}
+
+/// How long the secret is kept: what is said for all, by its provider, by the scope and by the file, each over the one before.
+fn kept(
+    inherited: &Inherited<'_, '_>,
+    from: &Reference,
+    table: &[Entry<'_>],
+    report: &mut Report,
+) -> CacheRules {
+    let of_provider = inherited.providers.get(from.provider()).copied().unwrap_or(CacheRules::DEFAULT);
+    // What is wrong in the scope's was reported with the scope.
+    let of_scope = cache::over(of_provider, inherited.cache, &mut Report::default());
+    cache::over(of_scope, table, report)
 }
 
 /// A name with a dot that was not quoted looks like an unknown key.

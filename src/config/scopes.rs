@@ -1,11 +1,12 @@
 //! `[scope.NAME]`: a directory of files, who owns it and who may read.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
 
-use super::checked::Scope;
+use super::cache;
+use super::checked::{CacheRules, Scope};
 use super::learning;
 use super::merge::Merged;
 use super::names;
@@ -13,7 +14,7 @@ use super::owners::{self, Owners, Written, dir_mode};
 use super::reach::{group_needs_name, shut_out};
 use super::report::{Found, Report};
 use super::rules::{self, Checked};
-use super::scope_files::{Drafted, draft};
+use super::scope_files::{Drafted, Inherited, draft};
 use super::table::{Entry, find, unknown};
 use super::trust::Trust;
 use crate::identity::selector;
@@ -22,9 +23,18 @@ use crate::policy::Rules;
 const SCOPE: &[&str] = &["owner", "group", "mode", "allow", "learn_until", "file"];
 
 /// Checks all scopes; they come out in the order of their names.
-pub(super) fn scopes(merged: &Merged<'_>, trust: &Trust, report: &mut Report) -> Vec<Arc<Scope>> {
+pub(super) fn scopes(
+    merged: &Merged<'_>,
+    trust: &Trust,
+    top: CacheRules,
+    report: &mut Report,
+) -> Vec<Arc<Scope>> {
     let mut used = BTreeSet::new();
-    let one = |entry| scope(entry, merged, trust, &mut used, report);
+    let of_provider =
+        |entry: &Entry<'_>, report: &mut Report| cache::of_provider(merged, entry.key, top, report);
+    let providers: BTreeMap<_, _> =
+        merged.providers.values().map(|entry| (entry.key, of_provider(entry, report))).collect();
+    let one = |entry| scope(entry, merged, trust, &providers, &mut used, report);
     let scopes: Vec<_> = merged.scopes.values().filter_map(one).map(Arc::new).collect();
     // A configuration without any scope is one that is only begun, and a file that was not read may use it.
     if !merged.scopes.is_empty() && report.is_complete() {
@@ -39,6 +49,7 @@ fn scope(
     entry: &Entry<'_>,
     merged: &Merged<'_>,
     trust: &Trust,
+    providers: &BTreeMap<&str, CacheRules>,
     used: &mut BTreeSet<String>,
     report: &mut Report,
 ) -> Option<Scope> {
@@ -46,7 +57,8 @@ fn scope(
         report.error(Found::at(&entry.key_at, format!("scope: {error}")));
     }
     let settings = entry.table(report)?;
-    for setting in settings.iter().filter(|setting| !SCOPE.contains(&setting.key)) {
+    let known: Vec<_> = SCOPE.iter().chain(cache::KEYS).copied().collect();
+    for setting in settings.iter().filter(|setting| !known.contains(&setting.key)) {
         let hint = match setting.key {
             "files" => Some("write `file.NAME = \"provider:path\"`".to_owned()),
             "rule" | "rules" => Some("write `allow = { user = \"app\" }`".to_owned()),
@@ -55,7 +67,7 @@ fn scope(
             }
             _ => None,
         };
-        unknown(report, setting, SCOPE, "a scope", hint);
+        unknown(report, setting, &known, "a scope", hint);
     }
     let allow = find(&settings, "allow");
     let rules = rules::rules(entry, allow, trust, report);
@@ -69,14 +81,18 @@ fn scope(
         report.warn(found.hint("add one: `file.token = \"provider:path\"`"));
     }
     let tables: Vec<_> = list.iter().map(|file| (file, table(file, report))).collect();
+    // For what is wrong in them: what they come to turns on the provider of each file.
+    cache::over(CacheRules::DEFAULT, &settings, report);
+    let inherited = Inherited { owners, cache: &settings, providers };
     let mut files: Vec<_> = tables
         .iter()
-        .filter_map(|(file, table)| draft(file, table.as_deref(), &owners, merged, used, report))
+        .filter_map(|(file, table)| draft(file, table.as_deref(), &inherited, merged, used, report))
         .collect();
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
     // From here on each mistake would be a consequence of one above.
     let (rules, written, learn_until) = (rules?, written?, learn_until?);
-    reach(&rules, written, &owners, &settings, &files, report);
+    let owners = &inherited.owners;
+    reach(&rules, written, owners, &settings, &files, report);
     let rules = Rules::new(rules.into_iter().map(|checked| checked.rule).collect());
     learning::needs_uid(&rules, learn, report);
     Some(Scope {
@@ -84,7 +100,7 @@ fn scope(
         rules_at: report.place(&allow.unwrap_or(entry).key_at),
         uid: owners.uid,
         gid: owners.gid,
-        dir_mode: dir_mode(widest(&owners, &files)),
+        dir_mode: dir_mode(widest(owners, &files)),
         rules,
         learn_until,
         files: files.into_iter().map(|draft| Arc::new(draft.file)).collect(),

@@ -192,7 +192,6 @@ fn limits(merged: &Merged<'_>, report: &mut Report) -> Limits {
         size_max: read.size("size_max", DEFAULT.size_max),
         deadline: read.duration("deadline", DEFAULT.deadline),
         stat_wait: read.duration("stat_wait", DEFAULT.stat_wait),
-        fresh_for: read.duration("fresh_for", DEFAULT.fresh_for),
         waiting_per_uid: read.count("waiting_per_uid", DEFAULT.waiting_per_uid),
         waiting_per_process: read.count("waiting_per_process", DEFAULT.waiting_per_process),
         misses_per_uid: read.count("misses_per_uid", DEFAULT.misses_per_uid),

@@ -277,7 +277,7 @@ fn decode(record: &[u8; RECORD]) -> (u64, u64, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::checked::{File, Format, Scope};
+    use crate::config::checked::{CacheRules, File, Format, Scope};
     use crate::identity::{Pid, ProcessId, somebody};
     use crate::policy::Rules;
     use crate::render::Renderer;
@@ -287,7 +287,13 @@ mod tests {
 
     fn handle(pid: u32, bytes: &[u8], version: &str) -> Handle {
         let from: crate::reference::Reference = "p:s".parse().unwrap();
-        let file = File { name: "f".into(), from: from.clone(), format: Format::Raw, mode: 0o400 };
+        let file = File {
+            name: "f".into(),
+            from: from.clone(),
+            format: Format::Raw,
+            mode: 0o400,
+            cache: CacheRules::DEFAULT,
+        };
         let scope = Scope {
             name: "s".into(),
             rules_at: String::new(),

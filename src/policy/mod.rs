@@ -33,9 +33,16 @@ pub enum Purpose {
     Read,
     /// The true size, for a caller that may read the file.
     Stat,
+    /// To have it fresh for those who were let in before.
+    Refresh,
+    /// To have it at hand before anybody reads it, as the configuration says.
+    Prefetch,
+    /// An operator on the command line wants it fetched again.
+    Operator,
 }
 
-/// Proof that a rule allows it, or learning. Only [`decide`] and [`learn()`] make one.
+/// Proof that it is allowed: by a rule, by learning, or by the configuration where nobody is given anything. Only this folder
+/// makes one.
 #[derive(Debug, Clone)]
 pub struct Grant {
     purpose: Purpose,
@@ -190,7 +197,30 @@ pub fn decide(rules: &Rules, of: &Subject<'_>, purpose: Purpose) -> Decision {
     if asked.is_empty() { Decision::Deny(denial) } else { Decision::Ask(asked) }
 }
 
+impl Purpose {
+    /// Whether nobody waits for it.
+    pub fn is_behind(self) -> bool {
+        matches!(self, Self::Refresh | Self::Prefetch)
+    }
+}
+
 impl Grant {
+    /// To fetch again what this one let somebody have.
+    #[must_use]
+    pub fn to_refresh(&self) -> Self {
+        Self { purpose: Purpose::Refresh, learned: None, most_reads: None, ..self.clone() }
+    }
+
+    /// To fetch before anybody reads, where the configuration says `prefetch`. Nobody is given anything.
+    pub fn to_prefetch() -> Self {
+        Self { purpose: Purpose::Prefetch, rule: Arc::from("prefetch"), learned: None, most_reads: None }
+    }
+
+    /// To fetch for an operator, who is given nothing either.
+    pub fn of_operator() -> Self {
+        Self { purpose: Purpose::Operator, rule: Arc::from("operator"), learned: None, most_reads: None }
+    }
+
     /// What it is for.
     pub fn purpose(&self) -> Purpose {
         self.purpose

@@ -82,7 +82,7 @@ impl Renderer {
         if let Some(content) = self.rendered.lock().get(file)
             && Arc::ptr_eq(&content.secret, &secret)
         {
-            return Ok(content);
+            return Ok(Arc::clone(content));
         }
         let rendered = Some(encode(file, &secret.bytes)?);
         let content = self.sized(Content { secret, rendered })?;

@@ -2,125 +2,154 @@
 //!
 //! This folder owns what is remembered and for how long. It is the only user of the fetcher, and it takes a
 //! [`Grant`]: without a decision there is no way to a provider.
+//!
+//! ```text
+//!   entry.rs      what is known of one secret, and what a reader gets for it   pure
+//!   circuit.rs    whether its provider is asked at all                         pure
+//!   memory.rs     all of them, and what is to be done when
+//!   flights.rs    one fetch for all who wait
+//!   keep.rs       what is done though nobody waits: refreshing ahead, forgetting
+//!   status.rs     what of it is told to operators
+//! ```
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
-use tokio::sync::{Semaphore, watch};
+use tokio::runtime::Handle;
+use tokio::sync::{Notify, Semaphore, mpsc};
 
-use crate::bounded::Bounded;
+use crate::clock::Moment;
+use crate::config::checked::CacheRules;
 use crate::fetcher::Link;
-use crate::policy::Grant;
-use crate::providers::{Fetched, ProviderError, Stamp};
+use crate::policy::{Grant, Purpose};
 use crate::reference::Reference;
-use crate::secret::SecretBytes;
 
-/// A secret as it was fetched: the whole of it.
-pub struct Secret {
-    /// Its bytes.
-    pub bytes: SecretBytes,
-    /// The provider's name for this version.
-    pub version: String,
-    /// When the provider made this version.
-    pub created: SystemTime,
-    /// When it was fetched.
-    pub fetched: SystemTime,
-    /// Until when it holds, where the provider says so.
-    pub expires: Option<SystemTime>,
-    /// What its owner noted beside it, which is no secret.
-    pub notes: BTreeMap<String, String>,
-    stamp: Option<Stamp>,
-    since: std::time::Instant,
-}
-
-impl Secret {
-    /// What was fetched for somebody who asked at `since`.
-    pub fn new(fetched: Fetched, since: std::time::Instant) -> Self {
-        Self {
-            bytes: fetched.bytes,
-            version: fetched.version,
-            created: fetched.created,
-            fetched: SystemTime::now(),
-            expires: fetched.expires,
-            notes: fetched.notes,
-            stamp: fetched.stamp,
-            since,
-        }
-    }
-
-    /// Whether the local file it came from, if it did, is as it was.
-    fn is_current(&self) -> bool {
-        self.stamp.as_ref().is_none_or(Stamp::still_holds)
-    }
-}
-
+mod backoff;
+mod circuit;
+mod entry;
+mod flights;
+mod keep;
+mod memory;
 #[cfg(test)]
-impl Secret {
-    /// A secret that no provider gave.
-    pub(crate) fn made_up(bytes: &[u8], version: &str) -> Arc<Self> {
-        Arc::new(Self {
-            bytes: SecretBytes::copy_from(bytes),
-            version: version.to_owned(),
-            created: SystemTime::UNIX_EPOCH,
-            fetched: SystemTime::UNIX_EPOCH,
-            expires: None,
-            notes: BTreeMap::new(),
-            stamp: None,
-            since: std::time::Instant::now(),
-        })
-    }
-}
+mod model;
+mod secret;
+mod status;
 
-/// Why there is no secret.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ResolveError {
-    /// The provider says so.
-    #[error(transparent)]
-    Provider(#[from] ProviderError),
-    /// The provider did not answer in time.
-    #[error("the provider did not answer in time")]
-    TimedOut,
-}
+pub use secret::{ResolveError, Secret};
+pub use status::{Kept, ProviderStatus, SecretStatus, Status};
 
-type Landed = Option<Result<Arc<Secret>, ResolveError>>;
+use entry::{Look, State};
+use memory::Memory;
+
+/// How long a reader waits for a new value while there is one that may be served if need be. A provider that takes longer is
+/// as good as one that fails.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Finds secrets. Shared by all requests.
 pub struct Resolver {
     link: Link,
-    cache: Mutex<Bounded<Reference, Arc<Secret>>>,
-    flights: Mutex<HashMap<Reference, watch::Receiver<Landed>>>,
-    fresh_for: Duration,
+    memory: Mutex<Memory>,
     deadline: Duration,
+    /// Whether a process lives that read the secret.
+    lives: Box<dyn Fn(&Reference) -> bool + Send + Sync>,
+    landings: mpsc::UnboundedSender<Arrival>,
+    /// There is something to be done earlier than was thought.
+    earlier: Notify,
+    runtime: Handle,
+}
+
+/// A secret that was found.
+pub struct Found {
+    /// It.
+    pub secret: Arc<Secret>,
+    /// Whether it is served beyond its time because its provider fails.
+    pub stale: bool,
+}
+
+/// A fetch that ended, for whoever has to tell others.
+pub struct Arrival {
+    /// What was asked for.
+    pub reference: Reference,
+    /// What for.
+    pub purpose: Purpose,
+    /// The version that was known before.
+    pub before: Option<String>,
+    /// The version that is known now, or why there is none.
+    pub result: Result<String, ResolveError>,
+    /// Whether it went otherwise than the time before.
+    pub is_news: bool,
+    /// How long the provider took; `None` where it was not asked.
+    pub took: Option<Duration>,
+}
+
+impl Arrival {
+    /// The versions before and now, where a value that was known is another one now.
+    pub fn change(&self) -> Option<(&str, &str)> {
+        let (before, now) = (self.before.as_deref()?, self.result.as_deref().ok()?);
+        (before != now).then_some((before, now))
+    }
 }
 
 impl Resolver {
-    /// One that asks over `link`, holds at most `cache_max` bytes, serves a value for `fresh_for` before it asks again, and
-    /// lets a fetch take `deadline`.
-    pub fn new(link: Link, cache_max: u64, fresh_for: Duration, deadline: Duration) -> Arc<Self> {
-        Arc::new(Self {
+    /// One that asks over `link`, holds at most `cache_max` bytes and lets a fetch take `deadline`. `lives` says whether a
+    /// process lives that read a secret. What arrives is told to the receiver. Must be called in a runtime.
+    pub fn new(
+        link: Link,
+        cache_max: u64,
+        deadline: Duration,
+        lives: impl Fn(&Reference) -> bool + Send + Sync + 'static,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Arrival>) {
+        let (landings, arrivals) = mpsc::unbounded_channel();
+        let resolver = Self {
             link,
-            cache: Mutex::new(Bounded::new(cache_max)),
-            flights: Mutex::new(HashMap::new()),
-            fresh_for,
+            memory: Mutex::new(Memory::new(cache_max)),
             deadline,
-        })
+            lives: Box::new(lives),
+            landings,
+            earlier: Notify::new(),
+            runtime: Handle::current(),
+        };
+        (Arc::new(resolver), arrivals)
     }
 
-    /// The secret, if it is known and fresh. `reference` is to the whole secret ([`Reference::whole`]). Never waits: it
-    /// looks at the cache, and for a provider that reads a local file at that file's state.
-    pub fn cached(&self, _grant: &Grant, reference: &Reference) -> Option<Arc<Secret>> {
-        let secret = self.cache.lock().get(reference)?;
-        self.is_fresh(&secret).then_some(secret)
+    /// Has these rules hold from now on, each for a whole secret.
+    pub fn configure(&self, rules: HashMap<Reference, CacheRules>) {
+        self.memory.lock().configure(rules);
+        self.earlier.notify_one();
+    }
+
+    /// What is known of the secret without asking anybody: it, or why it cannot be had now. `None`: it has to be fetched.
+    /// `reference` is to the whole secret ([`Reference::whole`]). Never waits: it looks at the cache, and for a provider that
+    /// reads a local file at that file's state.
+    pub fn cached(
+        self: &Arc<Self>,
+        grant: &Grant,
+        reference: &Reference,
+    ) -> Option<Result<Found, ResolveError>> {
+        match self.look(grant, reference) {
+            Look::Serve(secret) => Some(Ok(Found { secret, stale: false })),
+            Look::ServeStale(secret) => Some(Ok(Found { secret, stale: true })),
+            Look::ServeAndRetry(secret) => {
+                let refresh = grant.to_refresh();
+                self.runtime.spawn(Arc::clone(self).fly_behind(reference.clone(), refresh));
+                Some(Ok(Found { secret, stale: true }))
+            }
+            Look::Fail(why) => Some(Err(why)),
+            Look::Fetch(_) => None,
+        }
     }
 
     /// What is known of the secret without asking anybody and whether it is fresh, for attributes that tell about it.
     pub fn known(&self, _grant: &Grant, reference: &Reference) -> Option<(Arc<Secret>, Freshness)> {
-        let secret = self.cache.lock().peek(reference)?;
-        let freshness = if self.is_fresh(&secret) {
-            let until = secret.fetched.checked_add(self.fresh_for).unwrap_or(secret.fetched);
-            Freshness::Fresh { until: secret.expires.map_or(until, |expires| expires.min(until)) }
+        let (secret, span) = {
+            let memory = self.memory.lock();
+            let State::Held(held) = &memory.slots.peek(reference)?.entry.state else { return None };
+            (Arc::clone(&held.value), held.span)
+        };
+        let freshness = if Moment::now() < span.fresh && secret.is_current() {
+            Freshness::Fresh { until: span.fresh.wall() }
         } else {
             Freshness::Stale
         };
@@ -138,32 +167,51 @@ impl Resolver {
         grant: &Grant,
         reference: &Reference,
         may_ask: impl Fn() -> Result<Arc<Semaphore>, E>,
-    ) -> Result<Arc<Secret>, E> {
+    ) -> Result<Found, E> {
         // A flight that started before the value changed brings the old one; the next brings the new one. Whoever asks
         // after the change must not get the old one, so a stale landing is asked for once more.
-        for _ in 0..2 {
-            if let Some(secret) = self.cached(grant, reference) {
-                return Ok(secret);
-            }
-            let secret = self.join_flight(reference, &may_ask).await?;
-            if secret.is_current() {
-                return Ok(secret);
+        let mut last = ResolveError::TimedOut;
+        for _ in 0..3 {
+            let instead = match self.look(grant, reference) {
+                Look::Serve(secret) => return Ok(Found { secret, stale: false }),
+                Look::ServeStale(secret) | Look::ServeAndRetry(secret) => {
+                    return Ok(Found { secret, stale: true });
+                }
+                Look::Fail(why) => return Err(why.into()),
+                Look::Fetch(instead) => instead,
+            };
+            let landing = self.join(grant, reference, &may_ask)?;
+            let landed = match instead {
+                None => flights::wait(landing).await,
+                Some(secret) => match tokio::time::timeout(PATIENCE, flights::wait(landing)).await {
+                    Ok(landed) => landed,
+                    Err(_) => return Ok(Found { secret, stale: true }),
+                },
+            };
+            match landed {
+                Ok(secret) if secret.is_current() => return Ok(Found { secret, stale: false }),
+                Ok(_) => {}
+                Err(why) => {
+                    if let Look::ServeStale(secret) = self.look(grant, reference) {
+                        return Ok(Found { secret, stale: true });
+                    }
+                    last = why;
+                    break;
+                }
             }
         }
-        self.join_flight(reference, &may_ask).await
+        Err(last.into())
     }
 
     /// Forgets everything, wiping it where nobody holds it any more.
     pub fn clear(&self) {
-        self.cache.lock().clear();
+        self.memory.lock().clear();
     }
 
     /// Forgets the secrets of these providers: they are configured anew. What is being fetched from them is not remembered.
     pub fn forget_providers(&self, names: &[String]) {
-        let stays = |reference: &Reference| !names.iter().any(|name| name == reference.provider());
-        let mut flights = self.flights.lock();
-        flights.retain(|reference, _| stays(reference));
-        self.cache.lock().retain(stays);
+        let mut memory = self.memory.lock();
+        names.iter().for_each(|name| memory.forget_provider(name));
     }
 
     /// The fetcher, to configure or close it.
@@ -171,62 +219,13 @@ impl Resolver {
         &self.link
     }
 
-    fn is_fresh(&self, secret: &Secret) -> bool {
-        secret.since.elapsed() < self.fresh_for
-            && secret.expires.is_none_or(|expires| SystemTime::now() < expires)
-            && secret.is_current()
-    }
-
-    async fn join_flight<E: From<ResolveError>>(
-        self: &Arc<Self>,
-        reference: &Reference,
-        may_ask: impl Fn() -> Result<Arc<Semaphore>, E>,
-    ) -> Result<Arc<Secret>, E> {
-        let mut landing = {
-            let mut flights = self.flights.lock();
-            match flights.get(reference) {
-                // One that has ended without landing (its task panicked) is none.
-                Some(flight) if flight.has_changed().is_ok() => flight.clone(),
-                _ => {
-                    let turns = may_ask()?;
-                    let (sender, flight) = watch::channel(None);
-                    flights.insert(reference.clone(), flight.clone());
-                    // A task of its own: it goes on when the one that asked first gives up.
-                    tokio::spawn(Arc::clone(self).fly(reference.clone(), turns, sender));
-                    flight
-                }
-            }
-        };
-        let landed = landing.wait_for(Option::is_some).await;
-        Ok(landed.ok().and_then(|landed| landed.clone()).unwrap_or(Err(ResolveError::TimedOut))?)
-    }
-
-    async fn fly(
-        self: Arc<Self>,
-        reference: Reference,
-        turns: Arc<Semaphore>,
-        landing: watch::Sender<Landed>,
-    ) {
-        let fetch = async {
-            // Never closed, so this always is a turn.
-            let _turn = turns.acquire().await;
-            let since = std::time::Instant::now();
-            self.link.fetch(&reference).await.map(|fetched| (fetched, since))
-        };
-        let result = match tokio::time::timeout(self.deadline, fetch).await {
-            Err(_) => Err(ResolveError::TimedOut),
-            Ok(Err(error)) => Err(error.into()),
-            Ok(Ok((fetched, since))) => Ok(Arc::new(Secret::new(fetched, since))),
-        };
-        let mut flights = self.flights.lock();
-        // One that was called off asked the provider as it was before: its answer is for those who asked then.
-        if flights.get(&reference).is_some_and(|flight| flight.same_channel(&landing.subscribe())) {
-            flights.remove(&reference);
-            if let Ok(secret) = &result {
-                self.cache.lock().put(reference, Arc::clone(secret), secret.bytes.len() as u64);
-            }
+    fn look(&self, grant: &Grant, reference: &Reference) -> Look<Arc<Secret>> {
+        let look = self.memory.lock().look(grant, reference, true);
+        match look {
+            // Looked at without the lock: the disk may be slow.
+            Look::Serve(secret) if !secret.is_current() => self.memory.lock().look(grant, reference, false),
+            look => look,
         }
-        landing.send_replace(Some(result));
     }
 }
 

@@ -80,6 +80,7 @@ impl Daemon {
         state.config = new;
         self.reloaded.notify_one();
         self.access.forget_providers(&gone);
+        self.resolver.configure(state.config.cache_rules());
         let count = |names: &[String]| names.len();
         let message = format!(
             "{} scopes unchanged, {} changed, {} added, {} removed, {} providers changed",

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::support::{HUNG, Host, signal, waits_for_fuse};
 
-const SCOPE: &str = "[limits]\nfresh_for = \"1ms\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"";
+const SCOPE: &str = "[cache]\nfresh_for = \"1ms\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"";
 
 #[test]
 fn killed_while_idle_it_is_started_again_and_the_next_miss_is_served() {
@@ -67,7 +67,7 @@ fn stopped_or_stuck_in_a_read_that_no_signal_ends_it_is_replaced() {
     let mut host = Host::new();
     host.set("t", b"the value");
     host.hang();
-    let scopes = "[limits]\nfresh_for = \"1ms\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"\nfile.hung = \"hung:t\"";
+    let scopes = "[cache]\nfresh_for = \"1ms\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"\nfile.hung = \"hung:t\"";
     host.configure("", &format!("{scopes}{HUNG}"));
     host.mount();
     let stopped = host.fetcher_pid().unwrap();

@@ -34,7 +34,7 @@ fn more_values_than_the_cache_holds_are_all_read() {
 
 #[test]
 fn with_nothing_kept_fresh_each_open_asks_and_is_served() {
-    let scopes = "[limits]\nfresh_for = \"0ms\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"";
+    let scopes = "[cache]\nfresh_for = \"0ms\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"";
     let host = Host::mounted(&[("t", b"the value")], scopes);
     for _ in 0..10 {
         let file = fs::File::open(host.file("a/token")).unwrap();

@@ -9,7 +9,7 @@ use rustix::process::Signal;
 use crate::support::{Host, signal};
 
 const SCOPES: &str =
-    "[limits]\nfresh_for = \"1ms\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"\n";
+    "[cache]\nfresh_for = \"1ms\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"\n";
 const MORE: &str = "file.asked = \"asked:some/path\"\n[provider.asked]\nkind = \"command\"\nprogram = \"program\"\nuser = \"nobody\"\n";
 
 fn host() -> Host {

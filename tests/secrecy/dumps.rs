@@ -322,7 +322,7 @@ exec cat $path
     host.configure(
         "",
         &format!(
-            "[limits]\nfresh_for = \"1ms\"\n[scope.a]\nallow = {{ uid = 0 }}\n{files}[provider.asked]\nkind = \"command\"\nprogram = \"/bin/sh\"\n\
+            "[cache]\nfresh_for = \"1ms\"\n[scope.a]\nallow = {{ uid = 0 }}\n{files}[provider.asked]\nkind = \"command\"\nprogram = \"/bin/sh\"\n\
              args = [\"program\"]\nuser = \"root\"\ndirectory = \"{}\"\nset = {{ PATH = \"/usr/bin:/bin\" }}\n",
             host.path("").display()
         ),

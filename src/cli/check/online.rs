@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
@@ -132,7 +132,7 @@ type Kept = (Result<Arc<Secret>, ProviderError>, Duration);
 
 /// Until its files are looked at.
 fn kept(answer: Answered<Fetched>) -> Kept {
-    (answer.result.map(|fetched| Arc::new(Secret::new(fetched, Instant::now()))), answer.took)
+    (answer.result.map(|fetched| Arc::new(Secret::new(fetched))), answer.took)
 }
 
 /// All files, with their paths below the mount.

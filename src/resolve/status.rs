@@ -1,0 +1,156 @@
+//! What operators are told of what is remembered. Never a value, nor how long it is.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::Resolver;
+use super::entry::{Duty, State};
+use super::memory::{Slot, Upstream};
+use crate::clock::Moment;
+use crate::reference::Reference;
+
+/// What is remembered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Providers that were asked, by name.
+    pub providers: Vec<ProviderStatus>,
+    /// Secrets that were asked for, by reference.
+    pub secrets: Vec<SecretStatus>,
+    /// Bytes that the cache holds, bookkeeping counted, and that it may hold.
+    pub cache_used: u64,
+    /// The same.
+    pub cache_max: u64,
+}
+
+/// One provider, as far as fetches told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderStatus {
+    /// Its name.
+    pub name: String,
+    /// Whether it is asked: `None` as ever, else why it is left alone for now.
+    pub down: Option<String>,
+    /// When it is asked again, where it is left alone.
+    pub asked_again: Option<Timestamp>,
+    /// Questions since hushfs started.
+    pub asked: u64,
+    /// How many of them failed because it could not be reached, or had too much to do.
+    pub failed: u64,
+    /// How long its last answer took, in microseconds.
+    pub took_micros: Option<u64>,
+    /// When it last answered.
+    pub answered: Option<Timestamp>,
+}
+
+/// Where a secret stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kept {
+    /// It is about to be fetched for the first time, or was forgotten.
+    Unknown,
+    /// It is served.
+    Fresh,
+    /// It is older than `fresh_for`; the next reader has it fetched.
+    Aged,
+    /// It is served beyond its time because its provider fails.
+    Stale,
+    /// There is none.
+    Failed,
+}
+
+/// One secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SecretStatus {
+    /// Its reference, whole.
+    pub reference: String,
+    /// Where it stands.
+    pub kept: Kept,
+    /// The provider's name for its version.
+    pub version: Option<String>,
+    /// When that was fetched.
+    pub fetched: Option<Timestamp>,
+    /// Until when it is served without a question.
+    pub fresh_until: Option<Timestamp>,
+    /// Until when it is served if its provider fails.
+    pub usable_until: Option<Timestamp>,
+    /// Whether it was made for us and is lent.
+    pub leased: bool,
+    /// When it is fetched again though nobody asks; `None` where nobody wants it.
+    pub next_refresh: Option<Timestamp>,
+    /// Why it could not be fetched the last time.
+    pub error: Option<String>,
+    /// When a failure is tried again.
+    pub retried: Option<Timestamp>,
+    /// Opens that it answered since it is remembered.
+    pub reads: u64,
+    /// How many of them it answered from memory.
+    pub hits: u64,
+}
+
+impl Resolver {
+    /// What is remembered now.
+    pub fn status(&self) -> Status {
+        let now = Moment::now();
+        let memory = self.memory.lock();
+        let mut providers: Vec<_> =
+            memory.upstreams.iter().map(|(name, upstream)| of_provider(name, upstream, now)).collect();
+        let mut secrets: Vec<_> =
+            memory.slots.iter().map(|(reference, slot)| of_secret(reference, slot, now)).collect();
+        let (cache_used, cache_max) = (memory.slots.used(), memory.slots.max());
+        drop(memory);
+        providers.sort_by(|a, b| a.name.cmp(&b.name));
+        secrets.sort_by(|a, b| a.reference.cmp(&b.reference));
+        Status { providers, secrets, cache_used, cache_max }
+    }
+}
+
+fn of_provider(name: &str, upstream: &Upstream, now: Moment) -> ProviderStatus {
+    ProviderStatus {
+        name: name.to_owned(),
+        down: upstream.circuit.blocks(now).map(ToString::to_string),
+        asked_again: upstream.circuit.until().and_then(time),
+        asked: upstream.asked,
+        failed: upstream.failed,
+        took_micros: upstream.took.map(micros),
+        answered: upstream.answered.and_then(time),
+    }
+}
+
+fn of_secret(reference: &Reference, slot: &Slot, now: Moment) -> SecretStatus {
+    let (held, trouble) = match &slot.entry.state {
+        State::Unknown => (None, None),
+        State::Held(held) => (Some(held), held.trouble.as_ref()),
+        State::Failed(trouble) => (None, Some(trouble)),
+    };
+    let kept = match (&slot.entry.state, held) {
+        (State::Failed(_), _) => Kept::Failed,
+        (_, None) => Kept::Unknown,
+        (_, Some(held)) if now < held.span.fresh => Kept::Fresh,
+        (_, Some(held)) if now < held.span.usable && held.trouble.is_some() => Kept::Stale,
+        (_, Some(_)) => Kept::Aged,
+    };
+    let refresh = slot.due().filter(|(_, duty)| *duty == Duty::Refresh);
+    SecretStatus {
+        reference: reference.to_string(),
+        kept,
+        version: held.map(|held| held.value.version.clone()),
+        fetched: held.and_then(|held| held.value.fetched.try_into().ok()),
+        fresh_until: held.and_then(|held| time(held.span.fresh)),
+        usable_until: held.and_then(|held| time(held.span.usable)),
+        leased: held.is_some_and(|held| held.value.lease.is_some()),
+        next_refresh: refresh.and_then(|(at, _)| time(at)),
+        error: trouble.map(|trouble| trouble.why.to_string()),
+        retried: trouble.and_then(|trouble| time(trouble.again)),
+        reads: slot.reads,
+        hits: slot.hits,
+    }
+}
+
+fn time(moment: Moment) -> Option<Timestamp> {
+    moment.wall().try_into().ok()
+}
+
+fn micros(took: Duration) -> u64 {
+    u64::try_from(took.as_micros()).unwrap_or(u64::MAX)
+}
