@@ -99,6 +99,13 @@ impl<K: PartialEq + Clone, E: Clone> Circuit<K, E> {
         }
     }
 
+    /// The next question finds out, whenever it was to be.
+    pub(super) fn try_now(&mut self, now: Moment) {
+        if let Self::Open { until, .. } = self {
+            *until = (*until).min(now);
+        }
+    }
+
     /// A question came to nothing that says anything about it: it was not sent after all.
     pub(super) fn unsent(&mut self, now: Moment) {
         if let Self::HalfOpen { why, failures } = self {

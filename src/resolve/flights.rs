@@ -71,10 +71,13 @@ impl Resolver {
             let mut memory = self.memory.lock();
             // One that was called off asked the provider as it was before: its answer is for those who asked then.
             let flight = memory.flights.get(&landed.reference);
-            flight.is_some_and(|flight| flight.same_channel(&landing.subscribe())).then(|| {
+            if flight.is_some_and(|flight| flight.same_channel(&landing.subscribe())) {
                 memory.flights.remove(&landed.reference);
-                memory.landed(&landed)
-            })
+                Some(memory.landed(&landed))
+            } else {
+                memory.called_off(&landed);
+                None
+            }
         };
         let Landing { reference, result, asked, purpose } = landed;
         if let Some(change) = change {

@@ -183,6 +183,15 @@ impl Memory {
         Change { before, is_news }
     }
 
+    /// A question was called off while it was on its way: its answer is not remembered.
+    pub(super) fn called_off(&mut self, landing: &Landing) {
+        let Some(upstream) = self.upstreams.get_mut(landing.reference.provider()) else { return };
+        upstream.circuit.unsent(Moment::now());
+        if landing.purpose.is_behind() {
+            upstream.behind = upstream.behind.saturating_sub(1);
+        }
+    }
+
     fn upstream_landed(
         &mut self,
         reference: &Reference,
@@ -274,6 +283,17 @@ impl Memory {
             return Some(upstream.circuit.until().filter(|until| *until > now).unwrap_or(soon));
         }
         None
+    }
+
+    /// Has it asked for anew by the next who wants it, whatever is remembered of it or of its provider.
+    pub(super) fn outdate(&mut self, reference: &Reference, now: Moment) {
+        if let Some(upstream) = self.upstreams.get_mut(reference.provider()) {
+            upstream.circuit.try_now(now);
+        }
+        if let Some(slot) = self.slots.peek_mut(reference) {
+            slot.entry.outdate(now);
+        }
+        self.plan(reference, true);
     }
 
     /// Forgets one.

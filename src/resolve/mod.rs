@@ -9,6 +9,7 @@
 //!   memory.rs     all of them, and what is to be done when
 //!   flights.rs    one fetch for all who wait
 //!   keep.rs       what is done though nobody waits: refreshing ahead, forgetting
+//!   orders.rs     what operators have done: refresh, evict
 //!   status.rs     what of it is told to operators
 //! ```
 
@@ -32,6 +33,7 @@ mod entry;
 mod flights;
 mod keep;
 mod memory;
+mod orders;
 #[cfg(test)]
 mod model;
 mod secret;
@@ -58,6 +60,8 @@ pub struct Resolver {
     /// There is something to be done earlier than was thought.
     earlier: Notify,
     runtime: Handle,
+    /// Where what operators want waits for its turn.
+    orders: Arc<Semaphore>,
 }
 
 /// A secret that was found.
@@ -110,6 +114,7 @@ impl Resolver {
             landings,
             earlier: Notify::new(),
             runtime: Handle::current(),
+            orders: Self::new_orders(),
         };
         (Arc::new(resolver), arrivals)
     }

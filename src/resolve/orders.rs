@@ -1,0 +1,48 @@
+//! What operators have done: fetch it again now, forget it now.
+
+use std::sync::Arc;
+
+use tokio::sync::Semaphore;
+
+use super::{ResolveError, Resolver, flights};
+use crate::clock::Moment;
+use crate::policy::Grant;
+use crate::reference::Reference;
+
+/// Fetches for operators that are under way at once. The rest is for readers.
+const AT_ONCE: usize = 8;
+
+impl Resolver {
+    /// Has a secret fetched again now, whatever is remembered of it or of its provider, and gives its version. Where that
+    /// fails, what was known stays for as long as it may be served.
+    ///
+    /// # Errors
+    /// As the provider answers.
+    pub async fn refresh(self: &Arc<Self>, reference: &Reference) -> Result<String, ResolveError> {
+        let flight = {
+            let mut memory = self.memory.lock();
+            memory.outdate(reference, Moment::now());
+            // One that is under way may have been answered with what was so before.
+            memory.flights.remove(reference);
+            drop(memory);
+            self.join(&Grant::of_operator(), reference, || Ok::<_, ResolveError>(Arc::clone(&self.orders)))?
+        };
+        flights::wait(flight).await.map(|secret| secret.version.clone())
+    }
+
+    /// Forgets a secret, and wipes it once no handle holds it. Says whether anything was known of it.
+    pub fn evict(&self, reference: &Reference) -> bool {
+        let mut memory = self.memory.lock();
+        memory.flights.remove(reference);
+        memory.forget(reference).is_some()
+    }
+
+    /// The secrets of which anything is known.
+    pub fn references(&self) -> Vec<Reference> {
+        self.memory.lock().slots.iter().map(|(reference, _)| reference.clone()).collect()
+    }
+
+    pub(super) fn new_orders() -> Arc<Semaphore> {
+        Arc::new(Semaphore::new(AT_ONCE))
+    }
+}
