@@ -6,7 +6,8 @@ use super::checked::CacheRules;
 pub(super) use super::merge::CACHE as KEYS;
 use super::merge::Merged;
 use super::report::{Found, Report};
-use super::table::Entry;
+use super::table::{Entry, find};
+use crate::providers::kind;
 use crate::units;
 
 /// The shortest time for which a value is fetched ahead: below it, hosts would do nothing else.
@@ -31,7 +32,11 @@ pub(super) fn of_provider(
         let table = entry.value.as_table()?;
         Some(super::table::entries(entry.at.source, table))
     });
-    over(top, &entries.unwrap_or_default(), report)
+    let entries = entries.unwrap_or_default();
+    // What is no kind is reported with the provider.
+    let kind = find(&entries, "kind").and_then(|entry| kind(entry.value.as_str()?));
+    let asks = kind.map_or(top.asks, |kind| kind.asks);
+    over(CacheRules { asks, ..top }, &entries, report)
 }
 
 /// `base`, but for what `entries` say of it.

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::print::Print;
 use crate::identity::{Namespaces, Runtimes};
 use crate::policy::Rules;
-use crate::providers::Kind;
+use crate::providers::{Asks, Kind};
 use crate::reference::Reference;
 use crate::sandbox::Account;
 
@@ -123,6 +123,8 @@ pub struct CacheRules {
     pub idle_after: Duration,
     /// Whether it is fetched before anybody reads it, and kept fresh (`prefetch`).
     pub prefetch: bool,
+    /// Whom its provider asks.
+    pub asks: Asks,
 }
 
 impl CacheRules {
@@ -134,6 +136,7 @@ impl CacheRules {
         refused_for: Duration::from_secs(30),
         idle_after: Duration::from_hours(1),
         prefetch: false,
+        asks: Asks::Service,
     };
 
     /// What holds for a secret that is shown under both.
@@ -146,6 +149,7 @@ impl CacheRules {
             refused_for: self.refused_for.min(other.refused_for),
             idle_after: self.idle_after.max(other.idle_after),
             prefetch: self.prefetch || other.prefetch,
+            asks: self.asks,
         }
     }
 }

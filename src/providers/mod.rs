@@ -51,6 +51,8 @@ pub struct Kind {
     pub about: &'static str,
     /// In which process it runs.
     pub runs: Runs,
+    /// Whom it asks.
+    pub asks: Asks,
     /// Reads the settings (the table without `kind`) and names the files they mention, without opening any provider.
     pub check: fn(settings: toml::Table, base: &Path) -> Result<Vec<NamedFile>, SettingsError>,
     /// Opens the provider; runs in the fetcher. Reaches nobody: a provider that is down never stops a mount.
@@ -64,6 +66,15 @@ pub enum Runs {
     Confined,
     /// Beside it, with what it takes to start programs as other users.
     WithPrograms,
+}
+
+/// Whom a provider asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Asks {
+    /// A service, that may be down and has others to serve: failures are remembered for a while.
+    Service,
+    /// A file of this host: asking again costs nobody anything.
+    LocalFile,
 }
 
 /// Opens a provider from its settings; relative paths start from the second argument.

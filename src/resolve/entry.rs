@@ -20,7 +20,7 @@ use super::ResolveError;
 use super::backoff::{Backoff, Chance};
 use crate::clock::Moment;
 use crate::config::checked::CacheRules;
-use crate::providers::ProviderError;
+use crate::providers::{Asks, ProviderError};
 
 /// The pauses of one secret that keeps failing.
 const PAUSES: Backoff = Backoff {
@@ -174,9 +174,13 @@ impl<V: Clone> Entry<V> {
             return Look::Serve(held.value.clone());
         }
         let pausing = held.trouble.as_ref().filter(|trouble| now < trouble.again).map(|trouble| &trouble.why);
-        let usable = now < held.span.usable;
+        // One that is known to be another by now is beyond its time, however young it is.
+        let usable = now < held.span.usable && (current || !self.rules.stale_for.is_zero());
         match (usable, pausing.or(down), &held.trouble) {
             (true, Some(_), _) => Look::ServeStale(held.value.clone()),
+            (true, None, Some(_)) if self.rules.asks == Asks::LocalFile => {
+                Look::Fetch(Some(held.value.clone()))
+            }
             (true, None, Some(_)) if self.asking => Look::ServeStale(held.value.clone()),
             (true, None, Some(_)) => Look::ServeAndRetry(held.value.clone()),
             (true, None, None) => Look::Fetch(Some(held.value.clone())),
@@ -198,18 +202,20 @@ impl<V: Clone> Entry<V> {
             State::Failed(trouble) => trouble.failures,
         };
         let failures = before.saturating_add(1);
+        // To look at a file once more costs nobody anything, and its owner may have mended it just now.
+        let pause = |pause: Duration| if self.rules.asks == Asks::LocalFile { Duration::ZERO } else { pause };
         match &why {
             // An answer. What was known before is not so any more.
             ResolveError::Provider(ProviderError::NotFound(_)) => {
-                let again = now.after(self.rules.missing_for);
+                let again = now.after(pause(self.rules.missing_for));
                 self.state = State::Failed(Trouble { why, again, failures });
             }
             ResolveError::Provider(ProviderError::Refused(_) | ProviderError::Misconfigured(_)) => {
-                let again = now.after(self.rules.refused_for);
+                let again = now.after(pause(self.rules.refused_for));
                 self.state = State::Failed(Trouble { why, again, failures });
             }
             _ => {
-                let again = now.after(PAUSES.pause(failures, why.asks_to_wait(), chance));
+                let again = now.after(pause(PAUSES.pause(failures, why.asks_to_wait(), chance)));
                 match &mut self.state {
                     State::Held(held) if now < held.span.usable => {
                         held.trouble = Some(Trouble { why, again, failures });
@@ -268,17 +274,22 @@ impl<V: Clone> Entry<V> {
 
     /// When something has to be done about it though nobody asks; `wanted` is whether somebody wants it.
     pub(super) fn due(&self, wanted: bool) -> Option<(Moment, Duty)> {
+        // What is tried again at once for a reader is not for nobody.
+        let again = |trouble: &Trouble| match self.rules.asks {
+            Asks::Service => trouble.again,
+            Asks::LocalFile => trouble.again.after(PAUSES.first),
+        };
         match &self.state {
             _ if self.asking => None,
             State::Unknown => None,
             State::Held(held) => {
-                let refresh = held.trouble.as_ref().map_or(held.span.ahead, |trouble| trouble.again);
+                let refresh = held.trouble.as_ref().map_or(held.span.ahead, again);
                 match wanted && refresh < held.span.usable {
                     true => Some((refresh, Duty::Refresh)),
                     false => Some((held.span.usable, Duty::Forget)),
                 }
             }
-            State::Failed(trouble) if self.rules.prefetch => Some((trouble.again, Duty::Refresh)),
+            State::Failed(trouble) if self.rules.prefetch => Some((again(trouble), Duty::Refresh)),
             State::Failed(trouble) => Some((trouble.again.after(REMEMBERED), Duty::Forget)),
         }
     }

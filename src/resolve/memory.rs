@@ -13,6 +13,7 @@ use crate::bounded::Bounded;
 use crate::clock::Moment;
 use crate::config::checked::CacheRules;
 use crate::policy::{Grant, Purpose};
+use crate::providers::Asks;
 use crate::reference::Reference;
 
 /// What a fetch came to, for all who wait for it.
@@ -199,6 +200,7 @@ impl Memory {
         purpose: Purpose,
         now: Moment,
     ) {
+        let asks = self.rules(reference).asks;
         let upstream = self.upstreams.entry(reference.provider().to_owned()).or_default();
         if purpose.is_behind() {
             upstream.behind = upstream.behind.saturating_sub(1);
@@ -206,7 +208,7 @@ impl Memory {
         let Some(asked) = asked else { return upstream.circuit.unsent(now) };
         let was_closed = upstream.circuit.is_closed();
         let went = match result {
-            Err(why) if why.passes() => {
+            Err(why) if why.passes() && asks == Asks::Service => {
                 upstream.failed += 1;
                 Went::Failed { why: why.clone(), asked: why.asks_to_wait() }
             }

@@ -198,7 +198,11 @@ impl Resolver {
                 Ok(secret) if secret.is_current() => return Ok(Found { secret, stale: false }),
                 Ok(_) => {}
                 Err(why) => {
-                    if let Look::ServeStale(secret) = self.look(grant, reference) {
+                    // What may still be served was kept, and anything else that is known now came from the same failure.
+                    if let Look::ServeStale(secret)
+                    | Look::ServeAndRetry(secret)
+                    | Look::Fetch(Some(secret)) = self.look(grant, reference)
+                    {
                         return Ok(Found { secret, stale: true });
                     }
                     last = why;

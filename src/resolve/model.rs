@@ -10,7 +10,7 @@ use super::backoff::Chance;
 use super::entry::{Duty, Entry, Look, Span};
 use crate::clock::Moment;
 use crate::config::checked::CacheRules;
-use crate::providers::ProviderError;
+use crate::providers::{Asks, ProviderError};
 
 const RULES: CacheRules = CacheRules {
     fresh_for: Duration::from_secs(60),
@@ -19,6 +19,7 @@ const RULES: CacheRules = CacheRules {
     refused_for: Duration::from_secs(30),
     idle_after: Duration::from_secs(600),
     prefetch: false,
+    asks: Asks::Service,
 };
 
 /// What chance decides in the machine is what the model can reckon with.

@@ -10,7 +10,7 @@
 //!  protocol.rs   question and answer in JSON
 //! ```
 
-use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError};
+use super::{Asks, Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError};
 
 mod program;
 mod protocol;
@@ -22,6 +22,7 @@ pub(super) const KIND: Kind = Kind {
     name: "command",
     about: "any program: JSON in, JSON out",
     runs: Runs::WithPrograms,
+    asks: Asks::Service,
     check: settings::check,
     open: settings::open,
 };

@@ -19,7 +19,9 @@
 //!  settings.rs    the table of the configuration, with auth.rs and address.rs
 //! ```
 
-use super::{Fetched, Kind, Lease, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp};
+use super::{
+    Asks, Fetched, Kind, Lease, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp,
+};
 
 mod address;
 mod answers;
@@ -45,6 +47,7 @@ pub(super) const KIND: Kind = Kind {
     name: "vault",
     about: "HashiCorp Vault or OpenBao: key/value secrets, and any other engine by its path",
     runs: Runs::Confined,
+    asks: Asks::Service,
     check: settings::check,
     open: provider::open,
 };
