@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::access::Target;
 use crate::config::checked::{Config, File, Scope};
 use crate::failure::Failure;
+use crate::reference::Reference;
 use crate::render::Content;
 
 /// An inode number. It follows from the path, so that it is the same after a reload and in a successor of this process.
@@ -23,6 +24,8 @@ impl Ino {
 /// All inodes.
 pub struct Tree {
     nodes: HashMap<Ino, Node>,
+    /// The paths of the files that show something of a whole secret.
+    showing: HashMap<Reference, Vec<String>>,
 }
 
 /// An inode.
@@ -111,7 +114,7 @@ impl Tree {
     /// The tree of `config`. What `old` knows of files with the same path is kept.
     pub(super) fn build(config: &Config, old: Option<&Self>) -> Self {
         let since = SystemTime::now();
-        let mut tree = Self { nodes: HashMap::new() };
+        let mut tree = Self { nodes: HashMap::new(), showing: HashMap::new() };
         let root = rustix::process::geteuid().as_raw();
         let mut top = Dir {
             parent: Ino::ROOT,
@@ -151,6 +154,26 @@ impl Tree {
             }
         }
         changes
+    }
+
+    /// The paths of the files that show something of `whole`.
+    pub(super) fn showing(&self, whole: &Reference) -> &[String] {
+        self.showing.get(whole).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The paths of files that are in `old` as well, and show another secret, or it in another form.
+    pub(super) fn shows_otherwise_than(&self, old: &Self) -> Vec<String> {
+        let shows = |file: &FileNode| (file.target.file.from.clone(), file.target.file.format);
+        let mut changed = Vec::new();
+        for (ino, node) in &self.nodes {
+            if let (Node::File(now), Some(Node::File(before))) = (node, old.nodes.get(ino))
+                && now.target.path == before.target.path
+                && shows(now) != shows(before)
+            {
+                changed.push(now.target.path.clone());
+            }
+        }
+        changed
     }
 
     fn add_scope(&mut self, scope: &Arc<Scope>, old: Option<&Self>, since: SystemTime) -> Ino {
@@ -194,6 +217,7 @@ impl Tree {
             path,
             whole: file.from.whole(),
         });
+        self.showing.entry(target.whole.clone()).or_default().push(target.path.clone());
         self.nodes.insert(ino, Node::File(FileNode { target, shown, since }));
         ino
     }
