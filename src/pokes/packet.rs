@@ -61,8 +61,7 @@ pub(super) fn answered(socket: BorrowedFd<'_>) -> io::Result<Result<(), Errno>> 
 
 fn receive(socket: BorrowedFd<'_>) -> io::Result<Vec<u8>> {
     let mut packet = vec![0; LONGEST];
-    let (length, _) =
-        rustix::io::retry_on_intr(|| recv(socket, packet.as_mut_slice(), RecvFlags::empty()))?;
+    let (length, _) = rustix::io::retry_on_intr(|| recv(socket, packet.as_mut_slice(), RecvFlags::empty()))?;
     packet.truncate(length);
     Ok(packet)
 }

@@ -160,7 +160,11 @@ pub(super) fn restrict_to_writing() -> Result<Option<String>, Error> {
     restrict_to(CALLS_TO_WRITE, ways, WRITER)
 }
 
-fn restrict_to<'a>(calls: impl IntoIterator<Item = &'a libc::c_long>, ways: Ways, who: &str) -> Result<Option<String>, Error> {
+fn restrict_to<'a>(
+    calls: impl IntoIterator<Item = &'a libc::c_long>,
+    ways: Ways,
+    who: &str,
+) -> Result<Option<String>, Error> {
     let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else {
         return Ok(Some(format!("there is no filter of system calls for {}", std::env::consts::ARCH)));
     };
