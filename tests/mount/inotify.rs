@@ -132,37 +132,15 @@ fn a_change_is_a_write_to_who_watches_the_file_and_to_who_watches_its_directory(
 #[test]
 fn who_reads_when_told_reads_the_new_value() {
     let host = host();
-    let mut read = Command::new("bash");
     let script = "inotifywait -qq -e modify \"$0\" && cat \"$0\"";
-    let mut child = inotifywait_then(&mut read, script, &host.file("a/token"));
+    let mut command = Command::new("bash");
+    let mut child =
+        command.args(["-c", script]).arg(host.file("a/token")).stdout(Stdio::piped()).spawn().unwrap();
+    host.eventually("it watches", || host.is_watched("a/token"));
     rotate(&host, "u");
     let (_, status) = ends_within(&mut child, Duration::from_secs(20)).unwrap();
     assert!(status.success());
     assert_eq!(says_of_itself(child), "another");
-}
-
-/// Runs a script that watches, once it does.
-fn inotifywait_then(command: &mut Command, script: &str, file: &Path) -> Child {
-    let child = command.args(["-c", script]).arg(file).stdout(Stdio::piped()).spawn().unwrap();
-    let inode = format!("ino:{:x} ", std::os::unix::fs::MetadataExt::ino(&fs::metadata(file).unwrap()));
-    let since = Instant::now();
-    while !watched(&inode) {
-        assert!(since.elapsed() < Duration::from_secs(10), "nobody watches");
-        std::thread::sleep(Duration::from_millis(5));
-    }
-    child
-}
-
-/// Whether a process watches the inode.
-fn watched(inode: &str) -> bool {
-    let fds = fs::read_dir("/proc").unwrap().flatten().filter_map(|process| {
-        let name = process.file_name();
-        name.to_str()?.parse::<u32>().ok().and_then(|_| fs::read_dir(process.path().join("fdinfo")).ok())
-    });
-    fds.flatten()
-        .flatten()
-        .filter_map(|fd| fs::read_to_string(fd.path()).ok())
-        .any(|info| info.contains("inotify wd:") && info.contains(inode))
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A host with a mounted hushfs, for one test: the real binary, a real store, a real mount.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -312,6 +312,20 @@ impl Host {
     /// `hushfs reload`.
     pub(crate) fn reload(&self) -> Output {
         self.run(&["reload", "--config", self.path("hushfs.toml").to_str().unwrap()], b"")
+    }
+
+    /// Whether a process watches a file of the mount with inotify.
+    pub(crate) fn is_watched(&self, name: &str) -> bool {
+        let meta = std::fs::metadata(self.file(name)).unwrap();
+        // As the kernel keeps it. A file system without a disk has major number 0.
+        let device = rustix::fs::minor(meta.dev());
+        let watch = format!(" ino:{:x} sdev:{device:x} ", meta.ino());
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let fds = processes.filter_map(|process| std::fs::read_dir(process.path().join("fdinfo")).ok());
+        fds.flatten().flatten().any(|fd| {
+            std::fs::read_to_string(fd.path())
+                .is_ok_and(|info| info.contains("inotify wd:") && info.contains(&watch))
+        })
     }
 
     /// Waits until `what` holds, for ten seconds at most.
