@@ -235,3 +235,61 @@ impl Tree {
         ino
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use super::*;
+
+    fn tree(scopes: &str, old: Option<&Tree>) -> Tree {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = std::fs::OpenOptions::new();
+        let mut write = |name: &str, text: &str| {
+            let mut file =
+                options.write(true).create_new(true).mode(0o600).open(dir.path().join(name)).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        };
+        write("store.age", "");
+        write("store.key", "");
+        let provider = "[provider.local]\nkind = \"store\"\npath = \"store.age\"";
+        write("hushfs.toml", &format!("mount = \"/run/hushfs\"\n{provider}\n{scopes}"));
+        Tree::build(&crate::config::load(&dir.path().join("hushfs.toml")).unwrap(), old)
+    }
+
+    #[test]
+    fn all_files_that_show_a_secret_or_a_key_of_it_are_found_by_the_whole_secret() {
+        let tree = tree(
+            "[scope.a]\nallow = { uid = 0 }\nfile.one = \"local:t\"\nfile.key = \"local:t#k\"
+             [scope.b]\nallow = { uid = 0 }\nfile.one = \"local:t\"\nfile.other = \"local:u\"
+             file.old = \"local:t?version=1\"",
+            None,
+        );
+        let showing = |whole: &str| {
+            let mut paths = tree.showing(&whole.parse().unwrap()).to_vec();
+            paths.sort();
+            paths
+        };
+        assert_eq!(showing("local:t"), ["a/key", "a/one", "b/one"]);
+        assert_eq!(showing("local:t?version=1"), ["b/old"]);
+        assert!(showing("local:nowhere").is_empty());
+    }
+
+    #[test]
+    fn what_shows_something_else_is_told_from_what_came_went_or_is_for_others_now() {
+        let before = tree(
+            "[scope.a]\nallow = { uid = 0 }\nfile.same = \"local:t\"\nfile.going = \"local:t\"
+             file.other = \"local:t\"\nfile.key = \"local:t#k\"\nfile.form = \"local:t\"",
+            None,
+        );
+        let after = tree(
+            "[scope.a]\nallow = { uid = 1 }\nfile.same = \"local:t\"\nfile.coming = \"local:t\"
+             file.other = \"local:u\"\nfile.key = \"local:t#l\"\nfile.form = { from = \"local:t\", format = \"json\" }",
+            Some(&before),
+        );
+        let mut changed = after.shows_otherwise_than(&before);
+        changed.sort();
+        assert_eq!(changed, ["a/form", "a/key", "a/other"]);
+    }
+}
