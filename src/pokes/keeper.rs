@@ -106,24 +106,23 @@ impl Keeper {
     }
 
     fn report(&mut self, path: &str, done: Result<(), Errno>) {
-        let hint = match done {
-            Ok(()) => {
-                self.worked = true;
-                return;
-            }
-            // A reload removed it. AGAIN: its owner holds a lease (fcntl(2)), whom the kernel tells of the attempt.
-            Err(Errno::NOENT | Errno::AGAIN) => {
-                tracing::debug!(path, ?done, "that the file changed is not announced");
-                return;
-            }
-            Err(Errno::ACCESS | Errno::PERM) => "it takes CAP_DAC_OVERRIDE",
-            Err(_) => "see the error of the system",
+        let Err(error) = done else {
+            self.worked = true;
+            return;
         };
-        let error = done.err().map(io::Error::from);
+        let hint = match error {
+            // A reload removed it. AGAIN: its owner holds a lease (fcntl(2)), whom the kernel tells of the attempt.
+            Errno::NOENT | Errno::AGAIN => {
+                tracing::debug!(path, %error, "that the file changed is not announced");
+                return;
+            }
+            Errno::ACCESS | Errno::PERM => "it takes CAP_DAC_OVERRIDE",
+            _ => "see the error of the system",
+        };
         if std::mem::replace(&mut self.worked, false) {
-            tracing::warn!(path, ?error, "that the file changed cannot be announced; hint: {hint}");
+            tracing::warn!(path, %error, "that the file changed cannot be announced; hint: {hint}");
         } else {
-            tracing::debug!(path, ?error, "that the file changed cannot be announced");
+            tracing::debug!(path, %error, "that the file changed cannot be announced");
         }
     }
 }

@@ -279,6 +279,27 @@ for line in sys.stdin: print(m[:] == b'x' * 200000, flush=True)";
 }
 
 #[test]
+fn who_holds_a_lease_of_a_file_is_told_of_it_and_holds_up_no_other_file() {
+    let host = host();
+    let program = "import fcntl, os, signal, sys
+fd = os.open(sys.argv[1], os.O_RDONLY)
+signal.signal(signal.SIGIO, lambda *_: (print('told', flush=True), os._exit(0)))
+fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+print('leased', flush=True)
+while True: signal.pause()";
+    let mut command = as_user(1000, "/usr/bin/python3");
+    let mut leases =
+        command.args(["-c", program]).arg(host.file("user/token")).stdout(Stdio::piped()).spawn().unwrap();
+    let mut said = BufReader::new(leases.stdout.take().unwrap()).lines();
+    assert_eq!(said.next().unwrap().unwrap(), "leased");
+    let watch = Watch::on(&host.file("a/token"));
+    rotate(&host, "u");
+    watch.changed(&host);
+    assert_eq!(said.next().unwrap().unwrap(), "told");
+    assert!(leases.wait().unwrap().success());
+}
+
+#[test]
 fn killed_it_is_started_again_and_the_next_change_is_announced() {
     let host = host();
     let watch = Watch::on(&host.file("a/token"));
