@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -147,6 +147,8 @@ struct Daemon {
     audit: Audit,
     fs: Arc<Fs>,
     state: Mutex<State>,
+    /// Beside the state, so that whoever holds a lock may announce. There is none in a mount for one user.
+    pokes: OnceLock<Pokes>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
     /// Another configuration is in force.
@@ -156,7 +158,6 @@ struct Daemon {
 struct State {
     config: Config,
     notifications: Option<Notifications>,
-    pokes: Option<Pokes>,
 }
 
 impl Daemon {
@@ -170,9 +171,10 @@ impl Daemon {
         attestor.ask_runtimes_at(&config.runtimes);
         let access = Access::new(attestor, Arc::clone(&resolver), audit.clone(), limits);
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
-        let state = Mutex::new(State { config, notifications: None, pokes: None });
+        let state = Mutex::new(State { config, notifications: None });
         let (reloading, reloaded) = (tokio::sync::Mutex::new(()), tokio::sync::Notify::new());
-        Ok(Arc::new(Self { access, resolver, audit, fs, state, reloading, reloaded }))
+        let pokes = OnceLock::new();
+        Ok(Arc::new(Self { access, resolver, audit, fs, state, pokes, reloading, reloaded }))
     }
 
     /// Answers on `fuse` until a signal ends it.
@@ -186,11 +188,14 @@ impl Daemon {
         let poker = Arc::<Poker>::default();
         let session = Session::new(Arc::clone(&self.fs), fuse, runtime.handle().clone(), Arc::clone(&poker))
             .map_err(system("the kernel's FUSE handshake failed"))?;
+        if let Some(pokes) = pokes(mount, poker).map_err(system("cannot start what announces changes"))? {
+            // It is served once.
+            let _ = self.pokes.set(pokes);
+        }
         let workers = session.run().map_err(system("cannot start threads"))?;
         let (control, point) = {
             let mut state = self.state.lock();
             state.notifications = Some(workers.notifications);
-            state.pokes = pokes(mount, poker).map_err(system("cannot start what announces changes"))?;
             if mount.is_for_one_user() {
                 warn_of_others(&state.config);
             }
@@ -242,7 +247,7 @@ impl Daemon {
     /// Tells who watches these files (scope and name, as below the mount) that they show something else from now on. Not to
     /// be called before they do. Does not wait.
     fn announce(&self, paths: &[String]) {
-        if let Some(pokes) = &self.state.lock().pokes {
+        if let Some(pokes) = self.pokes.get() {
             paths.iter().for_each(|path| pokes.changed(path));
         }
     }
