@@ -19,7 +19,8 @@
 //! ```
 //!
 //! Beside that way: `config/` (raw -> checked), `fetcher/` (the process that runs `providers/`, one file each), `control/`
-//! (the socket on which the daemon is asked), `explain/` (what a decision turns on, for people), `cli/` (one file per verb), `run.rs` (the only file that names every module), and
+//! (the socket on which the daemon is asked), `explain/` (what a decision turns on, for people), `cli/` (one file per verb), `run.rs` (the only file that names every module),
+//! `pokes/` (what tells watchers of a file that it changed), and
 //! at the bottom `sandbox/` (what the fetcher may not do), `secret.rs` and `sys/` (the only unsafe code).
 
 // What composes and commands
@@ -47,6 +48,7 @@ pub mod reference;
 
 // Ground
 pub mod mount;
+pub mod pokes;
 pub mod sandbox;
 pub mod units;
 pub mod words;

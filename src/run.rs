@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -20,6 +20,7 @@ use crate::fs::Fs;
 use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, Misplaced, PinnedId};
 use crate::mount::{Mount, MountError};
+use crate::pokes::{self, Poker, Pokes};
 use crate::providers::Runs;
 use crate::resolve::{Arrival, Resolver};
 use crate::sandbox::{self, Account, Cage};
@@ -90,6 +91,19 @@ pub fn fetch<Log>(cage: Cage, log: impl FnOnce() -> Log) -> io::Result<()> {
     runtime(4)?.block_on(fetcher::serve(socket.into(), files, || entered.outdated.is_so()))
 }
 
+/// What `hushfs poker` does: writes to files of the mount that is its standard output, as the front says on its standard input.
+///
+/// # Errors
+/// When it cannot give up its rights, or the front says what cannot be understood.
+pub fn poke() -> io::Result<()> {
+    descriptor::close_inherited();
+    harden()?;
+    rustix::process::setsid().ok();
+    let (socket, private) = (taken(rustix::stdio::stdin())?, taken(rustix::stdio::stdout())?);
+    let lacking = sandbox::enter_to_write_below(private.as_fd())?;
+    pokes::serve(socket, private, &lacking)
+}
+
 /// What was at a standard descriptor, where nothing is from now on.
 fn taken(standard: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let taken = rustix::io::fcntl_dupfd_cloexec(standard, 3)?;
@@ -137,6 +151,8 @@ struct Daemon {
     state: Mutex<State>,
     /// What the resolver tells, until somebody listens.
     arrivals: Mutex<Option<mpsc::UnboundedReceiver<Arrival>>>,
+    /// Beside the state, so that whoever holds a lock may announce. There is none in a mount for one user.
+    pokes: OnceLock<Pokes>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
     /// Another configuration is in force.
@@ -163,7 +179,8 @@ impl Daemon {
         let state = Mutex::new(State { config, notifications: None });
         let arrivals = Mutex::new(Some(arrivals));
         let (reloading, reloaded) = (tokio::sync::Mutex::new(()), tokio::sync::Notify::new());
-        Ok(Arc::new(Self { access, resolver, audit, fs, state, arrivals, reloading, reloaded }))
+        let pokes = OnceLock::new();
+        Ok(Arc::new(Self { access, resolver, audit, fs, state, arrivals, pokes, reloading, reloaded }))
     }
 
     /// Answers on `fuse` until a signal ends it.
@@ -174,8 +191,13 @@ impl Daemon {
         mut signals: Signals,
         runtime: &Runtime,
     ) -> Result<(), RunError> {
-        let session = Session::new(Arc::clone(&self.fs), fuse, runtime.handle().clone())
+        let poker = Arc::<Poker>::default();
+        let session = Session::new(Arc::clone(&self.fs), fuse, runtime.handle().clone(), Arc::clone(&poker))
             .map_err(system("the kernel's FUSE handshake failed"))?;
+        if let Some(pokes) = pokes(mount, poker).map_err(system("cannot start what announces changes"))? {
+            // It is served once.
+            let _ = self.pokes.set(pokes);
+        }
         let workers = session.run().map_err(system("cannot start threads"))?;
         let (control, point) = {
             let mut state = self.state.lock();
@@ -230,6 +252,14 @@ impl Daemon {
         })
     }
 
+    /// Tells who watches these files (scope and name, as below the mount) that they show something else from now on. Not to
+    /// be called before they do. Does not wait.
+    fn announce(&self, paths: &[String]) {
+        if let Some(pokes) = self.pokes.get() {
+            paths.iter().for_each(|path| pokes.changed(path));
+        }
+    }
+
     /// Answers who waits, wipes what is remembered, ends the fetcher, writes what is on record.
     async fn end(&self) {
         self.access.close();
@@ -243,6 +273,17 @@ impl Daemon {
             tracing::error!(lost, "audit records could not be written");
         }
     }
+}
+
+/// What announces changes. A mount for one user has no way to.
+fn pokes(mount: &Mount, poker: Arc<Poker>) -> io::Result<Option<Pokes>> {
+    let Some(private) = mount.private() else { return Ok(None) };
+    let start = || {
+        let mut command = this_program();
+        command.arg("poker");
+        command
+    };
+    Pokes::start(start, private.try_clone_to_owned()?, poker).map(Some)
 }
 
 /// Lets go of what is held of callers that have ended.
@@ -264,9 +305,13 @@ fn providers(config: &Config) -> Vec<ProviderSettings> {
 }
 
 /// The same binary, by the kernel's own reference: it may have been replaced on disk since.
+fn this_program() -> std::process::Command {
+    std::process::Command::new(PathBuf::from("/proc/self/exe"))
+}
+
 fn fetcher_command(account: Option<Account>) -> impl Fn(Runs) -> std::process::Command {
     move |runs| {
-        let mut command = std::process::Command::new(PathBuf::from("/proc/self/exe"));
+        let mut command = this_program();
         command.arg("fetcher");
         match (runs, account) {
             (Runs::WithPrograms, _) => {

@@ -13,6 +13,7 @@ use crate::access::{Access, Answer, Target};
 use crate::config::checked::Config;
 use crate::failure::Failure;
 use crate::identity::Caller;
+use crate::reference::Reference;
 use crate::render::Content;
 
 mod handles;
@@ -64,13 +65,28 @@ impl Fs {
         Ok(Arc::new(Self { tree: ArcSwap::from_pointee(tree), handles: Handles::new()?, access }))
     }
 
-    /// Replaces the tree. Inode numbers follow from paths, so what stays keeps its own. Returns what the kernel should forget.
-    pub fn replace(&self, config: &Config) -> Vec<Renamed> {
+    /// Replaces the tree. Inode numbers follow from paths, so what stays keeps its own.
+    pub fn replace(&self, config: &Config) -> Replaced {
         let old = self.tree.load_full();
         let new = Tree::build(config, Some(&old));
-        let changes = new.changes_since(&old);
+        let replaced = Replaced { forget: new.changes_since(&old), changed: new.shows_otherwise_than(&old) };
         self.tree.store(Arc::new(new));
-        changes
+        replaced
+    }
+
+    /// The paths of all files that show something of this whole secret.
+    pub fn showing(&self, whole: &Reference) -> Vec<String> {
+        self.tree.load().showing(whole).to_vec()
+    }
+
+    /// The attributes of `ino` as they were last shown: the same for whoever asks, from memory, and without a record.
+    ///
+    /// # Errors
+    /// No such inode.
+    pub fn shown(&self, ino: Ino) -> Result<Attributes, Failure> {
+        let tree = self.tree.load();
+        let node = tree.node(ino).ok_or(Failure::Unconfigured)?;
+        Ok(self.attributes(ino, node, None))
     }
 
     /// The attributes of `name` in `parent`. Answers everybody the same and from memory only: the kernel shares the answer
@@ -296,6 +312,14 @@ impl Fs {
             }
         }
     }
+}
+
+/// What came of another tree in the place of the old one.
+pub struct Replaced {
+    /// What the kernel should forget.
+    pub forget: Vec<Renamed>,
+    /// The paths of files that are still there and show something else now.
+    pub changed: Vec<String>,
 }
 
 /// What a file is opened for.

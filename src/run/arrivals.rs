@@ -20,6 +20,7 @@ impl Daemon {
         }
         if let Some((before, now)) = arrival.change() {
             tracing::info!(secret = %arrival.reference, before, now, "another version");
+            self.announce(&self.fs.showing(&arrival.reference));
         }
     }
 }

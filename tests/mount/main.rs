@@ -22,6 +22,7 @@ mod groups;
 mod hang;
 mod learn;
 mod hardening;
+mod inotify;
 mod life;
 mod limits;
 mod log;
