@@ -14,10 +14,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::MissedTickBehavior;
 
 use super::arrived;
+use super::ended::Endings;
 use super::lends::{Desk, Named};
+use super::question::{Question, Reply};
 use super::settings::ProviderSettings;
-use super::wire::{self, Answer, Ask, Said, Settings};
-use crate::providers::{Fetched, ProviderError};
+use super::wire::{self, Answer, Ask, Given, Said, Settings};
+use crate::providers::{Fetched, Lease, LoginState, Mint, ProviderError};
 use crate::reference::Reference;
 use crate::sys::arena;
 
@@ -31,6 +33,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// How often a fetcher that owes answers is asked whether it is there. One that does not say so before the next time is
 /// taken for dead: a process that was killed while its disk does not answer keeps its socket open for as long.
 const PULSE: Duration = Duration::from_secs(2);
+
+/// How long a fetcher that is to end may take for revocations that it was asked for.
+const PARTING: Duration = Duration::from_secs(5);
 
 /// A handle to one process. Cheap to clone.
 #[derive(Clone)]
@@ -55,39 +60,9 @@ enum Message {
     Close(oneshot::Sender<()>),
 }
 
-/// What is asked, and where the answer goes.
-enum Question {
-    Fetch(Reference, oneshot::Sender<Result<Fetched, ProviderError>>),
-    LogIn(String, oneshot::Sender<Result<(), ProviderError>>),
-}
-
 struct Pending {
     question: Question,
     attempts: u32,
-}
-
-impl Question {
-    fn ask(&self, id: u64) -> Ask {
-        match self {
-            Self::Fetch(reference, _) => Ask::fetch(id, reference),
-            Self::LogIn(provider, _) => Ask::LogIn { id, provider: provider.clone() },
-        }
-    }
-
-    fn fail(self, error: ProviderError) {
-        match self {
-            Self::Fetch(_, answer) => drop(answer.send(Err(error))),
-            Self::LogIn(_, answer) => drop(answer.send(Err(error))),
-        }
-    }
-
-    /// Whether nobody waits for the answer any more.
-    fn is_closed(&self) -> bool {
-        match self {
-            Self::Fetch(_, answer) => answer.is_closed(),
-            Self::LogIn(_, answer) => answer.is_closed(),
-        }
-    }
 }
 
 impl Line {
@@ -99,6 +74,7 @@ impl Line {
     pub(super) fn start(
         start: impl Fn() -> std::process::Command + Send + 'static,
         part: Part,
+        endings: Endings,
     ) -> io::Result<Self> {
         let settings = to_wire(&part.providers)?;
         let (asks, inbox) = mpsc::channel(WAITING);
@@ -107,10 +83,12 @@ impl Line {
         let actor = Actor {
             start: Box::new(start),
             named: named.clone(),
+            endings,
             settings,
             inbox,
             pending: HashMap::new(),
             next: 0,
+            closing: None,
         };
         let first = actor.spawn()?;
         tokio::spawn(actor.run(first));
@@ -131,9 +109,9 @@ impl Line {
     ///
     /// # Errors
     /// As the provider answers; [`ProviderError::Unavailable`] when the fetcher keeps dying over it.
-    pub(super) async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+    pub(super) async fn fetch(&self, reference: &Reference, mint: Mint) -> Result<Fetched, ProviderError> {
         let reference = reference.clone();
-        let fetched = self.ask(|answer| Question::Fetch(reference, answer)).await?;
+        let fetched = self.ask(|reply| Question::Fetch(reference, mint, reply)).await?;
         Ok(arrived::fetched(fetched, &self.named))
     }
 
@@ -142,13 +120,36 @@ impl Line {
     /// # Errors
     /// As [`Line::fetch`].
     pub(super) async fn log_in(&self, provider: &str) -> Result<(), ProviderError> {
-        self.ask(|answer| Question::LogIn(provider.to_owned(), answer)).await
+        self.ask(|reply| Question::LogIn(provider.to_owned(), reply)).await
     }
 
-    async fn ask<T>(
-        &self,
-        question: impl FnOnce(oneshot::Sender<Result<T, ProviderError>>) -> Question,
-    ) -> Result<T, ProviderError> {
+    /// Where a provider stands with its login. Not bounded in time: the caller bounds it.
+    ///
+    /// # Errors
+    /// As [`Line::fetch`].
+    pub(super) async fn login_state(&self, provider: &str) -> Result<LoginState, ProviderError> {
+        self.ask(|reply| Question::LoginState(provider.to_owned(), reply)).await
+    }
+
+    /// Renews what a provider made. Not bounded in time: the caller bounds it.
+    ///
+    /// # Errors
+    /// As [`Line::fetch`].
+    pub(super) async fn renew(&self, provider: &str, lease: &Lease) -> Result<Lease, ProviderError> {
+        let question = |reply| Question::Renew(provider.to_owned(), lease.clone(), reply);
+        let renewed = self.ask(question).await?;
+        Ok(arrived::renewed(renewed, lease))
+    }
+
+    /// Ends what a provider made. Not bounded in time: the caller bounds it. It is done also when nobody waits for it.
+    ///
+    /// # Errors
+    /// As [`Line::fetch`].
+    pub(super) async fn revoke(&self, provider: &str, handle: &str) -> Result<(), ProviderError> {
+        self.ask(|reply| Question::Revoke(provider.to_owned(), handle.to_owned(), Some(reply))).await
+    }
+
+    async fn ask<T>(&self, question: impl FnOnce(Reply<T>) -> Question) -> Result<T, ProviderError> {
         let gone = |_| ProviderError::unavailable("the fetcher is closed");
         let (answer, answered) = oneshot::channel();
         self.asks
@@ -157,7 +158,7 @@ impl Line {
         answered.await.map_err(gone)?.map_err(arrived::error)
     }
 
-    /// Ends the fetcher.
+    /// Ends the fetcher, once it has done the revocations that it was asked for, or has had the time to.
     pub(super) async fn close(&self) {
         let (done, closed) = oneshot::channel();
         if self.asks.send(Message::Close(done)).await.is_ok() {
@@ -169,10 +170,13 @@ impl Line {
 struct Actor {
     start: Start,
     named: Named,
+    endings: Endings,
     settings: Vec<Settings>,
     inbox: mpsc::Receiver<Message>,
     pending: HashMap<u64, Pending>,
     next: u64,
+    /// It is to end by then, and who waits for that.
+    closing: Option<(tokio::time::Instant, oneshot::Sender<()>)>,
 }
 
 enum End {
@@ -205,10 +209,15 @@ impl Actor {
         loop {
             let started = tokio::time::Instant::now();
             let end = self.talk(socket).await;
-            if matches!(end, End::Closed) {
+            if matches!(end, End::Closed) || self.closing.is_some() {
                 let _ = child.start_kill();
+                if let Some((_, done)) = self.closing.take() {
+                    let _ = done.send(());
+                }
                 return;
             }
+            // Nobody renews its tokens any more.
+            self.endings.tell_all(self.settings.iter());
             let status = match tokio::time::timeout(Duration::from_millis(200), child.wait()).await {
                 Ok(Ok(status)) => status.to_string(),
                 _ => "no status yet".to_owned(),
@@ -282,19 +291,19 @@ impl Actor {
             tokio::select! {
                 said = answered.recv() => match said {
                     Some(Said::Answer(answer)) => {
-                        let Answer { id, result, unlocked } = *answer;
                         pinged = false;
-                        if let Some(errno) = unlocked {
-                            arena::warn_of_unlocked(errno);
+                        if let Some(question) = self.answered(*answer)
+                            && self.send(to, question).await.is_err()
+                        {
+                            return End::Died;
                         }
-                        if let Some(Pending { question: Question::Fetch(_, answer), .. }) = self.pending.remove(&id) {
-                            let _ = answer.send(result.map(|value| value.0));
+                        if self.may_close() {
+                            return End::Closed;
                         }
                     }
-                    Some(Said::LoggedIn { id, result }) => {
-                        pinged = false;
-                        if let Some(Pending { question: Question::LogIn(_, answer), .. }) = self.pending.remove(&id) {
-                            let _ = answer.send(result);
+                    Some(Said::Ended { provider, before }) => {
+                        if self.settings.iter().any(|one| one.name == provider) {
+                            self.endings.tell(&provider, before);
                         }
                     }
                     Some(Said::Alive) => pinged = false,
@@ -309,25 +318,28 @@ impl Actor {
                         return End::Died;
                     }
                 }
+                () = by(self.closing.as_ref().map(|(by, _)| *by)) => {
+                    let lost = self.pending.values().filter(|pending| pending.question.is_revocation()).count();
+                    tracing::warn!(lost, "leases could not be revoked in time, and last until their time");
+                    return End::Closed;
+                }
                 message = self.inbox.recv() => {
                     let sent = match message {
                         None => return End::Closed,
                         Some(Message::Close(done)) => {
-                            let _ = done.send(());
-                            return End::Closed;
+                            self.closing = Some((tokio::time::Instant::now() + PARTING, done));
+                            if self.may_close() {
+                                return End::Closed;
+                            }
+                            Ok(())
                         }
                         Some(Message::Configure(settings)) => {
+                            // One that is set differently is opened anew, and its login is lost.
+                            self.endings.tell_all(self.settings.iter().filter(|one| !settings.contains(one)));
                             self.settings = settings;
                             wire::send(to, &Ask::Configure(self.settings.clone())).await
                         }
-                        Some(Message::Ask(question)) => {
-                            self.pending.retain(|_, pending| !pending.question.is_closed());
-                            let id = self.next;
-                            self.next += 1;
-                            let ask = question.ask(id);
-                            self.pending.insert(id, Pending { question, attempts: 1 });
-                            wire::send(to, &ask).await
-                        }
+                        Some(Message::Ask(question)) => self.send(to, question).await,
                     };
                     if sent.is_err() {
                         return End::Died;
@@ -335,6 +347,47 @@ impl Actor {
                 }
             }
         }
+    }
+
+    async fn send(
+        &mut self,
+        to: &mut tokio::net::unix::OwnedWriteHalf,
+        question: Question,
+    ) -> io::Result<()> {
+        self.pending.retain(|_, pending| !pending.question.is_closed());
+        let id = self.next;
+        self.next += 1;
+        let ask = question.ask(id);
+        self.pending.insert(id, Pending { question, attempts: 1 });
+        wire::send(to, &ask).await
+    }
+
+    /// Hands on an answer. What was made for somebody who has given up is nobody's, and to be ended.
+    fn answered(&mut self, answer: Answer) -> Option<Question> {
+        let Answer { id, provider, result, unlocked } = answer;
+        if let Some(errno) = unlocked {
+            arena::warn_of_unlocked(errno);
+        }
+        let nobodys = match (self.pending.remove(&id), result) {
+            (Some(pending), result) => pending.question.answer(result),
+            (None, Ok(Given::Value(value))) => Some(value.0),
+            (None, _) => None,
+        };
+        let lease = nobodys?.lease.filter(|lease| lease.revocable)?;
+        Some(Question::Revoke(provider, lease.handle, None))
+    }
+
+    /// Whether it is to end, and nothing is to be done before.
+    fn may_close(&self) -> bool {
+        self.closing.is_some() && !self.pending.values().any(|pending| pending.question.is_revocation())
+    }
+}
+
+/// Waits until then, or for ever.
+async fn by(time: Option<tokio::time::Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
     }
 }
 

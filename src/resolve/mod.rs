@@ -13,7 +13,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::bounded::Bounded;
 use crate::fetcher::Link;
 use crate::policy::Grant;
-use crate::providers::{Fetched, ProviderError, Stamp};
+use crate::providers::{Fetched, Mint, ProviderError, Stamp};
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
 
@@ -211,7 +211,7 @@ impl Resolver {
             // Never closed, so this always is a turn.
             let _turn = turns.acquire().await;
             let since = std::time::Instant::now();
-            self.link.fetch(&reference).await.map(|fetched| (fetched, since))
+            self.link.fetch(&reference, Mint::Allowed).await.map(|fetched| (fetched, since))
         };
         let result = match tokio::time::timeout(self.deadline, fetch).await {
             Err(_) => Err(ResolveError::TimedOut),

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hushfs::providers::{Fetched, ProviderError};
+use hushfs::providers::{Fetched, Mint, ProviderError};
 
 use crate::network::CANARY;
 use crate::upstream::{At, Upstream, bytes, fetch};
@@ -247,9 +247,9 @@ fn no_more_run_at_once_than_may() {
         let tasks: Vec<_> = (0..8)
             .map(|_| {
                 let provider = std::sync::Arc::clone(&provider);
-                tokio::spawn(
-                    async move { provider.fetch(&crate::upstream::reference("a", None)).await.map(drop) },
-                )
+                tokio::spawn(async move {
+                    provider.fetch(&crate::upstream::reference("a", None), Mint::Allowed).await.map(drop)
+                })
             })
             .collect();
         for task in tasks {

@@ -13,7 +13,10 @@
 //!          '-- http.rs          TLS, proxies, the limit of an answer
 //! ```
 
-use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp, files};
+use super::{
+    Fetched, Kind, LoginState, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp,
+    files,
+};
 
 mod arn;
 mod batch;

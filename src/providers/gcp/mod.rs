@@ -14,7 +14,10 @@
 //!    '-- http.rs       the client: bounds, authority, no redirects
 //! ```
 
-use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp, files};
+use super::{
+    Fetched, Kind, LoginState, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp,
+    files,
+};
 
 mod answer;
 mod exchange;

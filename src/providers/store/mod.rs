@@ -12,7 +12,7 @@
 //!    '-- document.rs  what is inside: recipients, secrets, versions
 //! ```
 
-use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp};
+use super::{Fetched, Kind, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp};
 
 mod document;
 mod error;

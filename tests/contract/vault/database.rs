@@ -110,7 +110,7 @@ fn each_fetch_is_lent_a_login_of_its_own() {
     let path = format!("{database}/creds/app");
     let (first, second) = (fetch(&*provider, &path).unwrap(), fetch(&*provider, &path).unwrap());
     let lease = first.lease.as_ref().unwrap();
-    assert!(lease.id.starts_with(&format!("{path}/")), "{}", lease.id);
+    assert!(lease.handle.starts_with(&format!("{path}/")), "{}", lease.handle);
     assert_eq!((lease.lasts.as_secs(), lease.renewable), (1800, true));
     assert!((1790..=1800).contains(&left(first.expires)));
     assert_ne!(first.version, second.version);
