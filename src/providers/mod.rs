@@ -187,7 +187,7 @@ pub trait Provider: Send + Sync {
         Err(ProviderError::Misconfigured("what this provider gives cannot be renewed".into()))
     }
 
-    /// Ends what was made.
+    /// Ends what was made. What is over already counts as ended where the server does not tell the one from the other.
     ///
     /// # Errors
     /// As [`Provider::renew`].
