@@ -81,7 +81,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         print(&content)
     };
     printed.map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))?;
-    if let Some(lease) = lease {
+    if let Some(lease) = lease.filter(|_| !args.json) {
         let lasts = Duration::from_secs(lease.lasts.as_secs());
         term::note(format_args!("made for this, and lasts {lasts:?}: {}", lease.handle));
     }
