@@ -11,6 +11,7 @@ mod ended;
 mod lends;
 mod link;
 mod packet;
+mod process;
 mod question;
 mod routes;
 mod serve;

@@ -1,5 +1,6 @@
 //! What is made for us alone: made for reads only, renewed, revoked, and over with the login that it hangs on.
 
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -103,6 +104,37 @@ fn what_cannot_be_renewed_and_who_may_not_revoke_is_told() {
     let certificate = Lease { handle: "0a:0b".into(), ..lease(&fetched) };
     assert!(matches!(block_on(provider.renew(&certificate)), Err(ProviderError::Misconfigured(_))));
     assert!(matches!(block_on(provider.revoke("0a:0b")), Err(ProviderError::Misconfigured(_))));
+}
+
+#[test]
+fn a_lease_that_lasts_and_is_not_renewable_is_not_taken_for_one_that_is_over() {
+    let bao = Bao::shared();
+    let ssh = bao.mount("sys/mounts", "ssh", &json!({}));
+    let role = json!({ "key_type": "otp", "default_user": "ubuntu", "cidr_list": "10.0.0.0/8" });
+    bao.write(&format!("{ssh}/roles/otp"), &role);
+    let rules = format!("path \"{ssh}/creds/*\" {{ capabilities = [\"update\"] }}");
+    let provider = provider(bao, &rules, &format!("[params.\"{ssh}/creds/otp\"]\nip = '10.1.2.3'"));
+    let fetched = fetch(&*provider, &format!("{ssh}/creds/otp")).unwrap();
+    let error = block_on(provider.renew(&lease(&fetched))).unwrap_err();
+    assert!(matches!(error, ProviderError::Misconfigured(_)), "{error}");
+}
+
+#[test]
+fn what_cannot_be_ended_at_once_is_left_to_the_server() {
+    let bao = Bao::shared();
+    let database = engine(bao);
+    let create = "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}'";
+    let fails = "SELECT * FROM there_is_no_such_table";
+    let role = json!({ "db_name": "pg", "creation_statements": [create], "revocation_statements": [fails] });
+    bao.write(&format!("{database}/roles/stuck"), &role);
+    let provider = provider(bao, &lends(&database), "");
+    let fetched = fetch(&*provider, &format!("{database}/creds/stuck")).unwrap();
+    block_on(provider.revoke(&lease(&fetched).handle)).unwrap();
+    assert!(exists(&user(&fetched)), "the database was not to end it");
+    // It is the server's to try again: to it the lease has ended.
+    let asked = json!({ "lease_id": lease(&fetched).handle });
+    let (_, known) = bao.ask("POST", "sys/leases/lookup", &asked);
+    assert_eq!(known["data"]["ttl"], 0, "{known}");
 }
 
 #[test]
@@ -228,29 +260,75 @@ fn two_hundred_fetches_at_once_are_one_login_in_the_records_of_the_server() {
     assert!((3000..=3600).contains(&left), "{left}");
 }
 
-/// A fetcher with this provider as `p`.
-fn link(settings: &str) -> Link {
-    let of = |settings: &str| ProviderSettings {
-        name: "p".into(),
-        kind: "vault",
-        table: settings.parse().unwrap(),
-        base: Path::new("/").to_owned(),
-    };
-    let start = |_| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hushfs"));
-        command.arg("fetcher");
-        command
-    };
-    Link::start(start, &[of(settings)]).unwrap()
+fn of(name: &str, settings: &str) -> ProviderSettings {
+    let (table, base) = (settings.parse().unwrap(), Path::new("/").to_owned());
+    ProviderSettings { name: name.to_owned(), kind: "vault", table, base }
 }
 
-/// The processes that this one has started of that program.
-fn fetchers() -> Vec<String> {
-    let out = Command::new("pgrep")
-        .args(["-P", &std::process::id().to_string(), "-f", "hushfs fetcher"])
-        .output()
-        .unwrap();
-    String::from_utf8(out.stdout).unwrap().lines().map(str::to_owned).collect()
+/// A fetcher with this provider as `p`, and how it is called among the processes.
+fn link(settings: &str) -> (Link, String) {
+    let name = unique("hushfs-of-a-test-");
+    let called = name.clone();
+    let start = move |_| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hushfs"));
+        command.arg0(&called).arg("fetcher");
+        command
+    };
+    (Link::start(start, &[of("p", settings)]).unwrap(), name)
+}
+
+#[test]
+fn a_login_stays_when_others_are_configured_anew_and_ends_when_its_own_provider_is() {
+    let bao = Bao::shared();
+    let database = engine(bao);
+    let (settings, _) = approle_with(bao, &lends(&database));
+    let path = reference(&format!("{database}/creds/app"), None);
+    block_on(async {
+        let (link, _) = link(&settings);
+        let first = lease(&link.fetch(&path, Mint::Allowed).await.unwrap());
+        let beside = [of("p", &settings), of("q", &settings)];
+        link.configure(&beside).await.unwrap();
+        let second = lease(&link.fetch(&path, Mint::Allowed).await.unwrap());
+        assert_eq!(first.under, second.under, "it logged in again");
+        assert!(!link.ended().borrow().has("p", &first));
+        link.configure(&[of("p", &settings.replace("timeout = '2s'", "timeout = '3s'"))]).await.unwrap();
+        let third = lease(&link.fetch(&path, Mint::Allowed).await.unwrap());
+        let ended = link.ended().borrow().clone();
+        assert!(ended.has("p", &first) && ended.has("p", &second) && !ended.has("p", &third));
+        link.close().await;
+    });
+}
+
+#[test]
+fn what_was_made_for_somebody_who_gave_up_is_revoked() {
+    let bao = Bao::shared();
+    let database = engine(bao);
+    let table = database.replace('-', "_") + "_made";
+    psql(&format!("CREATE TABLE {table} (name text)"), "postgres");
+    let create = format!(
+        "CREATE ROLE \"{{{{name}}}}\" WITH LOGIN PASSWORD '{{{{password}}}}'; INSERT INTO {table} VALUES ('{{{{name}}}}'); SELECT pg_sleep(1);"
+    );
+    let role = json!({ "db_name": "pg", "creation_statements": [create] });
+    bao.write(&format!("{database}/roles/slow"), &role);
+    let (settings, _) = approle_with(bao, &lends(&database));
+    block_on(async {
+        let (link, _) = link(&settings.replace("timeout = '2s'", "timeout = '20s'"));
+        link.log_in("p").await.unwrap();
+        let path = reference(&format!("{database}/creds/slow"), None);
+        let asked = tokio::time::timeout(Duration::from_millis(300), link.fetch(&path, Mint::Allowed)).await;
+        assert!(asked.is_err(), "it was quicker than the database");
+        let since = Instant::now();
+        let made = loop {
+            let made = psql(&format!("SELECT name FROM {table}"), "postgres");
+            if !made.is_empty() {
+                break made;
+            }
+            assert!(since.elapsed() < Duration::from_secs(20), "none was made");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        };
+        assert!(is_dropped(&made), "it is nobody's, and lasts");
+        link.close().await;
+    });
 }
 
 #[test]
@@ -259,7 +337,7 @@ fn leases_are_over_with_the_process_that_held_the_login_and_revocations_are_done
     let database = engine(bao);
     let (settings, _) = approle_with(bao, &lends(&database));
     block_on(async {
-        let link = link(&settings);
+        let (link, name) = link(&settings);
         assert_eq!(link.login_state("p").await, Ok(LoginState::LoggedOut));
         let path = reference(&format!("{database}/creds/app"), None);
         let error = link.fetch(&path, Mint::Never).await.err().expect("it was fetched");
@@ -270,9 +348,10 @@ fn leases_are_over_with_the_process_that_held_the_login_and_revocations_are_done
         let mut ended = link.ended();
         assert!(!ended.borrow_and_update().has("p", &renewed));
 
-        for pid in fetchers() {
-            assert!(Command::new("kill").args(["-9", &pid]).status().unwrap().success());
-        }
+        let parent = std::process::id().to_string();
+        let found = Command::new("pgrep").args(["-P", &parent, "-f", &format!("^{name} fetcher")]).output();
+        let pid = String::from_utf8(found.unwrap().stdout).unwrap();
+        assert!(Command::new("kill").args(["-9", pid.trim()]).status().unwrap().success(), "{pid}");
         let told = tokio::time::timeout(Duration::from_secs(20), ended.changed()).await;
         told.expect("nobody tells that it died").unwrap();
         assert!(ended.borrow().has("p", &renewed));
