@@ -22,12 +22,13 @@ use crate::identity::{Attestor, Misplaced, PinnedId};
 use crate::mount::{Mount, MountError};
 use crate::pokes::{self, Poker, Pokes};
 use crate::providers::Runs;
-use crate::resolve::{Arrival, Resolver};
+use crate::resolve::{Resolver, Told};
 use crate::sandbox::{self, Account, Cage};
 use crate::sys::{arena, descriptor};
 
 mod arrivals;
 mod ask;
+mod demand;
 mod harden;
 mod learning;
 mod operator;
@@ -150,7 +151,7 @@ struct Daemon {
     fs: Arc<Fs>,
     state: Mutex<State>,
     /// What the resolver tells, until somebody listens.
-    arrivals: Mutex<Option<mpsc::UnboundedReceiver<Arrival>>>,
+    told: Mutex<Option<mpsc::UnboundedReceiver<Told>>>,
     /// Beside the state, so that whoever holds a lock may announce. There is none in a mount for one user.
     pokes: OnceLock<Pokes>,
     /// One reload at a time.
@@ -170,17 +171,17 @@ impl Daemon {
         let limits = config.limits;
         let link = Link::start(fetcher_command(config.fetcher), &providers(&config))
             .map_err(system("cannot start the fetcher"))?;
-        let (resolver, arrivals) = Resolver::new(link, limits.cache_max / 2, limits.deadline, |_| false);
+        let (resolver, told) = Resolver::new(link, limits.cache_max / 2, limits.deadline, demand::Readers);
         resolver.configure(config.cache_rules());
         let attestor = Attestor::new().map(Arc::new).map_err(system("cannot read /proc"))?;
         attestor.ask_runtimes_at(&config.runtimes);
         let access = Access::new(attestor, Arc::clone(&resolver), audit.clone(), limits);
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
         let state = Mutex::new(State { config, notifications: None });
-        let arrivals = Mutex::new(Some(arrivals));
+        let told = Mutex::new(Some(told));
         let (reloading, reloaded) = (tokio::sync::Mutex::new(()), tokio::sync::Notify::new());
         let pokes = OnceLock::new();
-        Ok(Arc::new(Self { access, resolver, audit, fs, state, arrivals, pokes, reloading, reloaded }))
+        Ok(Arc::new(Self { access, resolver, audit, fs, state, told, pokes, reloading, reloaded }))
     }
 
     /// Answers on `fuse` until a signal ends it.

@@ -71,7 +71,7 @@ impl Requests {
             Err(failure) => (String::new(), Some(failure)),
         };
         if let Some(failure) = &failure {
-            tracing::warn!(secret = %reference, "not fetched ahead: {failure}");
+            tracing::warn!(secret = %reference, "{op:?} failed: {failure}");
         }
         let record = Record {
             outcome: if failure.is_none() { Outcome::Allowed } else { Outcome::Failed },

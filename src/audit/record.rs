@@ -84,6 +84,8 @@ pub enum Op {
     Refresh,
     /// The same, before anybody read it: `prefetch`.
     Prefetch,
+    /// A credential that was made for readers was ended before its time.
+    Revoke,
     /// An operator's verb on the command line (`store show`, `store edit`, ...).
     Operator,
 }

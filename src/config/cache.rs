@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::checked::CacheRules;
+use super::checked::{CacheRules, Revoke};
 pub(super) use super::merge::CACHE as KEYS;
 use super::merge::Merged;
 use super::report::{Found, Report};
-use super::table::{Entry, find};
+use super::table::{Entry, find, one_of};
 use crate::providers::kind;
 use crate::units;
 
@@ -45,6 +45,12 @@ pub(super) fn over(base: CacheRules, entries: &[Entry<'_>], report: &mut Report)
     for entry in entries.iter().filter(|entry| KEYS.contains(&entry.key)) {
         if entry.key == "prefetch" {
             rules.prefetch = switch(entry, report).unwrap_or(base.prefetch);
+            continue;
+        }
+        if entry.key == "revoke" {
+            let words =
+                [("on_exit", Revoke::OnExit), ("on_shutdown", Revoke::OnShutdown), ("never", Revoke::Never)];
+            rules.revoke = one_of(entry, &words, report).unwrap_or(base.revoke);
             continue;
         }
         let Some(duration) = duration(entry, report) else { continue };

@@ -123,8 +123,21 @@ pub struct CacheRules {
     pub idle_after: Duration,
     /// Whether it is fetched before anybody reads it, and kept fresh (`prefetch`).
     pub prefetch: bool,
+    /// When what was made for us is ended before its time (`revoke`).
+    pub revoke: Revoke,
     /// Whom its provider asks.
     pub asks: Asks,
+}
+
+/// When a credential that was made for us is ended before its time; the strictest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Revoke {
+    /// When the last process that read it has ended; at the latest when hushfs is stopped.
+    OnExit,
+    /// When it was replaced and nobody who read it lives any more, and when hushfs is stopped.
+    OnShutdown,
+    /// Never: it lapses by itself.
+    Never,
 }
 
 impl CacheRules {
@@ -136,6 +149,7 @@ impl CacheRules {
         refused_for: Duration::from_secs(30),
         idle_after: Duration::from_hours(1),
         prefetch: false,
+        revoke: Revoke::OnShutdown,
         asks: Asks::Service,
     };
 
@@ -149,6 +163,7 @@ impl CacheRules {
             refused_for: self.refused_for.min(other.refused_for),
             idle_after: self.idle_after.max(other.idle_after),
             prefetch: self.prefetch || other.prefetch,
+            revoke: self.revoke.min(other.revoke),
             asks: self.asks,
         }
     }

@@ -98,6 +98,23 @@ impl<'s> Entry<'s> {
     }
 }
 
+/// The meaning of a word that is one of `words`.
+pub(super) fn one_of<T: Copy>(entry: &Entry<'_>, words: &[(&str, T)], report: &mut Report) -> Option<T> {
+    let text = entry.text(report)?;
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
+    if found.is_none() {
+        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let near = nearest(text, &known).map(|near| format!("did you mean \"{near}\"?"));
+        let quoted: Vec<_> = known.iter().map(|word| format!("\"{word}\"")).collect();
+        let message = match quoted.split_last() {
+            Some((last, rest)) => format!("`{}` takes {} or {last}", entry.key, rest.join(", ")),
+            None => format!("`{}` takes nothing", entry.key),
+        };
+        report.error(Found::at(&entry.at, message).maybe_hint(near));
+    }
+    found
+}
+
 /// Reports a key that is not one of `known` in `place`; `hint` says more than the nearest known key.
 pub(super) fn unknown(
     report: &mut Report,

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
@@ -22,10 +23,15 @@ pub(crate) mod credentials;
 pub(crate) mod files;
 #[cfg(feature = "gcp")]
 mod gcp;
+mod lease;
+mod login;
 pub(crate) mod settings;
 pub mod store;
 #[cfg(feature = "vault")]
 mod vault;
+
+pub use lease::{Lease, Mint};
+pub use login::{LoginState, LoginTime};
 
 /// Every kind of provider that a configuration can name.
 pub const KINDS: &[Kind] = &[
@@ -122,23 +128,12 @@ pub struct Fetched {
     pub created: SystemTime,
     /// Until when the value holds, where the provider says so: the end of a lease or of a certificate, a planned deletion.
     pub expires: Option<SystemTime>,
-    /// The terms on which the provider lent it, where it did.
+    /// The terms on which it was made for us alone, where it was.
     pub lease: Option<Lease>,
     /// What its owner noted beside the value, which is no secret: custom metadata, tags.
     pub notes: BTreeMap<String, String>,
     /// For a provider that reads a local file: the state of that file, so that the front can tell a change by one `stat`.
     pub stamp: Option<Stamp>,
-}
-
-/// The terms of a value that is lent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// The provider's name for the lease.
-    pub id: String,
-    /// How long it lasts from now on, if it is not renewed.
-    pub lasts: Duration,
-    /// Whether it can be renewed.
-    pub renewable: bool,
 }
 
 /// The state of a local file that a secret came from.
@@ -173,22 +168,53 @@ pub enum ProviderError {
     /// The settings do not fit what is found there: the operator.
     #[error("misconfigured: {0}")]
     Misconfigured(String),
+    /// It was not asked, since that would make a credential, which was not to be made ([`Mint::Never`]): nobody.
+    #[error("not asked: {0}")]
+    WouldMint(String),
 }
 
 /// A source of secrets.
 #[async_trait::async_trait]
 pub trait Provider: Send + Sync {
-    /// Fetches the whole secret at `reference` (its key is ignored), at its pinned version if it has one.
+    /// Fetches the whole secret at `reference` (its key is ignored), at its pinned version if it has one. A provider that
+    /// makes nothing need not look at `mint`.
     ///
     /// # Errors
     /// As [`ProviderError`] groups them. A provider bounds its own waits; the caller bounds them again.
-    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError>;
+    async fn fetch(&self, reference: &Reference, mint: Mint) -> Result<Fetched, ProviderError>;
 
     /// Reaches the provider and logs in, without asking for a secret: what `check --online` does first.
     ///
     /// # Errors
     /// As [`Provider::fetch`].
     async fn log_in(&self) -> Result<(), ProviderError>;
+
+    /// Renews what was made, for as long again as it lasted at first if it may.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotFound`] when it is over; [`ProviderError::Misconfigured`] when it cannot be renewed, or no further;
+    /// else as [`Provider::fetch`].
+    async fn renew(&self, _lease: &Lease) -> Result<Lease, ProviderError> {
+        Err(ProviderError::Misconfigured("what this provider gives cannot be renewed".into()))
+    }
+
+    /// Ends what was made. What is over already counts as ended where the server does not tell the one from the other.
+    ///
+    /// # Errors
+    /// As [`Provider::renew`].
+    async fn revoke(&self, _handle: &str) -> Result<(), ProviderError> {
+        Err(ProviderError::Misconfigured("what this provider gives cannot be revoked".into()))
+    }
+
+    /// Where it stands with its login. Reaches nobody.
+    async fn login_state(&self) -> LoginState {
+        LoginState::NotNeeded
+    }
+
+    /// Tells when logins end on which leases hang: all of those made before the time that it shows.
+    fn ended_logins(&self) -> Option<watch::Receiver<LoginTime>> {
+        None
+    }
 }
 
 impl ProviderError {

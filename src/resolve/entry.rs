@@ -175,7 +175,8 @@ impl<V: Clone> Entry<V> {
         }
         let pausing = held.trouble.as_ref().filter(|trouble| now < trouble.again).map(|trouble| &trouble.why);
         // One that is known to be another by now is beyond its time, however young it is.
-        let usable = now < held.span.usable && (current || !self.rules.stale_for.is_zero());
+        let usable =
+            now < held.span.usable && (current || !(held.span.lent || self.rules.stale_for.is_zero()));
         match (usable, pausing.or(down), &held.trouble) {
             (true, Some(_), _) => Look::ServeStale(held.value.clone()),
             (true, None, Some(_)) if self.rules.asks == Asks::LocalFile => {
@@ -194,6 +195,13 @@ impl<V: Clone> Entry<V> {
         self.state = State::Held(Held { value, span, trouble: None });
     }
 
+    /// The value is lent for longer.
+    pub(super) fn lent_anew(&mut self, span: Span) {
+        if let State::Held(held) = &mut self.state {
+            (held.span, held.trouble) = (span, None);
+        }
+    }
+
     /// It could not be had.
     pub(super) fn failed(&mut self, why: ResolveError, now: Moment, chance: &mut dyn Chance) {
         let before = match &self.state {
@@ -202,35 +210,25 @@ impl<V: Clone> Entry<V> {
             State::Failed(trouble) => trouble.failures,
         };
         let failures = before.saturating_add(1);
-        // To look at a file once more costs nobody anything, and its owner may have mended it just now.
-        let pause = |pause: Duration| if self.rules.asks == Asks::LocalFile { Duration::ZERO } else { pause };
-        match &why {
-            // An answer. What was known before is not so any more.
-            ResolveError::Provider(ProviderError::NotFound(_)) => {
-                let again = now.after(pause(self.rules.missing_for));
-                self.state = State::Failed(Trouble { why, again, failures });
+        let pause = match (self.rules.asks, &why) {
+            // To look at a file once more costs nobody anything, and its owner may have mended it just now.
+            (Asks::LocalFile, _) => Duration::ZERO,
+            (_, ResolveError::Provider(ProviderError::NotFound(_))) => self.rules.missing_for,
+            (_, why) if why.is_no() => self.rules.refused_for,
+            (_, why) => PAUSES.pause(failures, why.asks_to_wait(), chance),
+        };
+        let (is_no, again) = (why.is_no(), now.after(pause));
+        self.state = match std::mem::replace(&mut self.state, State::Unknown) {
+            // An answer ends what was stored: it is not so any more. What was lent is ours until its end.
+            State::Held(held) if now < held.span.usable && (held.span.lent || !is_no) => {
+                State::Held(Held { trouble: Some(Trouble { why, again, failures }), ..held })
             }
-            ResolveError::Provider(ProviderError::Refused(_) | ProviderError::Misconfigured(_)) => {
-                let again = now.after(pause(self.rules.refused_for));
-                self.state = State::Failed(Trouble { why, again, failures });
+            State::Held(_) if !is_no => State::Failed(Trouble { why: why.expired(), again, failures }),
+            State::Failed(before) if !is_no => {
+                State::Failed(Trouble { why: before.why.because(&why), again, failures })
             }
-            _ => {
-                let again = now.after(pause(PAUSES.pause(failures, why.asks_to_wait(), chance)));
-                match &mut self.state {
-                    State::Held(held) if now < held.span.usable => {
-                        held.trouble = Some(Trouble { why, again, failures });
-                    }
-                    State::Held(_) => {
-                        self.state = State::Failed(Trouble { why: why.expired(), again, failures });
-                    }
-                    State::Failed(before) => {
-                        let why = before.why.because(&why);
-                        self.state = State::Failed(Trouble { why, again, failures });
-                    }
-                    State::Unknown => self.state = State::Failed(Trouble { why, again, failures }),
-                }
-            }
-        }
+            _ => State::Failed(Trouble { why, again, failures }),
+        };
     }
 
     /// Has these rules hold from now on.

@@ -7,13 +7,14 @@ use std::time::Duration;
 use super::backoff::{Chance, Drawn};
 use super::circuit::{Circuit, Went};
 use super::entry::{Duty, Entry, Look, Span, State};
+use super::leases::Leases;
 use super::single::Flights;
 use super::{ResolveError, Secret};
 use crate::bounded::Bounded;
 use crate::clock::Moment;
 use crate::config::checked::CacheRules;
 use crate::policy::{Grant, Purpose};
-use crate::providers::Asks;
+use crate::providers::{Asks, Lease, Mint, ProviderError};
 use crate::reference::Reference;
 
 /// What a fetch came to, for all who wait for it.
@@ -25,11 +26,19 @@ const BEHIND: usize = 8;
 /// After a provider is there again, what failed is asked for again within that time.
 const SPREAD: Duration = Duration::from_secs(1);
 
+/// What a fetch is for, as far as that makes a difference to what it brings.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Wanted {
+    pub(super) reference: Reference,
+    pub(super) mint: Mint,
+}
+
 /// What is remembered.
 pub(super) struct Memory {
     pub(super) slots: Bounded<Reference, Slot>,
     pub(super) upstreams: HashMap<String, Upstream>,
-    pub(super) flights: Flights<Reference, Landed>,
+    pub(super) flights: Flights<Wanted, Landed>,
+    pub(super) leases: Leases,
     agenda: BTreeSet<(Moment, Reference)>,
     rules: HashMap<Reference, CacheRules>,
     chance: Drawn,
@@ -42,6 +51,10 @@ pub(super) struct Slot {
     due: Option<(Moment, Duty)>,
     /// What allowed somebody to read it: fetching it again derives from that.
     pub(super) grant: Option<Grant>,
+    /// The terms of its value, as they were renewed last.
+    pub(super) lease: Option<Lease>,
+    /// The version that was known last, also where it is not served any more.
+    version: Option<String>,
     /// Reads that were answered, and how many of them from memory.
     pub(super) reads: u64,
     pub(super) hits: u64,
@@ -70,6 +83,15 @@ pub(super) struct Landing {
     pub(super) purpose: Purpose,
 }
 
+/// A renewal that ended.
+pub(super) struct Renewal {
+    pub(super) reference: Reference,
+    /// Of the lease that was to be renewed.
+    pub(super) handle: String,
+    pub(super) asked: Moment,
+    pub(super) result: Result<Lease, ResolveError>,
+}
+
 /// What a landing changed.
 pub(super) struct Change {
     /// The version that was known before.
@@ -84,6 +106,7 @@ impl Memory {
             slots: Bounded::new(cache_max),
             upstreams: HashMap::new(),
             flights: Flights::new(),
+            leases: Leases::default(),
             agenda: BTreeSet::new(),
             rules: HashMap::new(),
             chance: Drawn::new(),
@@ -134,36 +157,91 @@ impl Memory {
                 slot.grant = Some(grant.clone());
             }
         }
+        self.upstream_asked(reference, grant.purpose());
+        self.plan(reference, true);
+    }
+
+    /// A provider is asked something.
+    pub(super) fn upstream_asked(&mut self, reference: &Reference, purpose: Purpose) {
         let upstream = self.upstreams.entry(reference.provider().to_owned()).or_default();
         upstream.circuit.asked();
         upstream.asked += 1;
-        if grant.purpose().is_behind() {
+        if purpose.is_behind() {
             upstream.behind += 1;
         }
+    }
+
+    /// A lease was renewed, or not.
+    pub(super) fn renewed(&mut self, renewal: &Renewal) {
+        let now = Moment::now();
+        let Renewal { reference, handle, asked, result } = renewal;
+        let failed = result.as_ref().err();
+        self.upstream_landed(reference, failed, Some(*asked), Purpose::Refresh, now);
+        let Some(slot) = self.slots.peek_mut(reference) else { return };
+        slot.entry.asking = false;
+        // It may have been replaced meanwhile.
+        if slot.lease.as_ref().is_some_and(|lease| lease.handle == *handle) {
+            match result {
+                Ok(lease) => {
+                    slot.entry.lent_anew(Span::lent(*asked, lease.lasts));
+                    slot.lease = Some(lease.clone());
+                }
+                // It is over, so there is nothing to be ended either.
+                Err(why) if matches!(why, ResolveError::Provider(ProviderError::NotFound(_))) => {
+                    slot.lease = None;
+                    slot.entry.state = State::Unknown;
+                    return self.plan_for(reference, Some((now, Duty::Refresh)));
+                }
+                // It lasts, and another is made before it ends.
+                Err(why) if why.is_no() => {
+                    if let Some(lease) = &mut slot.lease {
+                        lease.renewable = false;
+                    }
+                }
+                Err(why) => slot.entry.failed(why.clone(), now, &mut self.chance),
+            }
+        }
         self.plan(reference, true);
+    }
+
+    /// The logins ended on which these leases hang: what was lent is no good any more.
+    pub(super) fn ended(&mut self, is_over: impl Fn(&str, &Lease) -> bool) {
+        let now = Moment::now();
+        let over = |(reference, slot): (&Reference, &Slot)| {
+            let lease = slot.lease.as_ref()?;
+            is_over(reference.provider(), lease).then(|| reference.clone())
+        };
+        let over: Vec<_> = self.slots.iter().filter_map(over).collect();
+        for reference in over {
+            if let Some(slot) = self.slots.peek_mut(&reference) {
+                slot.lease = None;
+                slot.entry.state = State::Unknown;
+            }
+            self.plan_for(&reference, Some((now, Duty::Refresh)));
+        }
+        self.leases.ended(is_over);
     }
 
     /// What came of a question.
     pub(super) fn landed(&mut self, landing: &Landing) -> Change {
         let now = Moment::now();
         let Landing { reference, result, asked, purpose } = landing;
-        self.upstream_landed(reference, result, *asked, *purpose, now);
+        self.upstream_landed(reference, result.as_ref().err(), *asked, *purpose, now);
         let rules = self.rules(reference);
         let mut slot = self.slots.remove(reference).unwrap_or_else(|| Slot::new(rules));
         slot.entry.asking = false;
         slot.entry.rules = rules;
-        let (before, failed_before) = match &slot.entry.state {
-            State::Unknown => (None, None),
-            State::Held(held) => {
-                (Some(held.value.version.clone()), held.trouble.as_ref().map(|t| t.why.clone()))
-            }
-            State::Failed(trouble) => (None, Some(trouble.why.clone())),
+        let before = slot.version.clone();
+        let failed_before = match &slot.entry.state {
+            State::Unknown => None,
+            State::Held(held) => held.trouble.as_ref().map(|trouble| trouble.why.clone()),
+            State::Failed(trouble) => Some(trouble.why.clone()),
         };
         let is_news = match (result, &failed_before) {
             (Ok(secret), None) => before.as_ref() != Some(&secret.version),
             (Ok(_), Some(_)) => true,
             (Err(why), Some(before)) => why.cause() != before.cause(),
-            (Err(_), None) => true,
+            (Err(why), None) => !why.would_mint(),
         };
         match (result, asked) {
             (Ok(secret), Some(asked)) => {
@@ -171,11 +249,19 @@ impl Memory {
                     Some(lease) => Span::lent(*asked, lease.lasts),
                     None => Span::stored(*asked, &rules, secret.expires, &mut self.chance),
                 };
+                self.leases.retire(reference, &mut slot);
                 slot.entry.fetched(Arc::clone(secret), span);
+                slot.lease.clone_from(&secret.lease);
+                slot.version = Some(secret.version.clone());
             }
-            (Err(why), Some(_)) => slot.entry.failed(why.clone(), now, &mut self.chance),
+            (Err(why), Some(_)) if !why.would_mint() => {
+                slot.entry.failed(why.clone(), now, &mut self.chance);
+            }
             // The provider was not asked, so nothing is known that was not before.
-            (_, None) => {}
+            _ => {}
+        }
+        if !matches!(slot.entry.state, State::Held(_)) {
+            self.leases.retire(reference, &mut slot);
         }
         slot.due = None;
         self.put(reference.clone(), slot);
@@ -192,10 +278,10 @@ impl Memory {
         }
     }
 
-    fn upstream_landed(
+    pub(super) fn upstream_landed(
         &mut self,
         reference: &Reference,
-        result: &Result<Arc<Secret>, ResolveError>,
+        failed: Option<&ResolveError>,
         asked: Option<Moment>,
         purpose: Purpose,
         now: Moment,
@@ -207,8 +293,8 @@ impl Memory {
         }
         let Some(asked) = asked else { return upstream.circuit.unsent(now) };
         let was_closed = upstream.circuit.is_closed();
-        let went = match result {
-            Err(why) if why.passes() && asks == Asks::Service => {
+        let went = match failed {
+            Some(why) if why.passes() && asks == Asks::Service => {
                 upstream.failed += 1;
                 Went::Failed { why: why.clone(), asked: why.asks_to_wait() }
             }
@@ -297,10 +383,16 @@ impl Memory {
         self.plan(reference, true);
     }
 
+    /// Calls off what is being fetched: its answer is for those who wait for it, and nobody else.
+    pub(super) fn call_off(&mut self, reference: &Reference) {
+        self.flights.retain(|wanted| wanted.reference != *reference);
+    }
+
     /// Forgets one.
     pub(super) fn forget(&mut self, reference: &Reference) -> Option<Slot> {
-        let slot = self.slots.remove(reference)?;
+        let mut slot = self.slots.remove(reference)?;
         self.off_the_agenda(reference, &slot);
+        self.leases.retire(reference, &mut slot);
         Some(slot)
     }
 
@@ -316,7 +408,8 @@ impl Memory {
         let of: Vec<_> =
             self.slots.iter().map(|(of, _)| of.clone()).filter(|of| of.provider() == name).collect();
         of.iter().for_each(|reference| drop(self.forget(reference)));
-        self.flights.retain(|reference| reference.provider() != name);
+        self.flights.retain(|wanted| wanted.reference.provider() != name);
+        self.leases.forget_provider(name);
         self.upstreams.remove(name);
     }
 
@@ -349,8 +442,9 @@ impl Memory {
 
     fn put(&mut self, reference: Reference, slot: Slot) {
         let weight = slot.weight();
-        for (gone, slot) in self.slots.put(reference, slot, weight) {
+        for (gone, mut slot) in self.slots.put(reference, slot, weight) {
             self.off_the_agenda(&gone, &slot);
+            self.leases.retire(&gone, &mut slot);
         }
     }
 
@@ -367,7 +461,20 @@ const PREFETCH_ALL: Duration = Duration::from_secs(30);
 
 impl Slot {
     fn new(rules: CacheRules) -> Self {
-        Self { entry: Entry::new(rules), due: None, grant: None, reads: 0, hits: 0 }
+        Self {
+            entry: Entry::new(rules),
+            due: None,
+            grant: None,
+            lease: None,
+            version: None,
+            reads: 0,
+            hits: 0,
+        }
+    }
+
+    /// The version that was known last.
+    pub(super) fn version(&self) -> Option<&str> {
+        self.version.as_deref()
     }
 
     /// What is to be done about it though nobody asks, and when.

@@ -9,7 +9,7 @@ use super::ResolveError;
 use super::backoff::Chance;
 use super::entry::{Duty, Entry, Look, Span};
 use crate::clock::Moment;
-use crate::config::checked::CacheRules;
+use crate::config::checked::{CacheRules, Revoke};
 use crate::providers::{Asks, ProviderError};
 
 const RULES: CacheRules = CacheRules {
@@ -19,6 +19,7 @@ const RULES: CacheRules = CacheRules {
     refused_for: Duration::from_secs(30),
     idle_after: Duration::from_secs(600),
     prefetch: false,
+    revoke: Revoke::OnShutdown,
     asks: Asks::Service,
 };
 
@@ -76,12 +77,6 @@ struct Known {
 }
 
 impl Model {
-    /// Whether a failure is an answer: there is none, or it is not for us.
-    fn is_no(why: &ResolveError) -> bool {
-        use ProviderError::{Misconfigured, NotFound, Refused};
-        matches!(why, ResolveError::Provider(NotFound(_) | Refused(_) | Misconfigured(_)))
-    }
-
     /// The last value that nothing took away since.
     fn known(&self) -> Option<Known> {
         let (number, (asked, fetched)) = self
@@ -102,7 +97,8 @@ impl Model {
         };
         for (at, event) in &self.history[number + 1..] {
             match event {
-                Event::Failed(why) if Self::is_no(why) => return None,
+                // What was lent is ours until its end.
+                Event::Failed(why) if why.is_no() && !(*lent && end.is_some()) => return None,
                 // Tried and failed when it could no longer be served: it is gone.
                 Event::Failed(_) if *at >= usable => return None,
                 Event::Outdated => fresh = fresh.min(*at),
@@ -124,7 +120,7 @@ impl Model {
                     failures += 1;
                     let pause = match why {
                         ResolveError::Provider(ProviderError::NotFound(_)) => RULES.missing_for,
-                        why if Self::is_no(why) => RULES.refused_for,
+                        why if why.is_no() => RULES.refused_for,
                         why => {
                             let bound = Duration::from_secs(1 << (failures - 1).min(10));
                             let pause = bound.min(Duration::from_secs(30));

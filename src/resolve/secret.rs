@@ -101,6 +101,17 @@ impl ResolveError {
         }
     }
 
+    /// Whether it is an answer: there is no such secret, or it is not for us.
+    pub(super) fn is_no(&self) -> bool {
+        use ProviderError::{Misconfigured, NotFound, Refused};
+        matches!(self, Self::Provider(NotFound(_) | Refused(_) | Misconfigured(_)))
+    }
+
+    /// Whether the provider was not asked, since it would have had to make a credential.
+    pub(super) fn would_mint(&self) -> bool {
+        matches!(self, Self::Provider(ProviderError::WouldMint(_)))
+    }
+
     /// Whether it says that the provider could not be reached or had too much to do: it passes, and nobody must act.
     pub(super) fn passes(&self) -> bool {
         matches!(self.cause(), Self::TimedOut | Self::Provider(ProviderError::Unavailable { .. }))

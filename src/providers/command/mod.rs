@@ -5,12 +5,14 @@
 //!
 //! ```text
 //!  settings.rs   what can be set
-//!  provider.rs   one fetch: question, program, answer
+//!  provider.rs   one fetch, renewal or revocation: question, program, answer
 //!  program.rs    a process with bounds: user, environment, time, output
 //!  protocol.rs   question and answer in JSON
 //! ```
 
-use super::{Asks, Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError};
+use super::{
+    Asks, Fetched, Kind, Lease, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError,
+};
 
 mod program;
 mod protocol;

@@ -12,7 +12,9 @@
 //!    '-- document.rs  what is inside: recipients, secrets, versions
 //! ```
 
-use super::{Asks, Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp};
+use super::{
+    Asks, Fetched, Kind, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp,
+};
 
 mod document;
 mod error;
