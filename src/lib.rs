@@ -15,7 +15,8 @@
 //!    |-- policy/     Identity + node       -> Allow(Grant) | Deny      pure: no I/O, no async
 //!    |-- resolve/    Grant                 -> Secret                   cache -> single flight -> fetcher
 //!    |-- render/     Secret                -> the bytes of the file
-//!    '-- audit/      one record per attempt, written in one place
+//!    |-- audit/      one record per attempt, written in one place
+//!    '-- readers/    who read which version, and still runs
 //! ```
 //!
 //! Beside that way: `config/` (raw -> checked), `fetcher/` (the process that runs `providers/`, one file each), `control/`
@@ -36,6 +37,7 @@ pub mod failure;
 pub mod audit;
 pub mod render;
 pub mod resolve;
+pub mod readers;
 
 // What they work on
 pub mod config;

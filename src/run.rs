@@ -20,6 +20,7 @@ use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, Misplaced, PinnedId};
 use crate::mount::{Mount, MountError};
 use crate::providers::Runs;
+use crate::readers::Readers;
 use crate::resolve::Resolver;
 use crate::sandbox::{self, Account, Cage};
 use crate::sys::{arena, descriptor};
@@ -153,7 +154,9 @@ impl Daemon {
         let resolver = Resolver::new(link, limits.cache_max / 2, limits.fresh_for, limits.deadline);
         let attestor = Attestor::new().map(Arc::new).map_err(system("cannot read /proc"))?;
         attestor.ask_runtimes_at(&config.runtimes);
-        let access = Access::new(attestor, Arc::clone(&resolver), audit.clone(), limits);
+        let readers = Arc::<Readers>::default();
+        let access =
+            Access::new(attestor, Arc::clone(&resolver), audit.clone(), Arc::clone(&readers), limits);
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
         let state = Mutex::new(State { config, notifications: None });
         let (reloading, reloaded) = (tokio::sync::Mutex::new(()), tokio::sync::Notify::new());

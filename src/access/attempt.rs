@@ -46,7 +46,7 @@ impl Requests {
 
 impl Attempt {
     /// What is asked for.
-    pub(super) fn target(&self) -> &Target {
+    pub(super) fn target(&self) -> &Arc<Target> {
         &self.target
     }
 

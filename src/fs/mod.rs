@@ -143,7 +143,9 @@ impl Fs {
         }
         // By the rules that are in force now, not by those of when it was opened.
         let admitted = match self.file(ino) {
-            Ok(target) if target.path == handle.target.path => self.access.read(caller, &target),
+            Ok(target) if target.path == handle.target.path => {
+                self.access.read(caller, &target, &handle.content.secret().version)
+            }
             _ => Answer::Now(Err(self.access.read_removed(caller, &handle.target))),
         };
         admitted.then(move |who| {
