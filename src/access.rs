@@ -350,6 +350,11 @@ impl Access {
         &self.attestor
     }
 
+    /// A number for a record that is about no attempt.
+    pub fn number_record(&self) -> String {
+        self.requests.number()
+    }
+
     /// How many times rules that count have let a process instance in to a file.
     pub fn reads(&self, process: ProcessId, path: &str) -> u32 {
         self.spent.of(process, path)

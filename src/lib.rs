@@ -37,11 +37,12 @@ pub mod failure;
 pub mod audit;
 pub mod render;
 pub mod resolve;
-pub mod readers;
 
 // What they work on
 pub mod config;
 pub mod policy;
+pub mod change;
+pub mod readers;
 pub mod identity;
 pub mod fetcher;
 pub mod providers;
@@ -49,6 +50,7 @@ pub mod reference;
 
 // Ground
 pub mod mount;
+pub mod program;
 pub mod sandbox;
 pub mod units;
 pub mod words;

@@ -11,6 +11,7 @@ use tokio::runtime::Runtime;
 
 use crate::access::Access;
 use crate::audit::Audit;
+use crate::change::Changes;
 use crate::config;
 use crate::config::checked::Config;
 use crate::control::{Listener, Operator};
@@ -26,6 +27,7 @@ use crate::sandbox::{self, Account, Cage};
 use crate::sys::{arena, descriptor};
 
 mod ask;
+mod changed;
 mod harden;
 mod learning;
 mod operator;
@@ -133,6 +135,7 @@ struct Daemon {
     resolver: Arc<Resolver>,
     audit: Audit,
     fs: Arc<Fs>,
+    changes: Changes,
     state: Mutex<State>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
@@ -158,9 +161,11 @@ impl Daemon {
         let access =
             Access::new(attestor, Arc::clone(&resolver), audit.clone(), Arc::clone(&readers), limits);
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
+        let changes = changed::changes(readers, &access, audit.clone());
+        changes.watch(changed::watched(&config));
         let state = Mutex::new(State { config, notifications: None });
         let (reloading, reloaded) = (tokio::sync::Mutex::new(()), tokio::sync::Notify::new());
-        Ok(Arc::new(Self { access, resolver, audit, fs, state, reloading, reloaded }))
+        Ok(Arc::new(Self { access, resolver, audit, fs, changes, state, reloading, reloaded }))
     }
 
     /// Answers on `fuse` until a signal ends it.

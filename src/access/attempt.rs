@@ -37,10 +37,16 @@ impl Requests {
     }
 
     pub(super) fn begin(&self, op: Op, caller: Caller, target: &Arc<Target>) -> Attempt {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let request = format!("{}-{number}", self.run);
+        let request = self.number();
         let (target, bursts) = (Arc::clone(target), Arc::clone(&self.bursts));
         Attempt { op, caller, target, request, since: Instant::now(), bursts }
+    }
+}
+
+impl Requests {
+    /// A number that no other record of this run has.
+    pub(super) fn number(&self) -> String {
+        format!("{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
 

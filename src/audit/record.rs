@@ -53,7 +53,7 @@ pub struct Record {
     /// The provider's version of the secret; empty where none was reached.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub version: String,
-    /// Why, in words, where it was denied or failed, or would have been denied but for learning.
+    /// Why, in words, where it was denied or failed, or would have been denied but for learning; for a change also what was done.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// The errno the caller saw, by name (`EACCES`); empty for success.
@@ -78,6 +78,9 @@ pub enum Op {
     Stat,
     /// An operator's verb on the command line (`store show`, `store edit`, ...).
     Operator,
+    /// What is to be done on a change of a file was done (`on_change`); `uid`, `gid`, `pid` and `exe` are hushfs's own, `version` is
+    /// the new one, and `reason` says what was done.
+    Change,
 }
 
 /// How an attempt ended.

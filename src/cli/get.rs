@@ -110,7 +110,13 @@ fn content(
     reference: &Reference,
     fetched: Fetched,
 ) -> Result<Arc<crate::render::Content>, Failure> {
-    let file = File { name: String::new(), from: reference.clone(), format: Format::Raw, mode: 0 };
+    let file = File {
+        name: String::new(),
+        from: reference.clone(),
+        format: Format::Raw,
+        mode: 0,
+        on_change: Vec::new(),
+    };
     let renderer = Renderer::new(config.limits.size_max, 0);
     renderer
         .render(&file, Arc::new(Secret::new(fetched, Instant::now())))

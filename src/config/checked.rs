@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::print::Print;
+use crate::change::OnChange;
 use crate::identity::{Namespaces, Runtimes};
 use crate::policy::Rules;
 use crate::providers::Kind;
@@ -90,6 +91,8 @@ pub struct File {
     pub format: Format,
     /// Permission bits.
     pub mode: u16,
+    /// What is done when its content has changed.
+    pub on_change: Vec<OnChange>,
 }
 
 /// How a secret becomes a file's bytes.

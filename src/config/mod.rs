@@ -16,6 +16,7 @@ mod files;
 mod learning;
 mod merge;
 mod names;
+mod on_change;
 mod owners;
 mod print;
 mod problems;
@@ -34,6 +35,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod users;
 mod walk;
 
 pub use checked::Config;

@@ -5,13 +5,16 @@ use std::collections::BTreeSet;
 use super::checked::{File, Format};
 use super::merge::Merged;
 use super::names;
+use super::on_change;
 use super::owners::{self, Owners};
 use super::report::{Found, Report};
 use super::table::{Entry, find, unknown};
+use super::trust::Trust;
+use crate::change::OnChange;
 use crate::reference::Reference;
 use crate::words::{listed, nearest};
 
-const FILE: &[&str] = &["from", "format", "mode"];
+const FILE: &[&str] = &["from", "format", "mode", "on_change"];
 const FORMATS: &[&str] = &["raw", "dotenv", "json"];
 
 /// One file with the place that its mode is to be reported at.
@@ -20,11 +23,18 @@ pub(super) struct Drafted<'e, 's> {
     pub(super) mode: Option<&'e Entry<'s>>,
 }
 
+/// What holds for a file that says nothing else, and who is trusted.
+pub(super) struct OfScope<'a> {
+    pub(super) owners: &'a Owners,
+    pub(super) on_change: &'a [OnChange],
+    pub(super) trust: &'a Trust,
+}
+
 /// Reads one file.
 pub(super) fn draft<'e, 's>(
     entry: &'e Entry<'s>,
     table: Option<&'e [Entry<'s>]>,
-    owners: &Owners,
+    of_scope: &OfScope<'_>,
     merged: &Merged<'_>,
     used: &mut BTreeSet<String>,
     report: &mut Report,
@@ -32,14 +42,16 @@ pub(super) fn draft<'e, 's>(
     if let Err(error) = names::check(entry.key) {
         report.error(Found::at(&entry.key_at, format!("file: {error}")));
     }
+    let OfScope { owners, on_change, trust } = of_scope;
     let name = entry.key.to_owned();
     let Some(table) = table else {
         if entry.value.as_str().is_none() {
             report.error(entry.wrong_type("a reference or a table"));
         }
         let from = reference(entry, merged, used, report)?;
+        let on_change = on_change.to_vec();
         return Some(Drafted {
-            file: File { name, from, format: Format::Raw, mode: owners.file_mode },
+            file: File { name, from, format: Format::Raw, mode: owners.file_mode, on_change },
             mode: None,
         });
     };
@@ -50,6 +62,10 @@ pub(super) fn draft<'e, 's>(
     let format = format.map_or(Some(Format::Raw), |format| read_format(format, report));
     let mode = find(table, "mode");
     let bits = mode.map_or(Some(owners.file_mode), |mode| owners::mode(mode, report));
+    let on_change = match find(table, "on_change") {
+        Some(entry) => on_change::on_change(entry, owners, trust, report),
+        None => Some(on_change.to_vec()),
+    };
     let Some(from) = find(table, "from") else {
         // `file.mcp.json = …` is a table `mcp` to TOML; that was reported above.
         if table.iter().all(|setting| FILE.contains(&setting.key)) {
@@ -59,7 +75,7 @@ pub(super) fn draft<'e, 's>(
         return None;
     };
     let from = reference(from, merged, used, report)?;
-    Some(Drafted { file: File { name, from, format: format?, mode: bits? }, mode })
+    Some(Drafted { file: File { name, from, format: format?, mode: bits?, on_change: on_change? }, mode })
 }
 
 /// A name with a dot that was not quoted looks like an unknown key.

@@ -9,17 +9,18 @@ use super::checked::Scope;
 use super::learning;
 use super::merge::Merged;
 use super::names;
+use super::on_change;
 use super::owners::{self, Owners, Written, dir_mode};
 use super::reach::{group_needs_name, shut_out};
 use super::report::{Found, Report};
 use super::rules::{self, Checked};
-use super::scope_files::{Drafted, draft};
+use super::scope_files::{Drafted, OfScope, draft};
 use super::table::{Entry, find, unknown};
 use super::trust::Trust;
 use crate::identity::selector;
 use crate::policy::Rules;
 
-const SCOPE: &[&str] = &["owner", "group", "mode", "allow", "learn_until", "file"];
+const SCOPE: &[&str] = &["owner", "group", "mode", "allow", "learn_until", "on_change", "file"];
 
 /// Checks all scopes; they come out in the order of their names.
 pub(super) fn scopes(merged: &Merged<'_>, trust: &Trust, report: &mut Report) -> Vec<Arc<Scope>> {
@@ -63,6 +64,11 @@ fn scope(
     let learn = find(&settings, "learn_until");
     let learn_until = learning::learn_until(entry.key, learn, Timestamp::now(), report);
     let owners = Owners::new(written.unwrap_or_default(), one_uid(rules.as_deref().unwrap_or_default()));
+    let on_change = match find(&settings, "on_change") {
+        Some(entry) => on_change::on_change(entry, &owners, trust, report),
+        None => Some(Vec::new()),
+    };
+    let of_scope = OfScope { owners: &owners, on_change: on_change.as_deref().unwrap_or_default(), trust };
     let list = find(&settings, "file").and_then(|file| file.table(report)).unwrap_or_default();
     if list.is_empty() {
         let found = Found::at(&entry.key_at, format!("scope `{}` has no files", entry.key));
@@ -71,10 +77,11 @@ fn scope(
     let tables: Vec<_> = list.iter().map(|file| (file, table(file, report))).collect();
     let mut files: Vec<_> = tables
         .iter()
-        .filter_map(|(file, table)| draft(file, table.as_deref(), &owners, merged, used, report))
+        .filter_map(|(file, table)| draft(file, table.as_deref(), &of_scope, merged, used, report))
         .collect();
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
     // From here on each mistake would be a consequence of one above.
+    on_change.as_ref()?;
     let (rules, written, learn_until) = (rules?, written?, learn_until?);
     reach(&rules, written, &owners, &settings, &files, report);
     let rules = Rules::new(rules.into_iter().map(|checked| checked.rule).collect());

@@ -287,7 +287,13 @@ mod tests {
 
     fn handle(pid: u32, bytes: &[u8], version: &str) -> Handle {
         let from: crate::reference::Reference = "p:s".parse().unwrap();
-        let file = File { name: "f".into(), from: from.clone(), format: Format::Raw, mode: 0o400 };
+        let file = File {
+            name: "f".into(),
+            from: from.clone(),
+            format: Format::Raw,
+            mode: 0o400,
+            on_change: Vec::new(),
+        };
         let scope = Scope {
             name: "s".into(),
             rules_at: String::new(),

@@ -15,6 +15,15 @@ pub(super) fn is_unit(name: &str) -> bool {
         && kind.is_some_and(|stem| is_plain(stem) && !stem.starts_with('@') && !is_template(stem))
 }
 
+/// Whether it is the name of one unit that can be told to restart: of those that processes run in, all but scopes, which only
+/// whoever made them can; and of the others those that do something.
+pub fn is_managed(name: &str) -> bool {
+    let others = [".timer", ".path", ".target", ".automount"];
+    let of_others = others.iter().find_map(|kind| name.strip_suffix(kind));
+    let like_a_service = of_others.map(|stem| format!("{stem}.service"));
+    name.len() <= LONGEST && !name.ends_with(".scope") && is_unit(like_a_service.as_deref().unwrap_or(name))
+}
+
 /// The whole name of a unit that is written as people tell it to `systemctl`: without a kind it is a service.
 pub fn whole(name: &str) -> Cow<'_, str> {
     let service = format!("{name}.service");

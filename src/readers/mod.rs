@@ -97,7 +97,8 @@ impl Readers {
         self.rows_where(|row, of| row.newest && row.version != current && of == whole)
     }
 
-    /// The processes of which the last that they opened of the file `path` is anything else than this version.
+    /// The processes of which the last that they opened of the file `path` is anything else than this version; than this
+    /// secret where `current` is empty, and so not known.
     pub fn holders_of_old(&self, path: &str, whole: &Reference, current: &str) -> Vec<Holder> {
         self.table.lock().holders_of_old(path, whole, current)
     }

@@ -362,7 +362,11 @@ impl Table {
         let current = Opening { path, whole, version };
         let holds_old = |reader: &Reader| {
             let file = reader.files.get(path)?;
-            file.readings.last().map(|last| !last.is_of(&current))
+            let is_current = |last: &Reading| match version {
+                "" => *last.whole == *whole,
+                _ => last.is_of(&current),
+            };
+            file.readings.last().map(|last| !is_current(last))
         };
         let of = |(_, reader): (u32, &Reader)| {
             holds_old(reader)?

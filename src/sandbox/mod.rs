@@ -20,7 +20,7 @@ mod rights;
 pub use paths::Outdated;
 
 /// A user of the host with its first group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Account {
     /// Its uid.
     pub uid: u32,
