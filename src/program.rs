@@ -129,7 +129,8 @@ async fn read(
     mut ended: watch::Receiver<bool>,
     mut take: impl FnMut(&[u8], usize) -> Result<(), Stop>,
 ) -> Result<(), Stop> {
-    let mut chunk = Zeroizing::new([0; 16 * 1024]);
+    // Not in the future itself, which is moved from hand to hand.
+    let mut chunk = Zeroizing::new(vec![0; 16 * 1024]);
     let mut len = 0_usize;
     let late = async {
         // An error is an end as well.

@@ -27,7 +27,13 @@ fn rules(demands: &[String]) -> Rules {
 /// A scope `s` with a file `f`, open to everybody unless `mode` says otherwise.
 fn place(rules: Rules, mode: u16, name: &str) -> Place {
     let from: Reference = "local:f".parse().unwrap();
-    let file = Arc::new(File { name: "f".into(), from, format: Format::Raw, mode: mode & 0o444 });
+    let file = Arc::new(File {
+        name: "f".into(),
+        from,
+        format: Format::Raw,
+        mode: mode & 0o444,
+        on_change: Vec::new(),
+    });
     let scope = Scope {
         name: "s".into(),
         rules_at: String::new(),

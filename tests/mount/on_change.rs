@@ -173,6 +173,8 @@ fn a_program_runs_as_its_user_with_what_changed_and_nothing_else() {
         assert!(log.contains(said), "{said}\n{log}");
     }
     let said = log.lines().find(|line| line.contains("HUSHFS_PATH=s/a")).unwrap();
+    let said = said.replace("\\n", " ").replace('\n', " ");
+    assert!(said.contains(" 0 1 2 3 1024 "), "three descriptors, and that of ls: {said}");
     for unsaid in ["HOME", "USER", "PATH=/", "HUSHFS_CONFIG"] {
         assert!(!said.contains(unsaid), "{unsaid}\n{said}");
     }
@@ -187,7 +189,9 @@ fn a_program_that_does_not_end_is_killed_and_one_that_cannot_be_started_is_told(
     host.set("one", b"one");
     host.set("two", b"two");
     let on_change = "[{ run = [\"/bin/sleep\", \"600\"], user = \"daemon\", timeout = \"200ms\" }, \
-                     { run = [\"/etc/hostname\"], user = \"daemon\" }]";
+                     { run = [\"NONE\"], user = \"daemon\" }]";
+    host.write("none", b"", 0o644);
+    let on_change = &on_change.replace("NONE", host.path("none").to_str().unwrap());
     show(&host, "one", on_change);
     host.mount();
     show(&host, "two", on_change);
@@ -200,7 +204,7 @@ fn a_program_that_does_not_end_is_killed_and_one_that_cannot_be_started_is_told(
     let late = host.recorded("a program that was killed", of("/bin/sleep"));
     assert_eq!(late["outcome"], "failed");
     assert!(late["reason"].as_str().unwrap().ends_with("and was killed"), "{late}");
-    let cannot = host.recorded("a program that is none", of("/etc/hostname"));
+    let cannot = host.recorded("a program that is none", of("/none "));
     assert!(cannot["reason"].as_str().unwrap().contains("cannot be started"), "{cannot}");
 }
 
