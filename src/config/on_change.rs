@@ -147,7 +147,7 @@ fn restart(entry: &Entry<'_>, options: &Options<'_, '_>, report: &mut Report) ->
 fn unit(verb: Verb, entry: &Entry<'_>, options: &Options<'_, '_>, report: &mut Report) -> Option<Action> {
     let timeout = options.duration("timeout", UNIT_TIMEOUT, TIMEOUTS, report);
     let text = entry.text(report)?;
-    let name = if is_managed_unit(text) { text.into() } else { whole_unit_name(text) };
+    let name = whole_unit_name(text);
     if !is_managed_unit(&name) {
         let found = Found::at(
             &entry.at,
