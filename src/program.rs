@@ -117,6 +117,7 @@ impl Program {
         }
         program::end_with_parent(&mut command);
         program::open_few_files(&mut command);
+        program::inherit_nothing(&mut command);
         let mut command = Command::from(command);
         command.kill_on_drop(true);
         command
