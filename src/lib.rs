@@ -15,7 +15,8 @@
 //!    |-- policy/     Identity + node       -> Allow(Grant) | Deny      pure: no I/O, no async
 //!    |-- resolve/    Grant                 -> Secret                   cache -> single flight -> fetcher
 //!    |-- render/     Secret                -> the bytes of the file
-//!    '-- audit/      one record per attempt, written in one place
+//!    |-- audit/      one record per attempt, written in one place
+//!    '-- readers/    who read which version, and still runs
 //! ```
 //!
 //! Beside that way: `config/` (raw -> checked), `fetcher/` (the process that runs `providers/`, one file each), `control/`
@@ -41,6 +42,8 @@ pub mod resolve;
 // What they work on
 pub mod config;
 pub mod policy;
+pub mod change;
+pub mod readers;
 pub mod identity;
 pub mod fetcher;
 pub mod providers;
@@ -49,6 +52,7 @@ pub mod reference;
 // Ground
 pub mod mount;
 pub mod pokes;
+pub mod program;
 pub mod sandbox;
 pub mod units;
 pub mod words;

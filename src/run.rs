@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use crate::access::Access;
 use crate::audit::Audit;
+use crate::change::Changes;
 use crate::config;
 use crate::config::checked::Config;
 use crate::control::{Listener, Operator};
@@ -22,12 +23,14 @@ use crate::identity::{Attestor, Misplaced, PinnedId};
 use crate::mount::{Mount, MountError};
 use crate::pokes::{self, Poker, Pokes};
 use crate::providers::Runs;
+use crate::readers::Readers;
 use crate::resolve::{Resolver, Told};
 use crate::sandbox::{self, Account, Cage};
 use crate::sys::{arena, descriptor};
 
 mod arrivals;
 mod ask;
+mod changed;
 mod demand;
 mod harden;
 mod learning;
@@ -149,6 +152,7 @@ struct Daemon {
     resolver: Arc<Resolver>,
     audit: Audit,
     fs: Arc<Fs>,
+    changes: Changes,
     state: Mutex<State>,
     /// What the resolver tells, until somebody listens.
     told: Mutex<Option<mpsc::UnboundedReceiver<Told>>>,
@@ -171,17 +175,22 @@ impl Daemon {
         let limits = config.limits;
         let link = Link::start(fetcher_command(config.fetcher), &providers(&config))
             .map_err(system("cannot start the fetcher"))?;
-        let (resolver, told) = Resolver::new(link, limits.cache_max / 2, limits.deadline, demand::Readers);
+        let readers = Arc::<Readers>::default();
+        let demand = demand::OfReaders(Arc::clone(&readers));
+        let (resolver, told) = Resolver::new(link, limits.cache_max / 2, limits.deadline, demand);
         resolver.configure(config.cache_rules());
         let attestor = Attestor::new().map(Arc::new).map_err(system("cannot read /proc"))?;
         attestor.ask_runtimes_at(&config.runtimes);
-        let access = Access::new(attestor, Arc::clone(&resolver), audit.clone(), limits);
+        let access =
+            Access::new(attestor, Arc::clone(&resolver), audit.clone(), Arc::clone(&readers), limits);
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
+        let changes = changed::changes(readers, &access, audit.clone());
+        changes.watch(changed::watched(&config));
         let state = Mutex::new(State { config, notifications: None });
         let told = Mutex::new(Some(told));
         let (reloading, reloaded) = (tokio::sync::Mutex::new(()), tokio::sync::Notify::new());
         let pokes = OnceLock::new();
-        Ok(Arc::new(Self { access, resolver, audit, fs, state, told, pokes, reloading, reloaded }))
+        Ok(Arc::new(Self { access, resolver, audit, fs, changes, state, told, pokes, reloading, reloaded }))
     }
 
     /// Answers on `fuse` until a signal ends it.

@@ -114,8 +114,14 @@ fn content(
     reference: &Reference,
     fetched: Fetched,
 ) -> Result<Arc<crate::render::Content>, Failure> {
-    let (name, from, cache) = (String::new(), reference.clone(), CacheRules::DEFAULT);
-    let file = File { name, from, format: Format::Raw, mode: 0, cache };
+    let file = File {
+        name: String::new(),
+        from: reference.clone(),
+        format: Format::Raw,
+        mode: 0,
+        cache: CacheRules::DEFAULT,
+        on_change: Vec::new(),
+    };
     let renderer = Renderer::new(config.limits.size_max, 0);
     renderer.render(&file, Arc::new(Secret::new(fetched))).map_err(|error| Failure::new(error.to_string()))
 }

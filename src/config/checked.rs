@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::print::Print;
+use crate::change::OnChange;
 use crate::identity::{Namespaces, Runtimes};
 use crate::policy::Rules;
 use crate::providers::{Asks, Kind};
@@ -105,6 +106,8 @@ pub struct File {
     pub mode: u16,
     /// How long its secret is kept. Where files show the same one, the strictest of each holds.
     pub cache: CacheRules,
+    /// What is done when its content has changed.
+    pub on_change: Vec<OnChange>,
 }
 
 /// How long a secret is kept, and what is done to have it at hand.

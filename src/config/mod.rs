@@ -17,6 +17,7 @@ mod files;
 mod learning;
 mod merge;
 mod names;
+mod on_change;
 mod owners;
 mod print;
 mod problems;
@@ -35,6 +36,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod users;
 mod walk;
 
 pub use checked::Config;

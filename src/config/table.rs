@@ -39,6 +39,19 @@ pub(super) fn find<'e, 's>(entries: &'e [Entry<'s>], key: &str) -> Option<&'e En
     entries.iter().find(|entry| entry.key == key)
 }
 
+/// The value itself where it is a table, or each item where it is a list, under the same key.
+pub(super) fn items<'s>(entry: &Entry<'s>) -> Option<Vec<Entry<'s>>> {
+    if entry.value.as_table().is_some() {
+        return Some(vec![entry.clone()]);
+    }
+    let item = |value: &'s Spanned<DeValue<'s>>| Entry {
+        value: value.get_ref(),
+        at: At { source: entry.at.source, span: value.span() },
+        ..entry.clone()
+    };
+    Some(entry.value.as_array()?.iter().map(item).collect())
+}
+
 impl<'s> Entry<'s> {
     /// The text, or a report that it is none.
     pub(super) fn text(&self, report: &mut Report) -> Option<&'s str> {

@@ -3,6 +3,7 @@
 //! This folder owns the inode tree and the open handles. It knows nothing of the FUSE protocol (`fuse/`) and decides
 //! nothing (`access.rs`).
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -12,7 +13,7 @@ use arc_swap::ArcSwap;
 use crate::access::{Access, Answer, Target};
 use crate::config::checked::Config;
 use crate::failure::Failure;
-use crate::identity::Caller;
+use crate::identity::{Caller, ProcessId};
 use crate::reference::Reference;
 use crate::render::Content;
 
@@ -159,7 +160,9 @@ impl Fs {
         }
         // By the rules that are in force now, not by those of when it was opened.
         let admitted = match self.file(ino) {
-            Ok(target) if target.path == handle.target.path => self.access.read(caller, &target),
+            Ok(target) if target.path == handle.target.path => {
+                self.access.read(caller, &target, &handle.content.secret().version)
+            }
             _ => Answer::Now(Err(self.access.read_removed(caller, &handle.target))),
         };
         admitted.then(move |who| {
@@ -171,6 +174,12 @@ impl Fs {
     /// Lets a handle go.
     pub fn release(&self, id: HandleId) {
         self.handles.release(id);
+    }
+
+    /// What is open now: of each handle the process that opened it, `scope/name` and version. A process that has opened the
+    /// current version since may have an old one open still. Looks at every handle: for people who ask.
+    pub fn open_versions(&self) -> HashSet<(ProcessId, String, String)> {
+        self.handles.versions()
     }
 
     /// The entries of a directory from `offset` on: inode, whether it is a directory, name, and the offset after it. `take`

@@ -74,6 +74,7 @@ struct Known {
     number: usize,
     fresh: Moment,
     usable: Moment,
+    lent: bool,
 }
 
 impl Model {
@@ -106,7 +107,7 @@ impl Model {
             }
         }
         usable = usable.max(fresh);
-        Some(Known { number, fresh, usable })
+        Some(Known { number, fresh, usable, lent: *lent && end.is_some() })
     }
 
     /// The failures in a row up to now, the last one with the end of its pause.
@@ -149,11 +150,13 @@ impl Model {
         let pausing = failing.as_ref().is_some_and(|(_, again)| self.now < *again);
         match self.known() {
             Some(known) if self.now < known.fresh && current => Expected::Serve(known.number),
-            Some(known) if self.now < known.usable => match (pausing || down, failing.is_some()) {
-                (true, _) => Expected::Stale(known.number),
-                (false, true) => Expected::Retry(known.number),
-                (false, false) => Expected::Fetch(Some(known.number)),
-            },
+            Some(known) if self.now < known.usable && (current || !known.lent) => {
+                match (pausing || down, failing.is_some()) {
+                    (true, _) => Expected::Stale(known.number),
+                    (false, true) => Expected::Retry(known.number),
+                    (false, false) => Expected::Fetch(Some(known.number)),
+                }
+            }
             _ if pausing || down => Expected::Fail,
             _ => Expected::Fetch(None),
         }

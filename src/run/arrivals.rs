@@ -23,7 +23,7 @@ impl Daemon {
         }
         if let Some((before, now)) = arrival.change() {
             tracing::info!(secret = %arrival.reference, before, now, "another version");
-            self.announce(&self.fs.showing(&arrival.reference));
+            self.changed(&arrival.reference, Some(before), now);
         }
     }
 }

@@ -1,16 +1,20 @@
-//! Who wants secrets, reading aside.
+//! Who wants secrets, reading aside: whoever read one and still runs.
 
+use std::sync::Arc;
+
+use crate::readers::Readers;
 use crate::reference::Reference;
 use crate::resolve::Demand;
 
-pub(super) struct Readers;
+/// Those of the inventory.
+pub(super) struct OfReaders(pub(super) Arc<Readers>);
 
-impl Demand for Readers {
-    fn wants(&self, _whole: &Reference) -> bool {
-        false
+impl Demand for OfReaders {
+    fn wants(&self, whole: &Reference) -> bool {
+        self.0.lives(whole)
     }
 
-    fn holds(&self, _whole: &Reference, _version: &str) -> bool {
-        false
+    fn holds(&self, whole: &Reference, version: &str) -> bool {
+        self.0.lives_at(whole, version)
     }
 }

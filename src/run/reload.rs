@@ -88,9 +88,14 @@ impl Daemon {
         let mut state = self.state.lock();
         let changes = config::diff(&state.config, &new);
         let Replaced { forget, changed } = self.fs.replace(&new);
+        let shown = super::changed::shown_anew(&state.config, &new);
+        self.changes.watch(super::changed::watched(&new));
         let told = state.notifications.as_ref().map(|notifications| notifications.send(forget));
         state.config = new;
         self.reloaded.notify_one();
+        for (path, version) in shown {
+            self.changes.noticed(&path, None, version.as_deref().unwrap_or_default());
+        }
         self.access.forget_providers(&gone);
         self.resolver.configure(state.config.cache_rules());
         let count = |names: &[String]| names.len();

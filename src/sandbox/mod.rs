@@ -25,7 +25,7 @@ pub use paths::Outdated;
 const WRITER: &str = "the process that announces changes";
 
 /// A user of the host with its first group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Account {
     /// Its uid.
     pub uid: u32,

@@ -27,6 +27,7 @@ mod life;
 mod limits;
 mod log;
 mod mutate;
+mod on_change;
 mod open;
 mod pages;
 mod passed;

@@ -21,6 +21,8 @@ pub(crate) struct Host {
     daemon: Option<Child>,
     /// Dropped after the daemon, which may wait for it, and before the directory that it is mounted in.
     hang: Option<Hang>,
+    /// Variables that the daemon is started with beside ours.
+    variables: Vec<(&'static str, String)>,
     dir: tempfile::TempDir,
 }
 
@@ -43,7 +45,7 @@ impl Host {
         );
         let dir = tempfile::Builder::new().prefix("hushfs-test-").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
-        let host = Self { daemon: None, hang: None, dir };
+        let host = Self { daemon: None, hang: None, variables: Vec::new(), dir };
         host.run_ok(&["store", "init", "--store", host.path("store.age").to_str().unwrap()], b"");
         host
     }
@@ -106,6 +108,11 @@ impl Host {
         file.set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
+    /// Has the daemon be started with this variable.
+    pub(crate) fn with_variable(&mut self, name: &'static str, value: &str) {
+        self.variables.push((name, value.to_owned()));
+    }
+
     /// Starts the daemon and waits until it is mounted.
     pub(crate) fn mount(&mut self) {
         let log = std::fs::File::create(self.path("log")).unwrap();
@@ -128,6 +135,7 @@ impl Host {
         let child = Command::new(HUSHFS)
             .args(["mount", "-v", "--config"])
             .arg(self.path("hushfs.toml"))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()

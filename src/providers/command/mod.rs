@@ -6,7 +6,7 @@
 //! ```text
 //!  settings.rs   what can be set
 //!  provider.rs   one fetch, renewal or revocation: question, program, answer
-//!  program.rs    a process with bounds: user, environment, time, output
+//!  program.rs    the program (crate::program) as it is run for one of them
 //!  protocol.rs   question and answer in JSON
 //! ```
 

@@ -67,7 +67,7 @@ impl Provider for Command {
     }
 
     async fn log_in(&self) -> Result<(), ProviderError> {
-        let path = self.program.path.clone();
+        let path = self.program.program.path.clone();
         let looked = tokio::task::spawn_blocking(move || std::fs::metadata(path)).await;
         let meta = looked.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         let meta = meta.map_err(|error| self.program.cannot_start(&error))?;

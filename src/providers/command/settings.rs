@@ -26,6 +26,7 @@ use super::super::settings::{ANSWER_LIMIT, Bounds, Wait, read, wrong};
 use super::program::Program;
 use super::provider::Command;
 use super::{NamedFile, Provider, Secrecy, SettingsError};
+use crate::program;
 use crate::sandbox::Account;
 use crate::units;
 
@@ -68,7 +69,7 @@ type Size = TextOrNumber;
 /// Reads the settings. The program is named, to be judged like the configuration.
 pub(super) fn check(settings: toml::Table, _: &Path) -> Result<Vec<NamedFile>, SettingsError> {
     let Checked { program, .. } = checked(settings)?;
-    Ok(vec![NamedFile { key: "program", path: program.path, secret: Secrecy::Public }])
+    Ok(vec![NamedFile { key: "program", path: program.program.path, secret: Secrecy::Public }])
 }
 
 /// Opens the provider. The program is first started when something is fetched.
@@ -118,15 +119,15 @@ fn checked(settings: toml::Table) -> Result<Checked, SettingsError> {
         settings.environment.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
     let set = settings.set.iter().map(|(name, value)| (name.into(), value.into()));
     let mints = settings.mints;
-    let program = Program {
+    let program = program::Program {
         path: settings.program,
         args: settings.args,
         account: account(settings.user)?,
         directory: settings.directory.unwrap_or_else(|| PathBuf::from("/")),
         environment: passed_on.chain(set).collect(),
         timeout: Bounds::new(settings.timeout, None)?.request,
-        output_max: output_max(settings.output_max)?,
     };
+    let program = Program { program, output_max: output_max(settings.output_max)? };
     Ok(Checked { program, at_once, mints })
 }
 
