@@ -42,7 +42,7 @@ pub use ask::{Answered, Providers};
 pub use harden::harden;
 use signals::{Event, Signals};
 
-/// How long the end may take, all in all.
+/// How long the end may take, once leases have been ended.
 const FAREWELL: Duration = Duration::from_millis(800);
 
 /// How often callers that have ended are looked for.
@@ -134,7 +134,12 @@ pub fn mount(config: Config) -> Result<(), RunError> {
     let served = daemon.serve(&mount, fuse, signals, &runtime);
     // Whatever happened, nothing stays mounted.
     let undone = mount.undo().map_err(system("cannot unmount"));
-    let ended = runtime.block_on(async { tokio::time::timeout(FAREWELL, daemon.end()).await });
+    let ended = runtime.block_on(async {
+        daemon.access.close();
+        // While there is somebody to end them. It takes as long as their provider does, and no longer than some seconds.
+        daemon.resolver.end_leases().await;
+        tokio::time::timeout(FAREWELL, daemon.end()).await
+    });
     if ended.is_err() {
         tracing::warn!("not everything ended in time");
     }
@@ -270,9 +275,8 @@ impl Daemon {
         }
     }
 
-    /// Answers who waits, wipes what is remembered, ends the fetcher, writes what is on record.
+    /// Ends the fetcher, and writes what is on record.
     async fn end(&self) {
-        self.access.close();
         // Not waited for while it is being started again: it ends with us in any case, and records must be written.
         let _ = tokio::time::timeout(FAREWELL / 8, self.resolver.link().close()).await;
         // The replies of those who waited are on their way through the runtime.

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::memory::{Landed, Landing, Wanted};
+use super::landings::Landing;
+use super::memory::{Landed, Wanted};
 use super::single::{Flight, Joined, Pilot};
 use super::{Arrival, ResolveError, Resolver, Secret, Told};
 use crate::clock::Moment;

@@ -63,7 +63,10 @@ impl Resolver {
                 }
                 Duty::Refresh => to_refresh(&memory, &reference, wanted, now),
             };
-            match (grant, memory.held_up(reference.provider(), now)) {
+            match (
+                grant,
+                memory.upstreams.get(reference.provider()).and_then(|upstream| upstream.held_up(now)),
+            ) {
                 (None, _) => memory.plan(&reference, false),
                 (Some(_), Some(until)) => memory.plan_for(&reference, Some((until, Duty::Refresh))),
                 (Some(grant), None) => match memory.renewable(&reference) {

@@ -4,7 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::entry::State;
-use super::memory::{Memory, Renewal, Slot};
+use super::landings::Renewal;
+use super::lent::{Lent, MOMENT};
+use super::memory::Memory;
+use super::slot::Slot;
 use super::{ResolveError, Resolver, Revoked, Told};
 use crate::clock::Moment;
 use crate::config::checked::Revoke;
@@ -15,63 +18,8 @@ use crate::reference::Reference;
 /// A renewal that gives less than this part of what was asked for is one of the last: another is made before that ends.
 const NEAR_ITS_END: f64 = 0.9;
 
-/// A process that just got a value is among the readers a moment later.
-const MOMENT: Duration = Duration::from_secs(2);
-
-/// How long a lease that could not be ended is left alone.
-const AGAIN: Duration = Duration::from_secs(30);
-
 /// How long the ending of all leases may take when hushfs is stopped.
 const AT_THE_END: Duration = Duration::from_secs(4);
-
-/// Leases of values that nobody is given any more. Those who were given one may use it still.
-#[derive(Default)]
-pub(super) struct Leases(Vec<Retired>);
-
-/// One of them.
-#[derive(Clone)]
-pub(super) struct Retired {
-    reference: Reference,
-    version: String,
-    lease: Lease,
-    /// When it lapses.
-    until: Moment,
-    /// When it may be ended.
-    from: Moment,
-}
-
-impl Leases {
-    /// Takes the lease of a value that is no longer given out.
-    pub(super) fn retire(&mut self, reference: &Reference, slot: &mut Slot) {
-        let (Some(lease), Some(version)) = (slot.lease.take(), slot.version()) else { return };
-        if lease.revocable && slot.entry.rules.revoke != Revoke::Never {
-            let now = Moment::now();
-            let (until, from) = (now.after(lease.lasts), now.after(MOMENT));
-            let version = version.to_owned();
-            self.0.push(Retired { reference: reference.clone(), version, lease, until, from });
-        }
-    }
-
-    /// Forgets those that ended with a login.
-    pub(super) fn ended(&mut self, is_over: impl Fn(&str, &Lease) -> bool) {
-        self.0.retain(|one| !is_over(one.reference.provider(), &one.lease));
-    }
-
-    /// Forgets those of a provider that is configured anew: their logins end with that.
-    pub(super) fn forget_provider(&mut self, name: &str) {
-        self.0.retain(|one| one.reference.provider() != name);
-    }
-
-    /// How many there are.
-    pub(super) fn len(&self) -> usize {
-        self.0.len()
-    }
-
-    fn take(&mut self, now: Moment, holds: impl Fn(&Reference, &str) -> bool) -> Vec<Retired> {
-        self.0.retain(|one| now < one.until);
-        self.0.extract_if(.., |one| now >= one.from && !holds(&one.reference, &one.version)).collect()
-    }
-}
 
 impl Memory {
     /// The lease of a value, where it is to be renewed and not replaced.
@@ -87,8 +35,9 @@ impl Memory {
         let is_unread = |(reference, slot): (&Reference, &Slot)| {
             let is_meant = slot.lease.is_some() && slot.entry.rules.revoke == Revoke::OnExit;
             let quiet = slot.entry.read.is_none_or(|read| now.since(read) > MOMENT) && !slot.entry.asking;
-            let unread =
-                is_meant && quiet && !slot.version().is_some_and(|version| holds(reference, version));
+            let unread = is_meant
+                && quiet
+                && !slot.version.as_deref().is_some_and(|version| holds(reference, version));
             unread.then(|| reference.clone())
         };
         let unread: Vec<_> = self.slots.iter().filter_map(is_unread).collect();
@@ -97,7 +46,7 @@ impl Memory {
 
     /// Whether there is any lease to look after.
     pub(super) fn has_leases(&self) -> bool {
-        self.leases.len() > 0 || self.slots.iter().any(|(_, slot)| slot.lease.is_some())
+        self.retired.len() > 0 || self.slots.iter().any(|(_, slot)| slot.lease.is_some())
     }
 }
 
@@ -132,25 +81,19 @@ impl Resolver {
         let unused = {
             let mut memory = self.memory.lock();
             memory.forget_the_unread(now, holds);
-            memory.leases.take(now, holds)
+            memory.retired.take_unused(now, holds)
         };
         for one in unused {
             self.runtime.spawn(Arc::clone(self).revoke(one));
         }
     }
 
-    /// Ends all leases: hushfs is being stopped. Bounded in time.
+    /// Forgets everything, and ends all leases: hushfs is being stopped. Bounded in time.
     pub async fn end_leases(self: &Arc<Self>) {
         let all = {
             let mut memory = self.memory.lock();
-            let leased: Vec<_> = memory
-                .slots
-                .iter()
-                .filter(|(_, slot)| slot.lease.is_some())
-                .map(|(reference, _)| reference.clone())
-                .collect();
-            leased.iter().for_each(|reference| drop(memory.forget(reference)));
-            std::mem::take(&mut memory.leases.0)
+            memory.clear();
+            memory.retired.take_all()
         };
         let mut endings = tokio::task::JoinSet::new();
         for one in all {
@@ -165,7 +108,7 @@ impl Resolver {
     }
 
     /// Ends one lease, and tells of it.
-    async fn revoke(self: Arc<Self>, mut one: Retired) {
+    async fn revoke(self: Arc<Self>, one: Lent) {
         let revoked = self.link.revoke(one.reference.provider(), &one.lease.handle);
         let result = match tokio::time::timeout(self.deadline, revoked).await {
             // It was over already.
@@ -174,8 +117,7 @@ impl Resolver {
             Err(_) => Err(ResolveError::TimedOut),
         };
         if result.as_ref().is_err_and(ResolveError::passes) {
-            one.from = Moment::now().after(AGAIN);
-            self.memory.lock().leases.0.push(one.clone());
+            self.memory.lock().retired.put_again(one.clone());
         }
         let _ =
             self.told.send(Told::Revoked(Revoked { reference: one.reference, version: one.version, result }));

@@ -6,9 +6,10 @@
 //! ```text
 //!   entry.rs      what is known of one secret, and what a reader gets for it   pure
 //!   circuit.rs    whether its provider is asked at all                         pure
-//!   memory.rs     all of them, and what is to be done when
+//!   memory.rs     all of them (slot.rs, upstream.rs), and what is to be done when
+//!   landings.rs   what questions and their answers change in that
 //!   flights.rs    one fetch for all who wait (single.rs)
-//!   leases.rs     what was lent: renewed, and ended
+//!   leases.rs     what was lent: renewed, and ended (lent.rs)
 //!   keep.rs       what is done though nobody waits: refreshing ahead, forgetting
 //!   orders.rs     what operators have done: refresh, evict
 //!   status.rs     what of it is told to operators
@@ -33,14 +34,18 @@ mod circuit;
 mod entry;
 mod flights;
 mod keep;
+mod landings;
 mod leases;
+mod lent;
 mod memory;
 mod orders;
 #[cfg(test)]
 mod model;
 mod secret;
 mod single;
+mod slot;
 mod status;
+mod upstream;
 
 pub use secret::{ResolveError, Secret};
 pub use status::{Kept, ProviderStatus, SecretStatus, Status};
