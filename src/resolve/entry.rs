@@ -254,6 +254,20 @@ impl<V: Clone> Entry<V> {
         }
     }
 
+    /// The value may not be served any more, and its provider fails: what stays is that there was one. Says whether it was so.
+    pub(super) fn expire(&mut self) -> bool {
+        match std::mem::replace(&mut self.state, State::Unknown) {
+            State::Held(Held { trouble: Some(trouble), .. }) => {
+                self.state = State::Failed(Trouble { why: trouble.why.expired(), ..trouble });
+                true
+            }
+            state => {
+                self.state = state;
+                false
+            }
+        }
+    }
+
     /// The provider is there again: what failed only for its sake is tried again at `at`.
     pub(super) fn provider_is_back(&mut self, at: Moment) {
         let trouble = match &mut self.state {

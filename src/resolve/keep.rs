@@ -58,7 +58,7 @@ impl Resolver {
             let mut memory = self.memory.lock();
             let grant = match duty {
                 Duty::Forget => {
-                    memory.forget(&reference);
+                    memory.let_go(&reference);
                     continue;
                 }
                 Duty::Refresh => to_refresh(&memory, &reference, wanted, now),

@@ -141,6 +141,16 @@ impl Memory {
         self.flights.retain(|wanted| wanted.reference != *reference);
     }
 
+    /// Lets go of one that may not be served any more.
+    pub(super) fn let_go(&mut self, reference: &Reference) {
+        let Some(mut slot) = self.forget(reference) else { return };
+        if slot.entry.expire() {
+            slot.due = None;
+            self.put(reference.clone(), slot);
+            self.plan(reference, true);
+        }
+    }
+
     /// Forgets one.
     pub(super) fn forget(&mut self, reference: &Reference) -> Option<Slot> {
         let mut slot = self.slots.remove(reference)?;
