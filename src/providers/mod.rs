@@ -137,7 +137,7 @@ pub struct Fetched {
 }
 
 /// The state of a local file that a secret came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Stamp {
     /// The file.
     pub path: PathBuf,

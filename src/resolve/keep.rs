@@ -15,24 +15,27 @@ use crate::clock::Moment;
 use crate::policy::Grant;
 use crate::reference::Reference;
 
-/// The longest sleep: a timer stands still while the host sleeps, and values age.
+/// The longest sleep: a timer stands still while the host sleeps, and values age. Leases and files are looked at as often.
 const NAP: Duration = Duration::from_secs(1);
 
 impl Resolver {
     /// Does so for as long as the daemon runs.
     pub async fn keep(self: Arc<Self>) -> Infallible {
         let mut ended = self.ended.clone();
+        let mut looked = Moment::now();
         loop {
             let next = self.do_what_is_due();
-            let leases = self.memory.lock().has_leases().then_some(NAP);
-            if leases.is_some() {
+            let now = Moment::now();
+            if now.since(looked) >= NAP {
+                looked = now;
                 self.end_unused_leases();
+                self.runtime.spawn(Arc::clone(&self).look_at_files());
             }
-            let due = next.map(|next| next.since(Moment::now()).min(NAP));
-            let wait = due.into_iter().chain(leases).min();
+            // Nothing is remembered: then something has to land first.
+            let idle = self.memory.lock().is_empty();
+            let nap = if idle { Duration::MAX } else { NAP.saturating_sub(now.since(looked)) };
             tokio::select! {
-                // Nothing to be done: then something has to land first.
-                () = tokio::time::sleep(wait.unwrap_or(Duration::MAX)) => {}
+                () = tokio::time::sleep(next.map_or(nap, |next| next.since(now).min(nap))) => {}
                 () = self.earlier.notified() => {}
                 Ok(()) = ended.changed() => {
                     let over = ended.borrow_and_update().clone();

@@ -43,11 +43,6 @@ impl Memory {
         let unread: Vec<_> = self.slots.iter().filter_map(is_unread).collect();
         unread.iter().for_each(|reference| drop(self.forget(reference)));
     }
-
-    /// Whether there is any lease to look after.
-    pub(super) fn has_leases(&self) -> bool {
-        self.retired.len() > 0 || self.slots.iter().any(|(_, slot)| slot.lease.is_some())
-    }
 }
 
 impl Resolver {

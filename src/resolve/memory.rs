@@ -105,6 +105,11 @@ impl Memory {
         }
     }
 
+    /// Whether nothing is remembered that has to be looked after.
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.used() == 0 && self.retired.len() == 0
+    }
+
     /// When the next thing is to be done.
     pub(super) fn next(&self) -> Option<Moment> {
         self.agenda.first().map(|(at, _)| *at)

@@ -11,6 +11,7 @@
 //!   flights.rs    one fetch for all who wait (single.rs)
 //!   leases.rs     what was lent: renewed, and ended (lent.rs)
 //!   keep.rs       what is done though nobody waits: refreshing ahead, forgetting
+//!   files.rs      files of this host that values come from: a change of theirs is noticed
 //!   orders.rs     what operators have done: refresh, evict
 //!   status.rs     what of it is told to operators
 //! ```
@@ -32,6 +33,7 @@ use crate::reference::Reference;
 mod backoff;
 mod circuit;
 mod entry;
+mod files;
 mod flights;
 mod keep;
 mod landings;

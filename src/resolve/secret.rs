@@ -42,6 +42,11 @@ impl Secret {
         }
     }
 
+    /// The state of the local file it came from, if it did.
+    pub(super) fn stamp(&self) -> Option<&Stamp> {
+        self.stamp.as_ref()
+    }
+
     /// Whether the local file it came from, if it did, is as it was.
     pub(super) fn is_current(&self) -> bool {
         self.stamp.as_ref().is_none_or(Stamp::still_holds)

@@ -270,3 +270,14 @@ fn a_reload_with_other_rules_holds_for_what_is_known() {
     assert!(host.reload().status.success(), "{}", host.log());
     assert_eq!(fs::read(host.file("a/token")).unwrap(), b"two");
 }
+
+#[test]
+fn a_change_of_the_store_is_noticed_though_nobody_reads_again() {
+    let host = Host::mounted(&[("t", b"one")], "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"");
+    assert_eq!(fs::read(host.file("a/token")).unwrap(), b"one");
+    let first = attribute(&host, "a/token", "user.hushfs.version");
+    host.set("t", b"two");
+    let record = host.recorded("the new version", |record| record["op"] == "refresh");
+    assert_ne!(record["version"], first.as_str());
+    host.eventually("it is known", || attribute(&host, "a/token", "user.hushfs.version") != first);
+}
