@@ -42,9 +42,9 @@ pub(super) fn value(name: &str, target: &Target, known: Option<(Arc<Secret>, Fre
     match (name, freshness) {
         ("version", _) => Some(secret.version.clone()),
         ("fetched-at", _) => time(secret.fetched),
-        ("expires-at", Freshness::Fresh { until }) => time(until),
-        ("expires-at", Freshness::Stale) => time(SystemTime::now()),
-        ("stale", freshness) => Some(if freshness == Freshness::Stale { "yes" } else { "no" }.to_owned()),
+        ("expires-at", Freshness::Fresh { until: at } | Freshness::Stale { since: at }) => time(at),
+        ("stale", Freshness::Fresh { .. }) => Some("no".to_owned()),
+        ("stale", Freshness::Stale { .. }) => Some("yes".to_owned()),
         _ => None,
     }
 }

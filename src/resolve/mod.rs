@@ -191,10 +191,12 @@ impl Resolver {
             let State::Held(held) = &memory.slots.peek(reference)?.entry.state else { return None };
             (Arc::clone(&held.value), held.span)
         };
-        let freshness = if Moment::now() < span.fresh && self.is_current(reference, &secret) {
+        let freshness = if !self.is_current(reference, &secret) {
+            Freshness::Stale { since: SystemTime::now() }
+        } else if Moment::now() < span.fresh {
             Freshness::Fresh { until: span.fresh.wall() }
         } else {
-            Freshness::Stale
+            Freshness::Stale { since: span.fresh.wall() }
         };
         Some((secret, freshness))
     }
@@ -298,5 +300,8 @@ pub enum Freshness {
         until: SystemTime,
     },
     /// It would not.
-    Stale,
+    Stale {
+        /// Since when; now, where nobody can tell when it became another.
+        since: SystemTime,
+    },
 }
