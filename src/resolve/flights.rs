@@ -10,7 +10,7 @@ use super::single::{Flight, Joined, Pilot};
 use super::{Arrival, ResolveError, Resolver, Secret, Told};
 use crate::clock::Moment;
 use crate::policy::Grant;
-use crate::providers::Mint;
+use crate::providers::{Mint, ProviderError};
 use crate::reference::Reference;
 
 pub(super) fn wanted(reference: &Reference, mint: Mint) -> Wanted {

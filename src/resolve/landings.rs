@@ -149,7 +149,7 @@ impl Memory {
                 slot.lease.clone_from(&secret.lease);
                 slot.version = Some(secret.version.clone());
             }
-            (Err(why), Some(_)) if !why.would_mint() => {
+            (Err(why), Some(_)) => {
                 slot.entry.failed(why.clone(), now, &mut self.chance);
             }
             // The provider was not asked, so nothing is known that was not before.
