@@ -104,7 +104,9 @@ impl Resolver {
         let result =
             match tokio::time::timeout_at(until, self.link.fetch(&wanted.reference, wanted.mint)).await {
                 Err(_) => Err(ResolveError::TimedOut),
-                Ok(Err(error)) => Err(error.into()),
+                // The fetcher said so, and asked nobody.
+            Ok(Err(error @ ProviderError::WouldMint(_))) => return (None, Err(error.into())),
+            Ok(Err(error)) => Err(error.into()),
                 Ok(Ok(fetched)) => Ok(Arc::new(Secret::new(fetched))),
             };
         (Some(asked), result)
