@@ -34,12 +34,14 @@ mod behind;
 mod bursts;
 mod deciding;
 mod misses;
+mod operators;
 mod pauses;
 mod size;
 mod spent;
 mod turns;
 mod waiting;
 
+pub use attempt::Act;
 use attempt::{Attempt, Given, Requests};
 use deciding::{Rejected, Standing};
 use misses::Misses;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -21,6 +22,7 @@ use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, Misplaced, PinnedId};
 use crate::mount::{Mount, MountError};
 use crate::providers::Runs;
+use crate::reference::Reference;
 use crate::resolve::{Arrival, Resolver};
 use crate::sandbox::{self, Account, Cage};
 use crate::sys::{arena, descriptor};
@@ -30,12 +32,16 @@ mod ask;
 mod harden;
 mod learning;
 mod operator;
+mod orders;
 mod reload;
 mod signals;
+mod status;
+mod watchers;
 
 pub use ask::{Answered, Providers};
 pub use harden::harden;
 use signals::{Event, Signals};
+use watchers::Watchers;
 
 /// How long the end may take, all in all.
 const FAREWELL: Duration = Duration::from_millis(800);
@@ -135,6 +141,10 @@ struct Daemon {
     audit: Audit,
     fs: Arc<Fs>,
     state: Mutex<State>,
+    /// Who watches what.
+    watchers: Arc<Watchers>,
+    /// When it was mounted.
+    since: Timestamp,
     /// What the resolver tells, until somebody listens.
     arrivals: Mutex<Option<mpsc::UnboundedReceiver<Arrival>>>,
     /// One reload at a time.
@@ -154,7 +164,12 @@ impl Daemon {
         let limits = config.limits;
         let link = Link::start(fetcher_command(config.fetcher), &providers(&config))
             .map_err(system("cannot start the fetcher"))?;
-        let (resolver, arrivals) = Resolver::new(link, limits.cache_max / 2, limits.deadline, |_| false);
+        let watchers = Arc::<Watchers>::default();
+        let lives = {
+            let watchers = Arc::clone(&watchers);
+            move |whole: &Reference| watchers.any(whole)
+        };
+        let (resolver, arrivals) = Resolver::new(link, limits.cache_max / 2, limits.deadline, lives);
         resolver.configure(config.cache_rules());
         let attestor = Attestor::new().map(Arc::new).map_err(system("cannot read /proc"))?;
         attestor.ask_runtimes_at(&config.runtimes);
@@ -163,7 +178,19 @@ impl Daemon {
         let state = Mutex::new(State { config, notifications: None });
         let arrivals = Mutex::new(Some(arrivals));
         let (reloading, reloaded) = (tokio::sync::Mutex::new(()), tokio::sync::Notify::new());
-        Ok(Arc::new(Self { access, resolver, audit, fs, state, arrivals, reloading, reloaded }))
+        let since = Timestamp::now();
+        Ok(Arc::new(Self {
+            access,
+            resolver,
+            audit,
+            fs,
+            state,
+            watchers,
+            since,
+            arrivals,
+            reloading,
+            reloaded,
+        }))
     }
 
     /// Answers on `fuse` until a signal ends it.
@@ -188,7 +215,7 @@ impl Daemon {
         let listener = Listener::bind(&control).map_err(system("cannot listen on the control socket"))?;
         tracing::info!(mount = %point.display(), control = %control.display(), "mounted");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-        runtime.spawn(sweep(Arc::clone(&self.access)));
+        runtime.spawn(sweep(Arc::clone(&self.access), Arc::clone(&self.watchers)));
         runtime.spawn(Arc::clone(&self.resolver).keep());
         runtime.spawn(Arc::clone(self).tell_of_arrivals());
         runtime.block_on(async {
@@ -245,11 +272,12 @@ impl Daemon {
     }
 }
 
-/// Lets go of what is held of callers that have ended.
-async fn sweep(access: Arc<Access>) {
+/// Lets go of what is held of callers and watchers that have ended.
+async fn sweep(access: Arc<Access>, watchers: Arc<Watchers>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         access.forget_the_ended();
+        watchers.forget_the_gone();
     }
 }
 

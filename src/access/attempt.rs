@@ -89,6 +89,40 @@ impl Requests {
     }
 }
 
+/// What an operator had done by the daemon.
+pub struct Act<'a> {
+    /// The verb, as typed.
+    pub verb: &'static str,
+    /// What was named: a file, a scope, a reference, or all.
+    pub path: String,
+    /// Who asked, by the kernel's word.
+    pub by: Caller,
+    /// The version it came to, where it is about one secret.
+    pub version: Option<&'a str>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What is to be told besides.
+    pub told: &'a str,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Requests {
+    /// Puts on record what an operator had done.
+    pub(super) fn put_act_on_record(&self, audit: &Audit, act: &Act<'_>) -> Verdict {
+        let words = [act.verb, act.told].into_iter().filter(|words| !words.is_empty());
+        audit.record(Record {
+            outcome: act.outcome,
+            uid: act.by.uid,
+            gid: act.by.gid,
+            pid: act.by.tid.0,
+            version: act.version.unwrap_or_default().to_owned(),
+            reason: words.collect::<Vec<_>>().join("; "),
+            ..blank(self.number(), Op::Operator, act.path.clone(), act.took)
+        })
+    }
+}
+
 /// A record by hushfs itself, of something at `path`.
 fn blank(request: String, op: Op, path: String, took: Duration) -> Record {
     Record {

@@ -128,9 +128,7 @@ pub(super) fn does_not_answer(control: &Path, error: &io::Error) -> Failure {
 pub(super) fn unexpected(answer: Answer) -> Failure {
     match answer {
         Answer::Refused { message } | Answer::Wrong { message } => Failure::new(message),
-        Answer::Done { .. } | Answer::Seen { .. } | Answer::Explained(_) => {
-            Failure::new("the daemon answers something else")
-                .hint("is it of the same version as this command?")
-        }
+        _ => Failure::new("the daemon answers something else")
+            .hint("is it of the same version as this command?"),
     }
 }

@@ -8,10 +8,11 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::WriteHalf;
 use tokio::net::{UnixListener, UnixStream};
 
 use super::places::{Place, Places};
-use super::{Answer, Ask, Operator, Peer, Whose};
+use super::{Answer, Ask, Operator, Peer, Reply, Whose};
 
 /// The longest line that is read, in bytes.
 const LONGEST: u64 = 4096;
@@ -23,6 +24,8 @@ pub struct Listener {
     listener: UnixListener,
     path: PathBuf,
     places: Places,
+    /// Of those whose answer has no end of its own.
+    staying: Places,
 }
 
 impl Listener {
@@ -41,7 +44,7 @@ impl Listener {
         let listener = UnixListener::bind(path)?;
         // Everybody may ask about himself; each verb checks who asks.
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
-        Ok(Self { listener, path: path.to_owned(), places: Places::default() })
+        Ok(Self { listener, path: path.to_owned(), places: Places::default(), staying: Places::default() })
     }
 
     /// Answers until dropped.
@@ -64,18 +67,21 @@ impl Listener {
     /// Has a connection answered, if there is a place for it.
     fn begin(&self, stream: UnixStream, operator: &Arc<dyn Operator>) -> io::Result<()> {
         let peer = Peer::of(&stream)?;
-        let place = match peer.is_operator() {
-            true => self.places.enter_operator(),
-            false => self.places.enter(peer.uid()),
-        };
-        let Some(place) = place else {
-            let message = "too many are asking at once: try again".into();
-            stream.try_write(&line(&Answer::Refused { message })?)?;
+        let Some(place) = place(&self.places, &peer) else {
+            stream.try_write(&line(&full())?)?;
             return Ok(());
         };
-        tokio::spawn(answer(stream, peer, place, Arc::clone(operator)));
+        tokio::spawn(answer(stream, peer, place, self.staying.clone(), Arc::clone(operator)));
         Ok(())
     }
+}
+
+fn place(places: &Places, peer: &Peer) -> Option<Place> {
+    if peer.is_operator() { places.enter_operator() } else { places.enter(peer.uid()) }
+}
+
+fn full() -> Answer {
+    Answer::Refused { message: "too many are asking at once: try again".into() }
 }
 
 impl Drop for Listener {
@@ -84,40 +90,75 @@ impl Drop for Listener {
     }
 }
 
-async fn answer(mut stream: UnixStream, peer: Peer, _place: Place, operator: Arc<dyn Operator>) {
+async fn answer(
+    mut stream: UnixStream,
+    peer: Peer,
+    mut place: Place,
+    staying: Places,
+    operator: Arc<dyn Operator>,
+) {
     let (from, mut to) = stream.split();
-    let said = async {
-        let mut line = String::new();
-        BufReader::new(from.take(LONGEST)).read_line(&mut line).await.map(|_| line)
-    };
+    let mut from = BufReader::new(from);
     let done = async {
-        let said = tokio::time::timeout(PATIENCE, said).await??;
-        let answer = line(&act(&said, &peer, &*operator).await)?;
-        tokio::time::timeout(PATIENCE, to.write_all(&answer)).await?
+        let mut said = String::new();
+        tokio::time::timeout(PATIENCE, (&mut from).take(LONGEST).read_line(&mut said)).await??;
+        let reply = match serde_json::from_str::<Ask>(&said) {
+            Err(_) => Reply::Once(Answer::Refused { message: "not understood".into() }),
+            // What goes on for ever takes no place from what is answered at once.
+            Ok(ask) if ask.stays() => match self::place(&staying, &peer) {
+                Some(stays) => {
+                    place = stays;
+                    act(ask, peer, operator).await
+                }
+                None => Reply::Once(full()),
+            },
+            Ok(ask) => act(ask, peer, operator).await,
+        };
+        let mut lines = match reply {
+            Reply::Once(answer) => return say(&mut to, &answer).await,
+            Reply::Lines(lines) => lines,
+        };
+        loop {
+            tokio::select! {
+                answer = lines.recv() => match answer {
+                    Some(answer) => say(&mut to, &answer).await?,
+                    None => return Ok(()),
+                },
+                // The peer has nothing more to say: it went away.
+                _ = from.read_u8() => return Ok(()),
+            }
+        }
     };
-    if let Err(error) = done.await {
+    let done: io::Result<()> = done.await;
+    if let Err(error) = done {
         tracing::debug!(%error, "a peer of the control socket went away");
     }
+    drop(place);
+}
+
+async fn say(to: &mut WriteHalf<'_>, answer: &Answer) -> io::Result<()> {
+    tokio::time::timeout(PATIENCE, to.write_all(&line(answer)?)).await?
 }
 
 /// Does what is asked, if the peer may.
-async fn act(said: &str, peer: &Peer, operator: &dyn Operator) -> Answer {
-    let Ok(ask) = serde_json::from_str::<Ask>(said) else {
-        return Answer::Refused { message: "not understood".into() };
-    };
+async fn act(ask: Ask, peer: Peer, operator: Arc<dyn Operator>) -> Reply {
     if ask.whose() == Whose::Operators && !peer.is_operator() {
         let mut message = "only root may, and the user of the daemon".to_owned();
         if let Ask::Explain { .. } = ask {
             message += "; of a process of your own ask with --pid, of this command with --self";
         }
-        return Answer::Refused { message };
+        return Reply::Once(Answer::Refused { message });
     }
     tracing::debug!(uid = peer.uid(), pid = peer.tid().0, ?ask, "asked on the control socket");
-    match ask {
+    Reply::Once(match ask {
         Ask::Reload { config } => operator.reload(Some(&config)).await,
-        Ask::Whoami => operator.whoami(peer).await,
-        Ask::Explain { path, whom } => operator.explain(peer, &path, &whom).await,
-    }
+        Ask::Whoami => operator.whoami(&peer).await,
+        Ask::Explain { path, whom } => operator.explain(&peer, &path, &whom).await,
+        Ask::Status => operator.status().await,
+        Ask::Evict { which } => operator.evict(&peer, &which).await,
+        Ask::Refresh { which } => return operator.refresh(Arc::new(peer), which).await,
+        Ask::Watch { path } => return operator.watch(Arc::new(peer), path).await,
+    })
 }
 
 fn line(answer: &impl Serialize) -> io::Result<Vec<u8>> {

@@ -3,6 +3,7 @@
 //! This folder owns the inode tree and the open handles. It knows nothing of the FUSE protocol (`fuse/`) and decides
 //! nothing (`access.rs`).
 
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,6 +14,7 @@ use crate::access::{Access, Answer, Target};
 use crate::config::checked::Config;
 use crate::failure::Failure;
 use crate::identity::Caller;
+use crate::reference::Reference;
 use crate::render::Content;
 
 mod handles;
@@ -150,6 +152,16 @@ impl Fs {
             handle.remember(who?);
             Ok(Arc::clone(&handle.content))
         })
+    }
+
+    /// How many files are open.
+    pub fn open_handles(&self) -> usize {
+        self.handles.count()
+    }
+
+    /// How many files are open that show each of these secrets, named whole.
+    pub fn open_handles_of(&self, secrets: &BTreeSet<Reference>) -> Vec<usize> {
+        self.handles.of(secrets)
     }
 
     /// Lets a handle go.

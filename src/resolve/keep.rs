@@ -88,6 +88,8 @@ fn to_refresh(memory: &Memory, reference: &Reference, lives: bool, now: Moment) 
     match &slot.grant {
         Some(grant) => Some(grant.to_refresh()),
         None if slot.entry.rules.prefetch => Some(Grant::to_prefetch()),
+        // Fetched for an operator, and watched.
+        None if lives => Some(Grant::of_operator().to_refresh()),
         None => None,
     }
 }

@@ -33,6 +33,9 @@ pub(super) struct Memory {
     agenda: BTreeSet<(Moment, Reference)>,
     rules: HashMap<Reference, CacheRules>,
     chance: Drawn,
+    /// Reads that were answered from memory since the start, and those that had to wait for a fetch.
+    pub(super) hits: u64,
+    pub(super) misses: u64,
 }
 
 /// One secret.
@@ -87,6 +90,8 @@ impl Memory {
             agenda: BTreeSet::new(),
             rules: HashMap::new(),
             chance: Drawn::new(),
+            hits: 0,
+            misses: 0,
         }
     }
 
@@ -113,12 +118,22 @@ impl Memory {
             look = slot.entry.look(now, current, Some(&why));
         }
         if grant.purpose() == Purpose::Read {
-            slot.read_at(now, grant, &look);
+            self.hits += u64::from(slot.read_at(now, grant, &look));
             if slot.due.is_some_and(|(_, duty)| duty == Duty::Forget) {
                 self.plan(reference, true);
             }
         }
         look
+    }
+
+    /// A read waited for a fetch.
+    pub(super) fn missed(&mut self, grant: &Grant, reference: &Reference) {
+        if grant.purpose() == Purpose::Read {
+            self.misses += 1;
+            if let Some(slot) = self.slots.peek_mut(reference) {
+                slot.reads += 1;
+            }
+        }
     }
 
     /// A question for `reference` is on its way.
@@ -381,14 +396,17 @@ impl Slot {
         }
     }
 
-    fn read_at(&mut self, now: Moment, grant: &Grant, look: &Look<Arc<Secret>>) {
+    /// Somebody reads it now. Gives whether memory answers: who has to wait looks several times, and is counted once it has.
+    fn read_at(&mut self, now: Moment, grant: &Grant, look: &Look<Arc<Secret>>) -> bool {
         self.entry.read = Some(now);
-        self.reads += 1;
-        if !matches!(look, Look::Fetch(_)) {
-            self.hits += 1;
-        }
         if self.grant.is_none() {
             self.grant = Some(grant.clone());
         }
+        let answers = !matches!(look, Look::Fetch(_));
+        if answers {
+            self.reads += 1;
+            self.hits += 1;
+        }
+        answers
     }
 }

@@ -9,7 +9,7 @@
 //!   memory.rs     all of them, and what is to be done when
 //!   flights.rs    one fetch for all who wait
 //!   keep.rs       what is done though nobody waits: refreshing ahead, forgetting
-//!   orders.rs     what operators have done: refresh, evict
+//!   orders.rs     what operators have done: refresh, evict, watch
 //!   status.rs     what of it is told to operators
 //! ```
 
@@ -54,7 +54,7 @@ pub struct Resolver {
     link: Link,
     memory: Mutex<Memory>,
     deadline: Duration,
-    /// Whether a process lives that read the secret.
+    /// Whether a process lives that read the secret, or somebody watches it.
     lives: Box<dyn Fn(&Reference) -> bool + Send + Sync>,
     landings: mpsc::UnboundedSender<Arrival>,
     /// There is something to be done earlier than was thought.
@@ -98,7 +98,7 @@ impl Arrival {
 
 impl Resolver {
     /// One that asks over `link`, holds at most `cache_max` bytes and lets a fetch take `deadline`. `lives` says whether a
-    /// process lives that read a secret. What arrives is told to the receiver. Must be called in a runtime.
+    /// process lives that read a secret or watches it. What arrives is told to the receiver. Must be called in a runtime.
     pub fn new(
         link: Link,
         cache_max: u64,
@@ -190,9 +190,13 @@ impl Resolver {
                 None => flights::wait(landing).await,
                 Some(secret) => match tokio::time::timeout(PATIENCE, flights::wait(landing)).await {
                     Ok(landed) => landed,
-                    Err(_) => return Ok(Found { secret, stale: true }),
+                    Err(_) => {
+                        self.memory.lock().missed(grant, reference);
+                        return Ok(Found { secret, stale: true });
+                    }
                 },
             };
+            self.memory.lock().missed(grant, reference);
             match landed {
                 Ok(secret) if secret.is_current() => return Ok(Found { secret, stale: false }),
                 Ok(_) => {}
