@@ -21,7 +21,7 @@ pub use asking::{Lines, ask};
 pub use listener::Listener;
 pub use peer::Peer;
 pub use report::{
-    Evicted, MemoryStatus, MountStatus, ProviderRow, Refreshed, Report, SecretRow, VersionSeen,
+    Evicted, MemoryStatus, MountStatus, ProviderRow, Refreshed, Report, SecretRow, Trouble, VersionSeen,
 };
 
 /// What can be asked.
