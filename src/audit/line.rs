@@ -191,6 +191,7 @@ mod tests {
                     rule,
                     learned,
                     version,
+                    stale: false,
                     reason,
                     errno,
                     micros,

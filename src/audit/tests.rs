@@ -35,6 +35,7 @@ pub(super) fn allowed(pid: u32) -> Record {
         rule: "web.1".to_owned(),
         learned: false,
         version: "3".to_owned(),
+        stale: false,
         reason: String::new(),
         errno: String::new(),
         micros: 12,

@@ -115,11 +115,19 @@ on_failure = "deny"
 # size_max  = "1MiB"      # the longest secret
 # deadline  = "10s"       # how long an open may wait for a provider
 # stat_wait = "1s"        # how long a stat may wait for one
-# fresh_for = "5min"      # how long a value is served before it is fetched again
 # waiting_per_uid = 4096  # requests that may wait at once
 # waiting_per_process = 2048
 # misses_per_uid = 200    # how often in a second a provider may be made to be asked
 # misses_per_process = 100
+#
+# How long secrets are kept; a provider, a scope or a file may say otherwise.
+#
+# [cache]
+# fresh_for   = "5min"    # a value is served before it is fetched again
+# stale_for   = "1h"      # it is served beyond that, while its provider fails
+# missing_for = "5s"      # it is remembered that a secret does not exist
+# refused_for = "30s"     # it is remembered that the provider refuses it
+# idle_after  = "1h"      # after the last read it is no longer fetched ahead
 "##,
         path = crate::config::quoted(&places.store)
     )

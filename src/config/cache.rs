@@ -3,14 +3,11 @@
 use std::time::Duration;
 
 use super::checked::CacheRules;
+pub(super) use super::merge::CACHE as KEYS;
 use super::merge::Merged;
 use super::report::{Found, Report};
 use super::table::Entry;
 use crate::units;
-
-/// What can be written anywhere.
-pub(super) const KEYS: &[&str] =
-    &["fresh_for", "stale_for", "missing_for", "refused_for", "idle_after", "prefetch"];
 
 /// The shortest time for which a value is fetched ahead: below it, hosts would do nothing else.
 const SHORTEST: Duration = Duration::from_secs(1);

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use super::cache;
 use super::report::{Found, Report};
 use super::source::Source;
 use super::table::{Entry, entries, unknown};
@@ -35,6 +34,10 @@ const LIMITS: &[&str] = &[
     "misses_per_process",
 ];
 
+/// What can be said in `[cache]`, and in a provider, a scope or a file as well.
+pub(super) const CACHE: &[&str] =
+    &["fresh_for", "stale_for", "missing_for", "refused_for", "idle_after", "prefetch"];
+
 /// The tables of all files.
 #[derive(Default)]
 pub(super) struct Merged<'s> {
@@ -57,7 +60,7 @@ pub(super) fn merge<'s>(sources: &'s [Source<'s>], report: &mut Report) -> Merge
                 }
                 "audit" => values(&mut merged.values, "audit", &entry, AUDIT, report),
                 "limits" => values(&mut merged.values, "limits", &entry, LIMITS, report),
-                "cache" => values(&mut merged.values, "cache", &entry, cache::KEYS, report),
+                "cache" => values(&mut merged.values, "cache", &entry, CACHE, report),
                 "fetcher" => values(&mut merged.values, "fetcher", &entry, FETCHER, report),
                 "runtime" => runtimes(&mut merged.values, &entry, report),
                 "provider" => tables(&mut merged.providers, &entry, report),
@@ -71,7 +74,7 @@ pub(super) fn merge<'s>(sources: &'s [Source<'s>], report: &mut Report) -> Merge
 
 /// Where a key belongs that stands at the top.
 fn place_of(key: &str) -> Option<String> {
-    let table = [("audit", AUDIT), ("limits", LIMITS), ("cache", cache::KEYS)]
+    let table = [("audit", AUDIT), ("limits", LIMITS), ("cache", CACHE)]
         .into_iter()
         .find(|(_, keys)| keys.contains(&key));
     let plural = match key {

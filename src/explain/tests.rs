@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::checked::{File, Format, Scope};
+use crate::config::checked::{CacheRules, File, Format, Scope};
 use crate::identity::{
     Caller, Evidence, Hardening, Identity, Inspected, Refusal, Subject, Tid, UserNamespace, selector,
     somebody,
@@ -27,7 +27,13 @@ fn rules(demands: &[String]) -> Rules {
 /// A scope `s` with a file `f`, open to everybody unless `mode` says otherwise.
 fn place(rules: Rules, mode: u16, name: &str) -> Place {
     let from: Reference = "local:f".parse().unwrap();
-    let file = Arc::new(File { name: "f".into(), from, format: Format::Raw, mode: mode & 0o444 });
+    let file = Arc::new(File {
+        name: "f".into(),
+        from,
+        format: Format::Raw,
+        mode: mode & 0o444,
+        cache: CacheRules::DEFAULT,
+    });
     let scope = Scope {
         name: "s".into(),
         rules_at: String::new(),

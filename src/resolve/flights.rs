@@ -2,21 +2,18 @@
 
 use std::sync::Arc;
 
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::Semaphore;
 
 use super::memory::{Landed, Landing};
+use super::single::{Flight, Joined, Pilot};
 use super::{Arrival, ResolveError, Resolver, Secret};
 use crate::clock::Moment;
 use crate::policy::Grant;
 use crate::reference::Reference;
 
-/// What is waited for.
-pub(super) type Flight = watch::Receiver<Landed>;
-
 /// Waits until it has landed.
-pub(super) async fn wait(mut flight: Flight) -> Result<Arc<Secret>, ResolveError> {
-    let landed = flight.wait_for(Option::is_some).await;
-    landed.ok().and_then(|landed| landed.clone()).unwrap_or(Err(ResolveError::TimedOut))
+pub(super) async fn wait(flight: Flight<Landed>) -> Landed {
+    flight.landed().await.unwrap_or(Err(ResolveError::TimedOut))
 }
 
 impl Resolver {
@@ -26,18 +23,18 @@ impl Resolver {
         grant: &Grant,
         reference: &Reference,
         may_ask: impl FnOnce() -> Result<Arc<Semaphore>, E>,
-    ) -> Result<Flight, E> {
+    ) -> Result<Flight<Landed>, E> {
         let mut memory = self.memory.lock();
-        match memory.flights.get(reference) {
-            // One that has ended without landing (its task panicked) is none.
-            Some(flight) if flight.has_changed().is_ok() => Ok(flight.clone()),
-            _ => {
-                let turns = may_ask()?;
-                let (sender, flight) = watch::channel(None);
-                memory.flights.insert(reference.clone(), flight.clone());
+        if let Some(flight) = memory.flights.under_way(reference) {
+            return Ok(flight);
+        }
+        let turns = may_ask()?;
+        match memory.flights.join(reference.clone()) {
+            Joined::Passenger(flight) => Ok(flight),
+            Joined::First(pilot, flight) => {
                 memory.asking(reference, grant);
                 // A task of its own: it goes on when the one that asked first gives up.
-                self.runtime.spawn(Arc::clone(self).fly(grant.clone(), reference.clone(), turns, sender));
+                self.runtime.spawn(Arc::clone(self).fly(grant.clone(), reference.clone(), turns, pilot));
                 Ok(flight)
             }
         }
@@ -48,38 +45,21 @@ impl Resolver {
         grant: Grant,
         reference: Reference,
         turns: Arc<Semaphore>,
-        landing: watch::Sender<Landed>,
+        pilot: Pilot<Landed>,
     ) {
-        let began = tokio::time::Instant::now();
-        // Never closed, so this always is a turn.
-        let turn = tokio::time::timeout(self.deadline, turns.acquire()).await;
-        let (asked, result) = match turn {
-            Err(_) => (None, Err(ResolveError::NotAsked)),
-            Ok(_turn) => {
-                let asked = Moment::now();
-                let fetched = tokio::time::timeout_at(began + self.deadline, self.link.fetch(&reference));
-                let result = match fetched.await {
-                    Err(_) => Err(ResolveError::TimedOut),
-                    Ok(Err(error)) => Err(error.into()),
-                    Ok(Ok(fetched)) => Ok(Arc::new(Secret::new(fetched))),
-                };
-                (Some(asked), result)
-            }
-        };
-        let landed = Landing { reference, result, asked, purpose: grant.purpose() };
+        let (asked, result) = self.ask(&reference, &turns).await;
+        let landing = Landing { reference, result, asked, purpose: grant.purpose() };
         let change = {
             let mut memory = self.memory.lock();
             // One that was called off asked the provider as it was before: its answer is for those who asked then.
-            let flight = memory.flights.get(&landed.reference);
-            if flight.is_some_and(|flight| flight.same_channel(&landing.subscribe())) {
-                memory.flights.remove(&landed.reference);
-                Some(memory.landed(&landed))
+            if memory.flights.land(&landing.reference, &pilot) {
+                Some(memory.landed(&landing))
             } else {
-                memory.called_off(&landed);
+                memory.called_off(&landing);
                 None
             }
         };
-        let Landing { reference, result, asked, purpose } = landed;
+        let Landing { reference, result, asked, purpose } = landing;
         if let Some(change) = change {
             self.earlier.notify_one();
             let _ = self.landings.send(Arrival {
@@ -91,6 +71,22 @@ impl Resolver {
                 took: asked.map(|asked| Moment::now().since(asked)),
             });
         }
-        landing.send_replace(Some(result));
+        pilot.bring(result);
+    }
+
+    /// Asks the provider, once it is its turn, and says when that was. All of it takes no longer than the deadline.
+    async fn ask(&self, reference: &Reference, turns: &Semaphore) -> (Option<Moment>, Landed) {
+        let until = tokio::time::Instant::now() + self.deadline;
+        // Never closed, so this always is a turn.
+        let Ok(_turn) = tokio::time::timeout_at(until, turns.acquire()).await else {
+            return (None, Err(ResolveError::NotAsked));
+        };
+        let asked = Moment::now();
+        let result = match tokio::time::timeout_at(until, self.link.fetch(reference)).await {
+            Err(_) => Err(ResolveError::TimedOut),
+            Ok(Err(error)) => Err(error.into()),
+            Ok(Ok(fetched)) => Ok(Arc::new(Secret::new(fetched))),
+        };
+        (Some(asked), result)
     }
 }

@@ -4,11 +4,10 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
-
 use super::backoff::{Chance, Drawn};
 use super::circuit::{Circuit, Went};
 use super::entry::{Duty, Entry, Look, Span, State};
+use super::single::Flights;
 use super::{ResolveError, Secret};
 use crate::bounded::Bounded;
 use crate::clock::Moment;
@@ -17,7 +16,7 @@ use crate::policy::{Grant, Purpose};
 use crate::reference::Reference;
 
 /// What a fetch came to, for all who wait for it.
-pub(super) type Landed = Option<Result<Arc<Secret>, ResolveError>>;
+pub(super) type Landed = Result<Arc<Secret>, ResolveError>;
 
 /// Fetches that nobody waits for, under way at one provider. The rest is for readers.
 const BEHIND: usize = 8;
@@ -29,7 +28,7 @@ const SPREAD: Duration = Duration::from_secs(1);
 pub(super) struct Memory {
     pub(super) slots: Bounded<Reference, Slot>,
     pub(super) upstreams: HashMap<String, Upstream>,
-    pub(super) flights: HashMap<Reference, watch::Receiver<Landed>>,
+    pub(super) flights: Flights<Reference, Landed>,
     agenda: BTreeSet<(Moment, Reference)>,
     rules: HashMap<Reference, CacheRules>,
     chance: Drawn,
@@ -86,7 +85,7 @@ impl Memory {
         Self {
             slots: Bounded::new(cache_max),
             upstreams: HashMap::new(),
-            flights: HashMap::new(),
+            flights: Flights::new(),
             agenda: BTreeSet::new(),
             rules: HashMap::new(),
             chance: Drawn::new(),
@@ -330,7 +329,7 @@ impl Memory {
         let of: Vec<_> =
             self.slots.iter().map(|(of, _)| of.clone()).filter(|of| of.provider() == name).collect();
         of.iter().for_each(|reference| drop(self.forget(reference)));
-        self.flights.retain(|reference, _| reference.provider() != name);
+        self.flights.retain(|reference| reference.provider() != name);
         self.upstreams.remove(name);
     }
 

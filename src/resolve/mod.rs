@@ -7,7 +7,7 @@
 //!   entry.rs      what is known of one secret, and what a reader gets for it   pure
 //!   circuit.rs    whether its provider is asked at all                         pure
 //!   memory.rs     all of them, and what is to be done when
-//!   flights.rs    one fetch for all who wait
+//!   flights.rs    one fetch for all who wait (single.rs)
 //!   keep.rs       what is done though nobody waits: refreshing ahead, forgetting
 //!   orders.rs     what operators have done: refresh, evict, watch
 //!   status.rs     what of it is told to operators
@@ -37,6 +37,7 @@ mod orders;
 #[cfg(test)]
 mod model;
 mod secret;
+mod single;
 mod status;
 
 pub use secret::{ResolveError, Secret};

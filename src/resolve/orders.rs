@@ -23,7 +23,7 @@ impl Resolver {
             let mut memory = self.memory.lock();
             memory.outdate(reference, Moment::now());
             // One that is under way may have been answered with what was so before.
-            memory.flights.remove(reference);
+            memory.flights.call_off(reference);
             drop(memory);
             self.join(&Grant::of_operator(), reference, || Ok::<_, ResolveError>(Arc::clone(&self.orders)))?
         };
@@ -33,7 +33,7 @@ impl Resolver {
     /// Forgets a secret, and wipes it once no handle holds it. Says whether anything was known of it.
     pub fn evict(&self, reference: &Reference) -> bool {
         let mut memory = self.memory.lock();
-        memory.flights.remove(reference);
+        memory.flights.call_off(reference);
         memory.forget(reference).is_some()
     }
 

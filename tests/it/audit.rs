@@ -34,6 +34,7 @@ pub(crate) fn at(time: &str, pid: u32) -> Record {
         rule: "web.1".to_owned(),
         learned: false,
         version: "3".to_owned(),
+        stale: false,
         reason: String::new(),
         errno: String::new(),
         micros: 12,

@@ -5,7 +5,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use hushfs::config::checked::{AuditSink, Format, OnFailure};
+use hushfs::config::checked::{AuditSink, CacheRules, Format, OnFailure};
 use hushfs::config::{Config, Problems, diff, load};
 use tempfile::TempDir;
 
@@ -159,7 +159,7 @@ file.".env" = { from = "local:web", format = "dotenv", mode = "0400" }
     assert_eq!(config.audit.on_failure, OnFailure::Serve);
     assert_eq!((config.limits.cache_max, config.limits.size_max), (1 << 20, 4096));
     assert_eq!(config.limits.deadline.as_secs(), 2);
-    assert_eq!(config.limits.fresh_for.as_secs(), 300);
+    assert_eq!(config.scopes[0].files[0].cache, CacheRules::DEFAULT);
     assert_eq!((config.limits.misses_per_uid, config.limits.misses_per_process), (7, 100));
     let scope = &config.scopes[0];
     assert_eq!((scope.uid, scope.gid, scope.dir_mode), (1000, 1001, 0o550));

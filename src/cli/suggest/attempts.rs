@@ -186,6 +186,7 @@ pub(super) mod tests {
             rule: String::new(),
             learned: false,
             version: String::new(),
+            stale: false,
             reason: "no rule matches".to_owned(),
             errno: "EACCES".to_owned(),
             micros: 1,
