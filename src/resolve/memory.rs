@@ -32,7 +32,7 @@ pub(super) struct Memory {
     agenda: BTreeSet<(Moment, Reference)>,
     rules: HashMap<Reference, CacheRules>,
     chance: Drawn,
-    /// Reads that were answered from memory since the start, and those that had to wait for a fetch.
+    /// Reads that were answered from memory since the start, and reads and stats that waited for a fetch.
     pub(super) hits: u64,
     pub(super) misses: u64,
 }
@@ -125,13 +125,13 @@ impl Memory {
         look
     }
 
-    /// A read waited for a fetch.
+    /// Somebody waited for a fetch: for its bytes, or for its size, which the kernel asks for before an open.
     pub(super) fn missed(&mut self, grant: &Grant, reference: &Reference) {
-        if grant.purpose() == Purpose::Read {
-            self.misses += 1;
-            if let Some(slot) = self.slots.peek_mut(reference) {
-                slot.reads += 1;
-            }
+        self.misses += 1;
+        if grant.purpose() == Purpose::Read
+            && let Some(slot) = self.slots.peek_mut(reference)
+        {
+            slot.reads += 1;
         }
     }
 

@@ -22,7 +22,7 @@ pub struct Status {
     pub cache_used: u64,
     /// The same.
     pub cache_max: u64,
-    /// Reads that were answered from memory since the start, and those that had to wait for a fetch.
+    /// Reads that were answered from memory since the start, and reads and stats that waited for a fetch.
     pub hits: u64,
     /// The same.
     pub misses: u64,
@@ -90,7 +90,7 @@ pub struct SecretStatus {
     pub retried: Option<Timestamp>,
     /// Opens that it answered since it is remembered.
     pub reads: u64,
-    /// How many of them it answered from memory.
+    /// How many of them it answered from memory; one whose value a `stat` before it had fetched is one of these.
     pub hits: u64,
 }
 

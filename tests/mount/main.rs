@@ -41,9 +41,13 @@ mod reload;
 mod sandbox;
 mod spoof;
 mod stat;
+#[cfg(feature = "command")]
+mod status;
 mod suggest;
 mod support;
 mod unit;
 mod user;
 mod ways;
+#[cfg(feature = "command")]
+mod watch;
 mod xattr;
