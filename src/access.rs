@@ -24,6 +24,7 @@ use crate::audit::record::Op;
 use crate::config::checked::{File, Limits, Scope};
 use crate::failure::Failure;
 use crate::identity::{Attestor, Caller, Evidence, Identity, ProcessId, Tid};
+use crate::metrics::Metrics;
 use crate::policy::{Grant, Purpose};
 use crate::reference::Reference;
 use crate::render::{Content, Renderer};
@@ -319,14 +320,20 @@ fn gone(failure: Failure) -> Failure {
 
 impl Access {
     /// One that works with these.
-    pub fn new(attestor: Arc<Attestor>, resolver: Arc<Resolver>, audit: Audit, limits: Limits) -> Arc<Self> {
+    pub fn new(
+        attestor: Arc<Attestor>,
+        resolver: Arc<Resolver>,
+        audit: Audit,
+        metrics: Arc<Metrics>,
+        limits: Limits,
+    ) -> Arc<Self> {
         Arc::new(Self {
             attestor,
             resolver,
             renderer: Renderer::new(limits.size_max, limits.cache_max / 2),
             audit,
             limits,
-            requests: Requests::new(),
+            requests: Requests::new(metrics),
             pauses: Pauses::default(),
             waiting: Waiting::new(&limits),
             misses: Misses::new(&limits),

@@ -20,6 +20,7 @@ use crate::fetcher::{self, Link, ProviderSettings};
 use crate::fs::Fs;
 use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, Misplaced, PinnedId};
+use crate::metrics::{Metrics, Server};
 use crate::mount::{Mount, MountError};
 use crate::providers::Runs;
 use crate::reference::Reference;
@@ -143,6 +144,7 @@ struct Daemon {
     state: Mutex<State>,
     /// Who watches what.
     watchers: Arc<Watchers>,
+    metrics: Arc<Metrics>,
     /// When it was mounted.
     since: Timestamp,
     /// What the resolver tells, until somebody listens.
@@ -173,7 +175,9 @@ impl Daemon {
         resolver.configure(config.cache_rules());
         let attestor = Attestor::new().map(Arc::new).map_err(system("cannot read /proc"))?;
         attestor.ask_runtimes_at(&config.runtimes);
-        let access = Access::new(attestor, Arc::clone(&resolver), audit.clone(), limits);
+        let metrics = Metrics::new();
+        let (for_access, resolves) = (Arc::clone(&metrics), Arc::clone(&resolver));
+        let access = Access::new(attestor, resolves, audit.clone(), for_access, limits);
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
         let state = Mutex::new(State { config, notifications: None });
         let arrivals = Mutex::new(Some(arrivals));
@@ -186,6 +190,7 @@ impl Daemon {
             fs,
             state,
             watchers,
+            metrics,
             since,
             arrivals,
             reloading,
@@ -204,14 +209,22 @@ impl Daemon {
         let session = Session::new(Arc::clone(&self.fs), fuse, runtime.handle().clone())
             .map_err(system("the kernel's FUSE handshake failed"))?;
         let workers = session.run().map_err(system("cannot start threads"))?;
-        let (control, point) = {
+        let (control, point, metrics) = {
             let mut state = self.state.lock();
             state.notifications = Some(workers.notifications);
             if mount.is_for_one_user() {
                 warn_of_others(&state.config);
             }
-            (state.config.control.clone(), state.config.mount.clone())
+            (state.config.control.clone(), state.config.mount.clone(), state.config.metrics.clone())
         };
+        let scrapes = match &metrics {
+            Some(metrics) => {
+                Some(Server::bind(metrics).map_err(system("cannot listen where `[metrics]` says"))?)
+            }
+            None => None,
+        };
+        let daemon = Arc::downgrade(self);
+        let told = self.metrics.told(move || daemon.upgrade().map(|daemon| daemon.sample()));
         let listener = Listener::bind(&control).map_err(system("cannot listen on the control socket"))?;
         tracing::info!(mount = %point.display(), control = %control.display(), "mounted");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
@@ -244,10 +257,17 @@ impl Daemon {
                     std::future::pending::<()>().await;
                 }
             };
+            let scraped = async {
+                match scrapes {
+                    Some(scrapes) => scrapes.serve(told).await,
+                    None => std::future::pending().await,
+                }
+            };
             let why = tokio::select! {
                 why = until => why,
                 () = unmounted => "unmounted by somebody else",
                 never = self.tell_when_learned() => match never {},
+                never = scraped => match never {},
                 () = disconnected => "the connection to the kernel ended",
                 () = listener.serve(Arc::clone(&operator)) => "the control socket closed",
             };

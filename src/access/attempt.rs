@@ -11,6 +11,7 @@ use crate::audit::record::{LAYOUT, Op, Outcome, Record};
 use crate::audit::{Audit, Verdict};
 use crate::failure::Failure;
 use crate::identity::{Caller, Identity, UserNamespace};
+use crate::metrics::Metrics;
 use crate::policy::Grant;
 use crate::reference::Reference;
 
@@ -19,6 +20,7 @@ pub(super) struct Requests {
     run: String,
     next: AtomicU64,
     bursts: Arc<Bursts>,
+    metrics: Arc<Metrics>,
 }
 
 /// An attempt that is not answered yet.
@@ -29,6 +31,7 @@ pub(super) struct Attempt {
     request: String,
     since: Instant,
     bursts: Arc<Bursts>,
+    metrics: Arc<Metrics>,
 }
 
 /// What somebody is given.
@@ -41,15 +44,16 @@ pub(super) struct Given<'v> {
 }
 
 impl Requests {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { run: format!("{seconds:x}"), next: AtomicU64::new(1), bursts: Arc::default() }
+        Self { run: format!("{seconds:x}"), next: AtomicU64::new(1), bursts: Arc::default(), metrics }
     }
 
     pub(super) fn begin(&self, op: Op, caller: Caller, target: &Arc<Target>) -> Attempt {
         let request = self.number();
-        let (target, bursts) = (Arc::clone(target), Arc::clone(&self.bursts));
-        Attempt { op, caller, target, request, since: Instant::now(), bursts }
+        let (target, since) = (Arc::clone(target), Instant::now());
+        let (bursts, metrics) = (Arc::clone(&self.bursts), Arc::clone(&self.metrics));
+        Attempt { op, caller, target, request, since, bursts, metrics }
     }
 }
 
@@ -174,10 +178,12 @@ impl Attempt {
             stale: given.stale,
             ..self.record(Outcome::Allowed, Some(who))
         };
-        match audit.record(record) {
+        let recorded = match audit.record(record) {
             Verdict::Recorded | Verdict::Waived => Ok(()),
             Verdict::Lost => Err(Failure::NotOnRecord),
-        }
+        };
+        self.counted(if recorded.is_ok() { Outcome::Allowed } else { Outcome::Failed });
+        recorded
     }
 
     /// As [`Attempt::failed`], for what a decision gives.
@@ -203,10 +209,15 @@ impl Attempt {
             _ => tracing::debug!(path = record.path, uid = record.uid, pid = record.pid, "denied: {failure}"),
         }
         let _ = audit.record(record);
+        self.counted(outcome);
         failure
     }
 
-    fn record(self, outcome: Outcome, who: Option<&Identity>) -> Record {
+    fn counted(&self, outcome: Outcome) {
+        self.metrics.attempt(&self.target.scope.name, self.op, outcome);
+    }
+
+    fn record(&self, outcome: Outcome, who: Option<&Identity>) -> Record {
         Record {
             outcome,
             scope: self.target.scope.name.clone(),
@@ -225,7 +236,7 @@ impl Attempt {
                 .unwrap_or_default()
                 .to_owned(),
             other_user_namespace: who.is_some_and(|who| who.user_namespace == UserNamespace::Other),
-            ..blank(self.request, self.op, self.target.path.clone(), self.since.elapsed())
+            ..blank(self.request.clone(), self.op, self.target.path.clone(), self.since.elapsed())
         }
     }
 }

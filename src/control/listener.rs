@@ -1,28 +1,27 @@
 //! The daemon's end of the socket.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
 use tokio::net::unix::WriteHalf;
-use tokio::net::{UnixListener, UnixStream};
 
 use super::places::{Place, Places};
 use super::{Answer, Ask, Operator, Peer, Reply, Whose};
+use crate::socket::{For, Socket};
 
 /// The longest line that is read, in bytes.
 const LONGEST: u64 = 4096;
 /// How long a peer may take to say what it wants, and to take the answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// A socket that is listened on. Dropping it removes it.
+/// The control socket. Dropping it removes it.
 pub struct Listener {
-    listener: UnixListener,
-    path: PathBuf,
+    socket: Socket,
     places: Places,
     /// Of those whose answer has no end of its own.
     staying: Places,
@@ -35,23 +34,16 @@ impl Listener {
     /// # Errors
     /// As bind(2).
     pub fn bind(path: &Path) -> io::Result<Self> {
-        match std::fs::symlink_metadata(path) {
-            Ok(meta) if std::os::unix::fs::FileTypeExt::is_socket(&meta.file_type()) => {
-                std::fs::remove_file(path)?
-            }
-            _ => {}
-        }
-        let listener = UnixListener::bind(path)?;
         // Everybody may ask about himself; each verb checks who asks.
-        std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o666))?;
-        Ok(Self { listener, path: path.to_owned(), places: Places::default(), staying: Places::default() })
+        let socket = Socket::bind(path, For::Everybody)?;
+        Ok(Self { socket, places: Places::default(), staying: Places::default() })
     }
 
     /// Answers until dropped.
     pub async fn serve(&self, operator: Arc<dyn Operator>) {
         loop {
-            match self.listener.accept().await {
-                Ok((stream, _)) => {
+            match self.socket.accept().await {
+                Ok(stream) => {
                     if let Err(error) = self.begin(stream, &operator) {
                         tracing::debug!(%error, "a peer of the control socket went away");
                     }
@@ -82,12 +74,6 @@ fn place(places: &Places, peer: &Peer) -> Option<Place> {
 
 fn full() -> Answer {
     Answer::Refused { message: "too many are asking at once: try again".into() }
-}
-
-impl Drop for Listener {
-    fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.path);
-    }
 }
 
 async fn answer(

@@ -1,4 +1,4 @@
-//! How it goes, from memory alone.
+//! How it goes, from memory alone: for operators, and for metrics.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -7,10 +7,27 @@ use jiff::Timestamp;
 
 use super::Daemon;
 use crate::control::{MemoryStatus, MountStatus, ProviderRow, Report, SecretRow};
+use crate::metrics::Sample;
 use crate::resolve::ProviderStatus;
 use crate::sys::arena;
 
 impl Daemon {
+    /// What is so now, for metrics.
+    pub(super) fn sample(&self) -> Sample {
+        let (providers, with_references) = {
+            let config = &self.state.lock().config;
+            let names = config.providers.iter().map(|provider| provider.name.clone()).collect();
+            (names, config.metrics.as_ref().is_some_and(|metrics| metrics.secrets))
+        };
+        Sample {
+            known: self.resolver.status(),
+            providers,
+            open_handles: self.fs.open_handles(),
+            audit_lost: self.audit.counts().lost,
+            with_references,
+        }
+    }
+
     /// What operators are told.
     pub(super) fn report(&self) -> Report {
         let known = self.resolver.status();

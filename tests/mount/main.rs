@@ -25,6 +25,8 @@ mod hardening;
 mod life;
 mod limits;
 mod log;
+#[cfg(feature = "command")]
+mod metrics;
 mod mutate;
 mod open;
 mod pages;

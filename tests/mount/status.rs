@@ -213,7 +213,7 @@ fn refresh_fetches_again_now_and_tells_what_came_of_it() {
     Asked::is_at(&host, "4");
     assert_eq!(text(&refresh("b/asked")), "asked:one: version 4\n", "whatever is remembered of it");
 
-    failed(&refresh("c"), "`c` is no file");
+    failed(&refresh("elsewhere"), "`elsewhere` is no file");
     failed(&refresh("a/tokem"), "scope `a` has no file `tokem`");
     failed(&refresh("/etc/passwd"), "is not below the mount");
     failed(
