@@ -70,6 +70,6 @@ fn loopback(text: &str, entry: &Entry<'_>, report: &mut Report) -> Option<Socket
         Ok(address) => return Some(address),
         Err(_) => "`listen` takes the path of a socket, or an address with a port".to_owned(),
     };
-    report.error(Found::at(&entry.at, message).hint(HINT));
+    report.error(Found::at(&entry.at, message).hint(format!("{HINT}; a path has a `/`")));
     None
 }

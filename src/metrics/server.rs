@@ -21,10 +21,13 @@ use crate::config::checked::{self, MetricsAt};
 use crate::socket::{For, Socket};
 
 /// Scrapes that are answered at once. Further ones wait.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 32;
 
 /// How long one may take, from its connection to the last byte of its answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it may take to say what it wants: who says nothing keeps a place no longer.
+const SAYING: Duration = Duration::from_secs(1);
 
 /// What OpenMetrics is called.
 const OPEN_METRICS: &str = "application/openmetrics-text";
@@ -99,7 +102,7 @@ async fn answer(stream: Box<dyn Stream>, told: Told) {
     });
     let served = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(SAYING)
         // One scrape a connection: nobody holds a place for the next.
         .keep_alive(false)
         .max_buf_size(16 * 1024)
