@@ -1,9 +1,10 @@
 //! A unix socket that stands in the file system.
 
 use std::io;
-use std::os::unix::fs::{FileTypeExt, PermissionsExt, chown};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use nix::unistd::{Gid, setfsgid};
 use tokio::net::{UnixListener, UnixStream};
 
 /// One that is listened on. Dropping it removes it.
@@ -34,14 +35,24 @@ impl Socket {
             Ok(meta) if meta.file_type().is_socket() => std::fs::remove_file(path)?,
             _ => {}
         }
+        // Made in the group at once, for which CAP_SETGID is enough: who serves the host has no CAP_CHOWN. This thread's alone.
+        let before = match whom {
+            For::Group(gid) => Some(setfsgid(Gid::from_raw(gid))),
+            For::Everybody | For::Owner => None,
+        };
         // Whoever may not write to it cannot connect, and by the umask (022) others may not from the first moment.
-        let listener = UnixListener::bind(path)?;
-        let socket = Self { listener, path: path.to_owned() };
+        let listener = UnixListener::bind(path);
+        if let Some(before) = before {
+            setfsgid(before);
+        }
+        let socket = Self { listener: listener?, path: path.to_owned() };
         let mode = match whom {
             For::Everybody => 0o666,
             For::Owner => 0o600,
             For::Group(gid) => {
-                chown(path, None, Some(gid))?;
+                if std::fs::symlink_metadata(path)?.gid() != gid {
+                    chown(path, None, Some(gid))?;
+                }
                 0o660
             }
         };

@@ -79,7 +79,8 @@ impl SocketArg {
             return Ok(control.clone());
         }
         if !self.config.is_there() {
-            return by_mount(path, &self.config.path());
+            return by_mount(path, &self.config.path())
+                .map_err(|none| none.hint("is it running? name its control socket with --control, or its configuration with --config"));
         }
         match config::load(&self.config.path()) {
             Ok(config) => Ok(config.control),

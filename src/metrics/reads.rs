@@ -48,7 +48,7 @@ impl OfScope {
 
 impl Collector for Reads {
     fn encode(&self, mut encoder: DescriptorEncoder) -> fmt::Result {
-        let help = "Attempts to open, read or stat a file that have a record in the audit log";
+        let help = "Attempts to open, read or stat a file that have a record in the audit log.";
         let mut family = encoder.encode_descriptor("reads", help, None, MetricType::Counter)?;
         let mut scopes: Vec<_> =
             self.0.read().iter().map(|(name, of)| (name.clone(), Arc::clone(of))).collect();

@@ -94,7 +94,12 @@ struct Page<'e>(DescriptorEncoder<'e>);
 
 impl Page<'_> {
     fn gauge(&mut self, name: &str, help: &str, unit: Option<&Unit>, value: f64) -> fmt::Result {
-        ConstGauge::new(value).encode(self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?)
+        ConstGauge::new(value).encode(self.0.encode_descriptor(
+            name,
+            &sentence(help),
+            unit,
+            MetricType::Gauge,
+        )?)
     }
 
     /// One for each value of a label.
@@ -106,7 +111,7 @@ impl Page<'_> {
         label: &str,
         values: &[(&str, f64)],
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        let mut family = self.0.encode_descriptor(name, &sentence(help), unit, MetricType::Gauge)?;
         for (of, value) in values {
             ConstGauge::new(*value).encode(family.encode_family(&[(label, *of)])?)?;
         }
@@ -114,7 +119,12 @@ impl Page<'_> {
     }
 
     fn counter(&mut self, name: &str, help: &str, count: u64) -> fmt::Result {
-        ConstCounter::new(count).encode(self.0.encode_descriptor(name, help, None, MetricType::Counter)?)
+        ConstCounter::new(count).encode(self.0.encode_descriptor(
+            name,
+            &sentence(help),
+            None,
+            MetricType::Counter,
+        )?)
     }
 
     fn providers(&mut self, sample: &Sample) -> fmt::Result {
@@ -127,6 +137,11 @@ impl Page<'_> {
             "Whether a provider is asked (1), or left alone because it fails (0); 1 before it is asked first";
         self.gauges("provider_up", help, None, "provider", &up)
     }
+}
+
+/// As the registry ends those it writes itself.
+fn sentence(help: &str) -> String {
+    format!("{help}.")
 }
 
 fn count<T>(of: impl Iterator<Item = T>) -> f64 {

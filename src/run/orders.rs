@@ -133,7 +133,10 @@ impl Daemon {
         let pinned: Vec<_> = self.resolver.references().into_iter().filter(pinned).collect();
         meant.extend(pinned);
         // On record first: it cannot fail, and what is not on record is not done.
-        let told = format!("{} secrets", meant.len());
+        let told = match meant.len() {
+            1 => String::new(),
+            count => format!("{count} secrets"),
+        };
         let recorded = self
             .access
             .record_act(&Act { told: &told, ..act("evict", which.written(), peer, Instant::now()) });

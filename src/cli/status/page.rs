@@ -82,7 +82,7 @@ impl Page {
             point,
             format!("mounted {} ago, {open}", between(mount.since, *time)),
             format!("cache {} of {}, {locked}", bytes(memory.cache_used), bytes(memory.cache_max)),
-            format!("{} secrets known, {configured} configured", secrets.len()),
+            format!("secrets: {} known, {configured} configured", secrets.len()),
         ];
         if *audit_lost > 0 {
             lines.push(format!("{audit_lost} attempts are NOT on record"));
