@@ -164,7 +164,7 @@ impl Attempt {
 
     /// Records that it is allowed.
     pub(super) fn allowed(
-        self,
+        mut self,
         audit: &Audit,
         who: &Identity,
         grant: &Grant,
@@ -193,7 +193,7 @@ impl Attempt {
 
     /// Records that it is denied or failed, and gives back why. The caller gets nothing either way, so a record that is lost
     /// changes nothing for it.
-    pub(super) fn failed(self, audit: &Audit, who: Option<&Identity>, failure: Failure) -> Failure {
+    pub(super) fn failed(mut self, audit: &Audit, who: Option<&Identity>, failure: Failure) -> Failure {
         let outcome = if failure.is_denial() { Outcome::Denied } else { Outcome::Failed };
         let again = failure.is_over_a_bound() && !self.bursts.begins(self.caller.uid, &failure, self.since);
         let record = Record {
@@ -217,7 +217,8 @@ impl Attempt {
         self.metrics.attempt(&self.target.scope.name, self.op, outcome);
     }
 
-    fn record(&self, outcome: Outcome, who: Option<&Identity>) -> Record {
+    /// Its record. It is made once.
+    fn record(&mut self, outcome: Outcome, who: Option<&Identity>) -> Record {
         Record {
             outcome,
             scope: self.target.scope.name.clone(),
@@ -236,7 +237,12 @@ impl Attempt {
                 .unwrap_or_default()
                 .to_owned(),
             other_user_namespace: who.is_some_and(|who| who.user_namespace == UserNamespace::Other),
-            ..blank(self.request.clone(), self.op, self.target.path.clone(), self.since.elapsed())
+            ..blank(
+                std::mem::take(&mut self.request),
+                self.op,
+                self.target.path.clone(),
+                self.since.elapsed(),
+            )
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::resolve::{ProviderStatus, SecretStatus};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
     /// The version of hushfs that runs.
-    pub hushfs: String,
+    pub version: String,
     /// Its process.
     pub pid: u32,
     /// When this was so.

@@ -11,6 +11,9 @@ use super::memory::{Slot, Upstream};
 use crate::clock::Moment;
 use crate::reference::Reference;
 
+/// Secrets that are told of without letting readers in between.
+const AT_ONCE: usize = 256;
+
 /// What is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -111,11 +114,16 @@ impl Resolver {
     /// What is remembered now.
     pub fn status(&self) -> Status {
         let now = Moment::now();
+        let references = self.references();
+        let mut secrets = Vec::with_capacity(references.len());
+        for some in references.chunks(AT_ONCE) {
+            let memory = self.memory.lock();
+            let known = some.iter().filter_map(|of| Some(of_secret(of, memory.slots.peek(of)?, now)));
+            secrets.extend(known);
+        }
         let memory = self.memory.lock();
         let mut providers: Vec<_> =
             memory.upstreams.iter().map(|(name, upstream)| of_provider(name, upstream, now)).collect();
-        let mut secrets: Vec<_> =
-            memory.slots.iter().map(|(reference, slot)| of_secret(reference, slot, now)).collect();
         let (cache_used, cache_max) = (memory.slots.used(), memory.slots.max());
         let (hits, misses) = (memory.hits, memory.misses);
         drop(memory);

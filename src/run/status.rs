@@ -65,7 +65,7 @@ impl Daemon {
             SecretRow { status, files }
         });
         Report {
-            hushfs: env!("CARGO_PKG_VERSION").to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             time: Timestamp::now(),
             mount: MountStatus { point, since: self.since, open_handles: self.fs.open_handles() },

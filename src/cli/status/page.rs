@@ -67,7 +67,7 @@ impl Page {
     }
 
     fn head(&self, report: &Report) -> String {
-        let Report { hushfs, pid, time, mount, memory, audit_lost, configured, secrets, .. } = report;
+        let Report { version, pid, time, mount, memory, audit_lost, configured, secrets, .. } = report;
         let point = shortened(&mount.point.to_string_lossy(), self.width.unwrap_or(usize::MAX));
         let open = match mount.open_handles {
             1 => "1 open file".to_owned(),
@@ -78,7 +78,7 @@ impl Page {
             Some(why) => format!("NOT all locked ({why})"),
         };
         let mut lines = vec![
-            format!("hushfs {hushfs}, process {pid}"),
+            format!("hushfs {version}, process {pid}"),
             point,
             format!("mounted {} ago, {open}", between(mount.since, *time)),
             format!("cache {} of {}, {locked}", bytes(memory.cache_used), bytes(memory.cache_max)),

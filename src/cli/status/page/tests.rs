@@ -41,7 +41,7 @@ fn secret(reference: &str, kept: Kept, error: Option<&str>) -> SecretRow {
 fn report() -> Report {
     let long = "prod-eu-west-1:teams/payments/services/settlement/database/primary";
     Report {
-        hushfs: "0.1.0".into(),
+        version: "0.1.0".into(),
         pid: 4711,
         time: at(0),
         mount: MountStatus { point: "/run/hushfs".into(), since: at(-100_000), open_handles: 3 },
