@@ -86,8 +86,11 @@ impl SocketArg {
             Ok(config) => Ok(config.control),
             Err(_) => by_mount(path, &self.config.path()).map_err(|_| {
                 let config = self.config.path();
-                Failure::new(format!("{} is wrong, so it cannot tell where hushfs listens", config.display()))
-                    .hint("`hushfs check` says what is wrong; or name the daemon's socket with --control")
+                Failure::new(format!(
+                    "the configuration {} is wrong or not there, so it cannot tell where hushfs listens",
+                    config.display()
+                ))
+                .hint("`hushfs check` says what is wrong; or name the daemon's socket with --control")
             }),
         }
     }

@@ -55,7 +55,12 @@ pub(super) fn metrics(
                 Found::at(&entry.key_at, message).hint("write `listen = \"/run/hushfs-metrics.sock\"`"),
             );
         }
-        MetricsAt::Loopback(loopback(text, listen, report)?)
+        let address = loopback(text, listen, report)?;
+        if let Some(entry) = entry("secrets").filter(|_| secrets == Some(true)) {
+            let message = "every process of this host can read the references of all secrets";
+            report.warn(Found::at(&entry.at, message).hint("listen on a socket, or leave `secrets` out"));
+        }
+        MetricsAt::Loopback(address)
     };
     Some(Metrics { listen, secrets: secrets.unwrap_or(false) })
 }

@@ -253,6 +253,14 @@ fn what_cannot_be_listened_on_is_refused_and_another_place_takes_a_restart() {
         assert!(told.contains(said), "{metrics}: `{said}` is not in {told}");
     }
 
+    host.configure("", &format!("[metrics]\nlisten = \"127.0.0.1:9464\"\nsecrets = true\n{scopes}"));
+    let doubtful = host.run_ok(&["check"], b"");
+    assert!(
+        text(&doubtful).contains("every process of this host can read the references"),
+        "{}",
+        text(&doubtful)
+    );
+
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     host.configure("", &format!("[metrics]\nlisten = \"{address}\"\n{scopes}"));

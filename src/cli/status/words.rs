@@ -6,9 +6,11 @@ use crate::words::printable;
 
 /// From `earlier` to `later` in its largest unit, rounded down; nothing where it is the other way round.
 pub(super) fn between(earlier: Timestamp, later: Timestamp) -> String {
-    let seconds = later.as_second().saturating_sub(earlier.as_second()).max(0);
+    let millis = later.as_millisecond().saturating_sub(earlier.as_millisecond()).max(0);
+    let seconds = millis / 1000;
     match seconds {
-        0..=119 => format!("{seconds}s"),
+        0..=1 => format!("{millis}ms"),
+        2..=119 => format!("{seconds}s"),
         120..=7199 => format!("{}min", seconds / 60),
         7200..=172_799 => format!("{}h", seconds / 3600),
         _ => format!("{}d", seconds / 86400),
@@ -55,7 +57,7 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let told =
             [(5, 5), (5, 4), (0, 119), (0, 120), (0, 7200), (0, 172_800)].map(|(a, b)| between(at(a), at(b)));
-        assert_eq!(told, ["0s", "0s", "119s", "2min", "2h", "2d"]);
+        assert_eq!(told, ["0ms", "0ms", "119s", "2min", "2h", "2d"]);
         assert_eq!([340, 12_345, 30_000_000].map(took), ["0.3ms", "12ms", "30s"]);
         assert_eq!([7, 20_480, 32 << 20].map(bytes), ["7 bytes", "20 KiB", "32 MiB"]);
     }
