@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::memory::{Landed, Landing};
+use super::memory::{Landed, Landing, Memory};
 use super::single::{Flight, Joined, Pilot};
 use super::{Arrival, ResolveError, Resolver, Secret};
 use crate::clock::Moment;
-use crate::policy::Grant;
+use crate::policy::{Grant, Purpose};
 use crate::reference::Reference;
 
 /// Waits until it has landed.
@@ -88,5 +88,17 @@ impl Resolver {
             Ok(Ok(fetched)) => Ok(Arc::new(Secret::new(fetched))),
         };
         (Some(asked), result)
+    }
+}
+
+impl Memory {
+    /// Somebody waited for a fetch: for its bytes, or for its size, which the kernel asks for before an open.
+    pub(super) fn missed(&mut self, grant: &Grant, reference: &Reference) {
+        self.misses += 1;
+        if grant.purpose() == Purpose::Read
+            && let Some(slot) = self.slots.peek_mut(reference)
+        {
+            slot.reads += 1;
+        }
     }
 }

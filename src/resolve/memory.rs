@@ -125,16 +125,6 @@ impl Memory {
         look
     }
 
-    /// Somebody waited for a fetch: for its bytes, or for its size, which the kernel asks for before an open.
-    pub(super) fn missed(&mut self, grant: &Grant, reference: &Reference) {
-        self.misses += 1;
-        if grant.purpose() == Purpose::Read
-            && let Some(slot) = self.slots.peek_mut(reference)
-        {
-            slot.reads += 1;
-        }
-    }
-
     /// A question for `reference` is on its way.
     pub(super) fn asking(&mut self, reference: &Reference, grant: &Grant) {
         let rules = self.rules(reference);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use tokio::sync::mpsc;
@@ -20,6 +20,9 @@ use crate::words::nearest;
 /// Secrets that one operator has fetched at once: as many as are let go at a time, so that none waits so long for its turn
 /// that it fails.
 const AT_ONCE: usize = 8;
+
+/// How often it is looked whether a file that is watched is what it was.
+const LOOKING: Duration = Duration::from_secs(1);
 
 /// Lines that may wait for a peer to take them.
 const WAITING: usize = 64;
@@ -155,7 +158,12 @@ impl Daemon {
 
     /// Tells of the versions of a file.
     pub(super) async fn watch_path(self: Arc<Self>, peer: Arc<Peer>, path: String) -> Reply {
-        let (path, whole) = match self.watched(&peer, &path).await {
+        // In that order: whether there is such a file is not told to who may not open it.
+        let found = match self.may_watch(&peer, &path).await {
+            Ok(()) => self.shown(&path),
+            Err(message) => Err(message),
+        };
+        let (path, whole) = match found {
             Ok(found) => found,
             Err(message) => return Reply::Once(refused(message)),
         };
@@ -170,18 +178,24 @@ impl Daemon {
         self.resolver.want(&whole);
         let first = known.and_then(|known| Some((known.version?, known.fetched?)));
         let (says, lines) = mpsc::channel(WAITING);
-        tokio::spawn(async move { self.tell_versions(&peer, path, first, versions, &says).await });
+        tokio::spawn(async move {
+            if let Err(why) = self.tell_versions(&peer, &path, &whole, first, versions, &says).await {
+                let _ = says.send(refused(why)).await;
+            }
+        });
         Reply::Lines(lines)
     }
 
+    /// Until the peer goes away, or there is a reason to tell it no more.
     async fn tell_versions(
         &self,
         peer: &Peer,
-        path: String,
+        path: &str,
+        whole: &Reference,
         first: Option<(String, Timestamp)>,
         mut versions: mpsc::Receiver<String>,
         says: &mpsc::Sender<Answer>,
-    ) {
+    ) -> Result<(), String> {
         let mut last = None;
         let mut next = first;
         loop {
@@ -189,39 +203,51 @@ impl Daemon {
                 && last.as_ref() != Some(&version)
             {
                 // By the rules that are in force now.
-                let answer = match self.watched(peer, &path).await {
-                    Ok(_) => {
-                        Answer::Version(VersionSeen { path: path.clone(), version: version.clone(), time })
-                    }
-                    Err(message) => refused(message),
-                };
-                let ends = matches!(answer, Answer::Refused { .. });
-                if says.send(answer).await.is_err() || ends {
-                    return;
+                self.may_watch(peer, path).await?;
+                let seen = VersionSeen { path: path.to_owned(), version: version.clone(), time };
+                if says.send(Answer::Version(seen)).await.is_err() {
+                    return Ok(());
                 }
                 last = Some(version);
             }
-            next = tokio::select! {
+            tokio::select! {
                 version = versions.recv() => match version {
-                    Some(version) => Some((version, Timestamp::now())),
-                    None => return,
+                    Some(version) => next = Some((version, Timestamp::now())),
+                    None => return Err("it was given up: lines were not taken as fast as they came".to_owned()),
                 },
-                () = says.closed() => return,
-            };
+                () = says.closed() => return Ok(()),
+                () = tokio::time::sleep(LOOKING) => {}
+            }
+            self.still_shows(path, whole)?;
         }
     }
 
-    /// The file that a peer may watch: an operator any, somebody else one that he would be let open now.
-    async fn watched(&self, peer: &Peer, path: &str) -> Result<(String, Reference), String> {
-        if !peer.is_operator() {
-            let explained = self.explained(peer, path, &Whom::Itself).await?;
-            let allowed = |one: &explain::Explanation| one.outcome == explain::Outcome::Allowed;
-            if explained.explanations.is_empty() || !explained.explanations.iter().all(allowed) {
-                return Err(format!(
-                    "you may not open `{path}` yourself, so you may not watch it; `hushfs explain {path} --self` says why"
-                ));
-            }
+    /// The configuration may have been read again since.
+    fn still_shows(&self, path: &str, whole: &Reference) -> Result<(), String> {
+        let (_, now) = self.shown(path)?;
+        if now == *whole {
+            return Ok(());
         }
+        Err(format!("`{path}` shows another secret since the configuration was read again: watch it anew"))
+    }
+
+    /// An operator may watch any file, somebody else one that he would be let open now.
+    async fn may_watch(&self, peer: &Peer, path: &str) -> Result<(), String> {
+        if peer.is_operator() {
+            return Ok(());
+        }
+        let explained = self.explained(peer, path, &Whom::Itself).await?;
+        let allowed = |one: &explain::Explanation| one.outcome == explain::Outcome::Allowed;
+        if !explained.explanations.is_empty() && explained.explanations.iter().all(allowed) {
+            return Ok(());
+        }
+        Err(format!(
+            "you may not open `{path}` yourself, so you may not watch it; `hushfs explain {path} --self` says why"
+        ))
+    }
+
+    /// The file that a path means, as `scope/name`, and the whole secret that it shows.
+    fn shown(&self, path: &str) -> Result<(String, Reference), String> {
         let place = Place::find(&self.state.lock().config, path).map_err(|error| error.to_string())?;
         match &place.file {
             Some(file) => Ok((place.path(), file.from.whole())),

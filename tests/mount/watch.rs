@@ -126,6 +126,33 @@ fn others_watch_what_they_may_open_and_no_longer_than_they_may() {
 }
 
 #[test]
+fn a_file_that_shows_another_secret_by_now_is_watched_no_longer() {
+    let host = host(SCOPES);
+    host.run_ok(&["refresh", "mine"], b"");
+    let (mut other, mut gone, mut same) = (
+        Watch::of_root(&host, &["mine/asked"]),
+        Watch::of_root(&host, &["mine/two"]),
+        Watch::of_root(&host, &["a/asked"]),
+    );
+    for watch in [&mut other, &mut gone, &mut same] {
+        assert!(watch.next().ends_with(" 1"));
+    }
+    let scopes = SCOPES.replace("file.two = \"asked:two\"\n", "").replacen(
+        "owner = 1000\nfile.asked = \"asked:one\"",
+        "owner = 1000\nfile.asked = \"asked:three\"",
+        1,
+    );
+    host.configure("", &format!("{scopes}{}", Asked::toml(&host)));
+    assert!(host.reload().status.success(), "{}", host.log());
+    let (code, said) = other.end();
+    assert!(code == Some(1) && said.contains("shows another secret"), "{said}");
+    let (code, said) = gone.end();
+    assert!(code == Some(1) && said.contains("scope `mine` has no file `two`"), "{said}");
+    Asked::is_at(&host, "2");
+    assert!(same.next().ends_with(" 2"), "what did not change goes on");
+}
+
+#[test]
 fn who_goes_away_leaves_room_for_others() {
     let host = host(SCOPES);
     host.run_ok(&["refresh", "mine/asked"], b"");
