@@ -9,7 +9,7 @@
 //!    |-- who, and may they (deciding.rs)   --> a grant
 //!    |-- room and rate     (waiting.rs, misses.rs, turns.rs)
 //!    |-- the value         resolve/, render/
-//!    '-- counted           (spent.rs)
+//!    '-- counted           (spent.rs), and told to the inventory of readers/
 //!  size                    what stat tells (size.rs)
 //! ```
 
@@ -20,12 +20,13 @@ use std::time::Duration;
 use tokio::sync::watch;
 
 use crate::audit::Audit;
-use crate::audit::record::Op;
+use crate::audit::record::{Op, Record};
 use crate::config::checked::{File, Limits, Scope};
 use crate::failure::Failure;
 use crate::identity::{Attestor, Caller, Evidence, Identity, ProcessId, Tid};
 use crate::metrics::Metrics;
 use crate::policy::{Grant, Purpose};
+use crate::readers::{Opening, Readers};
 use crate::reference::Reference;
 use crate::render::{Content, Renderer};
 use crate::resolve::{Found, Freshness, Resolver, Secret};
@@ -93,6 +94,7 @@ pub struct Access {
     resolver: Arc<Resolver>,
     renderer: Renderer,
     audit: Audit,
+    readers: Arc<Readers>,
     limits: Limits,
     requests: Requests,
     pauses: Pauses,
@@ -124,15 +126,24 @@ impl Access {
     /// Lets go of what is remembered of callers that have ended. For now and then.
     pub fn forget_the_ended(&self) {
         self.attestor.forget_the_ended();
+        self.readers.forget_the_ended();
     }
 
     /// Lets somebody read through a descriptor that another process opened, who inherited it or was passed it: decided, and
-    /// put on record.
-    pub fn read(self: &Arc<Self>, caller: Caller, target: &Arc<Target>) -> Answer<Arc<Identity>> {
+    /// put on record. `version` is what the descriptor holds.
+    pub fn read(
+        self: &Arc<Self>,
+        caller: Caller,
+        target: &Arc<Target>,
+        version: &str,
+    ) -> Answer<Arc<Identity>> {
         let attempt = self.requests.begin(Op::Read, caller, target);
-        let access = Arc::clone(self);
+        let (access, version) = (Arc::clone(self), version.to_owned());
         self.decide(caller, target, Purpose::Read).then(move |decided| match decided {
-            Ok((who, grant)) => access.let_in(attempt, &who, &grant, Given::default()).map(|()| who),
+            Ok((who, grant)) => {
+                let given = Given { version: &version, stale: false };
+                access.let_in(attempt, &who, &grant, given).map(|()| who)
+            }
             Err(rejected) => Err(attempt.rejected(&access.audit, rejected)),
         })
     }
@@ -295,11 +306,11 @@ impl Access {
         }
     }
 
-    /// Counts, where the rule does, and puts on record: the last that is done before the bytes are given.
+    /// Counts, where the rule does, puts on record and among the readers: the last that is done before the bytes are given.
     fn let_in(
         &self,
         attempt: Attempt,
-        who: &Identity,
+        who: &Arc<Identity>,
         grant: &Grant,
         given: Given<'_>,
     ) -> Result<(), Failure> {
@@ -307,10 +318,14 @@ impl Access {
         if grant.purpose() == Purpose::Stat {
             return attempt.allowed(&self.audit, who, grant, given);
         }
-        match self.spent.count(who.process, &attempt.target().path, grant) {
-            Ok(counted) => attempt.allowed(&self.audit, who, grant, given).map(|()| counted.keep()),
-            Err(denial) => Err(attempt.failed(&self.audit, Some(who), Failure::Denied(denial))),
+        let target = Arc::clone(attempt.target());
+        match self.spent.count(who.process, &target.path, grant) {
+            Ok(counted) => attempt.allowed(&self.audit, who, grant, given).map(|()| counted.keep())?,
+            Err(denial) => return Err(attempt.failed(&self.audit, Some(who), Failure::Denied(denial))),
         }
+        self.readers
+            .opened(who, &Opening { path: &target.path, whole: &target.whole, version: given.version });
+        Ok(())
     }
 }
 
@@ -325,6 +340,7 @@ impl Access {
         resolver: Arc<Resolver>,
         audit: Audit,
         metrics: Arc<Metrics>,
+        readers: Arc<Readers>,
         limits: Limits,
     ) -> Arc<Self> {
         Arc::new(Self {
@@ -332,6 +348,7 @@ impl Access {
             resolver,
             renderer: Renderer::new(limits.size_max, limits.cache_max / 2),
             audit,
+            readers,
             limits,
             requests: Requests::new(metrics),
             pauses: Pauses::default(),
@@ -346,6 +363,11 @@ impl Access {
     /// Who can be asked about callers.
     pub fn attestor(&self) -> &Arc<Attestor> {
         &self.attestor
+    }
+
+    /// A record of what hushfs does by itself with `path`, to be filled in.
+    pub fn own_record(&self, op: Op, path: String, took: Duration) -> Record {
+        attempt::blank(self.requests.number(), op, path, took)
     }
 
     /// How many times rules that count have let a process instance in to a file.

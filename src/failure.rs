@@ -124,7 +124,9 @@ impl Failure {
                 ProviderError::Refused(_)
                 | ProviderError::Unavailable { .. }
                 | ProviderError::Malformed(_)
-                | ProviderError::Misconfigured(_),
+                | ProviderError::Misconfigured(_)
+                // Of no reader: a read may have it made.
+                | ProviderError::WouldMint(_),
             )
             | Self::Render(RenderError::NotNamed | RenderError::BadName(_))
             | Self::NotOnRecord

@@ -15,11 +15,13 @@
 //!    |-- policy/     Identity + node       -> Allow(Grant) | Deny      pure: no I/O, no async
 //!    |-- resolve/    Grant                 -> Secret                   cache -> single flight -> fetcher
 //!    |-- render/     Secret                -> the bytes of the file
-//!    '-- audit/      one record per attempt, written in one place
+//!    |-- audit/      one record per attempt, written in one place
+//!    '-- readers/    who read which version, and still runs
 //! ```
 //!
 //! Beside that way: `config/` (raw -> checked), `fetcher/` (the process that runs `providers/`, one file each), `control/`
-//! (the socket on which the daemon is asked), `metrics/` (what is counted, for Prometheus), `explain/` (what a decision turns on, for people), `cli/` (one file per verb), `run.rs` (the only file that names every module), and
+//! (the socket on which the daemon is asked), `metrics/` (what is counted, for Prometheus), `explain/` (what a decision turns on, for people), `cli/` (one file per verb), `run.rs` (the only file that names every module),
+//! `pokes/` (what tells watchers of a file that it changed), and
 //! at the bottom `sandbox/` (what the fetcher may not do), `secret.rs` and `sys/` (the only unsafe code).
 
 // What composes and commands
@@ -41,6 +43,8 @@ pub mod resolve;
 // What they work on
 pub mod config;
 pub mod policy;
+pub mod change;
+pub mod readers;
 pub mod identity;
 pub mod fetcher;
 pub mod providers;
@@ -48,6 +52,8 @@ pub mod reference;
 
 // Ground
 pub mod mount;
+pub mod pokes;
+pub mod program;
 pub mod sandbox;
 pub mod units;
 pub mod words;

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +13,7 @@ use tokio::sync::mpsc;
 
 use crate::access::Access;
 use crate::audit::Audit;
+use crate::change::Changes;
 use crate::config;
 use crate::config::checked::Config;
 use crate::control::{Listener, Operator};
@@ -22,14 +23,17 @@ use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, Misplaced, PinnedId};
 use crate::metrics::{Metrics, Server};
 use crate::mount::{Mount, MountError};
+use crate::pokes::{self, Poker, Pokes};
 use crate::providers::Runs;
-use crate::reference::Reference;
-use crate::resolve::{Arrival, Resolver};
+use crate::readers::Readers;
+use crate::resolve::{Resolver, Told};
 use crate::sandbox::{self, Account, Cage};
 use crate::sys::{arena, descriptor};
 
 mod arrivals;
 mod ask;
+mod changed;
+mod demand;
 mod harden;
 mod learning;
 mod operator;
@@ -44,7 +48,7 @@ pub use harden::harden;
 use signals::{Event, Signals};
 use watchers::Watchers;
 
-/// How long the end may take, all in all.
+/// How long the end may take, once leases have been ended.
 const FAREWELL: Duration = Duration::from_millis(800);
 
 /// How often callers that have ended are looked for.
@@ -97,6 +101,19 @@ pub fn fetch<Log>(cage: Cage, log: impl FnOnce() -> Log) -> io::Result<()> {
     runtime(4)?.block_on(fetcher::serve(socket.into(), files, || entered.outdated.is_so()))
 }
 
+/// What `hushfs poker` does: writes to files of the mount that is its standard output, as the front says on its standard input.
+///
+/// # Errors
+/// When it cannot give up its rights, or the front says what cannot be understood.
+pub fn poke() -> io::Result<()> {
+    descriptor::close_inherited();
+    harden()?;
+    rustix::process::setsid().ok();
+    let (socket, private) = (taken(rustix::stdio::stdin())?, taken(rustix::stdio::stdout())?);
+    let lacking = sandbox::enter_to_write_below(private.as_fd())?;
+    pokes::serve(socket, private, &lacking)
+}
+
 /// What was at a standard descriptor, where nothing is from now on.
 fn taken(standard: BorrowedFd<'_>) -> io::Result<OwnedFd> {
     let taken = rustix::io::fcntl_dupfd_cloexec(standard, 3)?;
@@ -123,7 +140,12 @@ pub fn mount(config: Config) -> Result<(), RunError> {
     let served = daemon.serve(&mount, fuse, signals, &runtime);
     // Whatever happened, nothing stays mounted.
     let undone = mount.undo().map_err(system("cannot unmount"));
-    let ended = runtime.block_on(async { tokio::time::timeout(FAREWELL, daemon.end()).await });
+    let ended = runtime.block_on(async {
+        daemon.access.close();
+        // While there is somebody to end them. It takes as long as their provider does, and no longer than some seconds.
+        daemon.resolver.end_leases().await;
+        tokio::time::timeout(FAREWELL, daemon.end()).await
+    });
     if ended.is_err() {
         tracing::warn!("not everything ended in time");
     }
@@ -141,6 +163,7 @@ struct Daemon {
     resolver: Arc<Resolver>,
     audit: Audit,
     fs: Arc<Fs>,
+    changes: Changes,
     state: Mutex<State>,
     /// Who watches what.
     watchers: Arc<Watchers>,
@@ -148,7 +171,9 @@ struct Daemon {
     /// When it was mounted.
     since: Timestamp,
     /// What the resolver tells, until somebody listens.
-    arrivals: Mutex<Option<mpsc::UnboundedReceiver<Arrival>>>,
+    told: Mutex<Option<mpsc::UnboundedReceiver<Told>>>,
+    /// Beside the state, so that whoever holds a lock may announce. There is none in a mount for one user.
+    pokes: OnceLock<Pokes>,
     /// One reload at a time.
     reloading: tokio::sync::Mutex<()>,
     /// Another configuration is in force.
@@ -166,33 +191,40 @@ impl Daemon {
         let limits = config.limits;
         let link = Link::start(fetcher_command(config.fetcher), &providers(&config))
             .map_err(system("cannot start the fetcher"))?;
-        let watchers = Arc::<Watchers>::default();
-        let lives = {
-            let watchers = Arc::clone(&watchers);
-            move |whole: &Reference| watchers.any(whole)
-        };
-        let (resolver, arrivals) = Resolver::new(link, limits.cache_max / 2, limits.deadline, lives);
+        let (readers, watchers) = (Arc::<Readers>::default(), Arc::<Watchers>::default());
+        let demand = demand::Alive { readers: Arc::clone(&readers), watchers: Arc::clone(&watchers) };
+        let (resolver, told) = Resolver::new(link, limits.cache_max / 2, limits.deadline, demand);
         resolver.configure(config.cache_rules());
         let attestor = Attestor::new().map(Arc::new).map_err(system("cannot read /proc"))?;
         attestor.ask_runtimes_at(&config.runtimes);
         let metrics = Metrics::new();
-        let (for_access, resolves) = (Arc::clone(&metrics), Arc::clone(&resolver));
-        let access = Access::new(attestor, resolves, audit.clone(), for_access, limits);
+        let access = Access::new(
+            attestor,
+            Arc::clone(&resolver),
+            audit.clone(),
+            Arc::clone(&metrics),
+            Arc::clone(&readers),
+            limits,
+        );
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
+        let changes = changed::changes(readers, &access, audit.clone());
+        changes.watch(changed::watched(&config));
         let state = Mutex::new(State { config, notifications: None });
-        let arrivals = Mutex::new(Some(arrivals));
+        let told = Mutex::new(Some(told));
         let (reloading, reloaded) = (tokio::sync::Mutex::new(()), tokio::sync::Notify::new());
-        let since = Timestamp::now();
+        let (pokes, since) = (OnceLock::new(), Timestamp::now());
         Ok(Arc::new(Self {
             access,
             resolver,
             audit,
             fs,
+            changes,
             state,
             watchers,
             metrics,
             since,
-            arrivals,
+            told,
+            pokes,
             reloading,
             reloaded,
         }))
@@ -206,8 +238,13 @@ impl Daemon {
         mut signals: Signals,
         runtime: &Runtime,
     ) -> Result<(), RunError> {
-        let session = Session::new(Arc::clone(&self.fs), fuse, runtime.handle().clone())
+        let poker = Arc::<Poker>::default();
+        let session = Session::new(Arc::clone(&self.fs), fuse, runtime.handle().clone(), Arc::clone(&poker))
             .map_err(system("the kernel's FUSE handshake failed"))?;
+        if let Some(pokes) = pokes(mount, poker).map_err(system("cannot start what announces changes"))? {
+            // It is served once.
+            let _ = self.pokes.set(pokes);
+        }
         let workers = session.run().map_err(system("cannot start threads"))?;
         let (control, point, metrics) = {
             let mut state = self.state.lock();
@@ -277,9 +314,16 @@ impl Daemon {
         })
     }
 
-    /// Answers who waits, wipes what is remembered, ends the fetcher, writes what is on record.
+    /// Tells who watches these files (scope and name, as below the mount) that they show something else from now on. Not to
+    /// be called before they do. Does not wait.
+    fn announce(&self, paths: &[String]) {
+        if let Some(pokes) = self.pokes.get() {
+            paths.iter().for_each(|path| pokes.changed(path));
+        }
+    }
+
+    /// Ends the fetcher, and writes what is on record.
     async fn end(&self) {
-        self.access.close();
         // Not waited for while it is being started again: it ends with us in any case, and records must be written.
         let _ = tokio::time::timeout(FAREWELL / 8, self.resolver.link().close()).await;
         // The replies of those who waited are on their way through the runtime.
@@ -290,6 +334,17 @@ impl Daemon {
             tracing::error!(lost, "audit records could not be written");
         }
     }
+}
+
+/// What announces changes. A mount for one user has no way to.
+fn pokes(mount: &Mount, poker: Arc<Poker>) -> io::Result<Option<Pokes>> {
+    let Some(private) = mount.private() else { return Ok(None) };
+    let start = || {
+        let mut command = this_program();
+        command.arg("poker");
+        command
+    };
+    Pokes::start(start, private.try_clone_to_owned()?, poker).map(Some)
 }
 
 /// Lets go of what is held of callers and watchers that have ended.
@@ -312,9 +367,13 @@ fn providers(config: &Config) -> Vec<ProviderSettings> {
 }
 
 /// The same binary, by the kernel's own reference: it may have been replaced on disk since.
+fn this_program() -> std::process::Command {
+    std::process::Command::new(PathBuf::from("/proc/self/exe"))
+}
+
 fn fetcher_command(account: Option<Account>) -> impl Fn(Runs) -> std::process::Command {
     move |runs| {
-        let mut command = std::process::Command::new(PathBuf::from("/proc/self/exe"));
+        let mut command = this_program();
         command.arg("fetcher");
         match (runs, account) {
             (Runs::WithPrograms, _) => {

@@ -75,7 +75,7 @@ impl Requests {
             Err(failure) => (String::new(), Some(failure)),
         };
         if let Some(failure) = &failure {
-            tracing::warn!(secret = %reference, "not fetched ahead: {failure}");
+            tracing::warn!(secret = %reference, "{op:?} failed: {failure}");
         }
         let record = Record {
             outcome: if failure.is_none() { Outcome::Allowed } else { Outcome::Failed },
@@ -87,9 +87,9 @@ impl Requests {
         let _ = audit.record(record);
     }
 
-    fn number(&self) -> String {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        format!("{}-{number}", self.run)
+    /// A number that no other record of this run has.
+    pub(super) fn number(&self) -> String {
+        format!("{}-{}", self.run, self.next.fetch_add(1, Ordering::Relaxed))
     }
 }
 
@@ -128,7 +128,7 @@ impl Requests {
 }
 
 /// A record by hushfs itself, of something at `path`.
-fn blank(request: String, op: Op, path: String, took: Duration) -> Record {
+pub(super) fn blank(request: String, op: Op, path: String, took: Duration) -> Record {
     Record {
         v: LAYOUT,
         time: jiff::Timestamp::now(),
@@ -137,8 +137,8 @@ fn blank(request: String, op: Op, path: String, took: Duration) -> Record {
         outcome: Outcome::Allowed,
         path,
         scope: String::new(),
-        uid: rustix::process::getuid().as_raw(),
-        gid: rustix::process::getgid().as_raw(),
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
         pid: std::process::id(),
         exe: String::new(),
         unit: String::new(),
@@ -158,7 +158,7 @@ fn blank(request: String, op: Op, path: String, took: Duration) -> Record {
 
 impl Attempt {
     /// What is asked for.
-    pub(super) fn target(&self) -> &Target {
+    pub(super) fn target(&self) -> &Arc<Target> {
         &self.target
     }
 

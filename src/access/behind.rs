@@ -1,12 +1,25 @@
 //! What is fetched though nobody waits for it, on record.
 
+use std::time::Duration;
+
 use super::Access;
 use super::attempt::Behind;
 use crate::audit::record::Op;
 use crate::policy::Purpose;
-use crate::resolve::Arrival;
+use crate::resolve::{Arrival, Revoked};
 
 impl Access {
+    /// Puts the end of a credential on record that was lent.
+    pub fn put_end_on_record(&self, revoked: &Revoked) {
+        let result = match &revoked.result {
+            Ok(()) => Ok(revoked.version.as_str()),
+            Err(why) => Err(why.clone().into()),
+        };
+        let took = Duration::ZERO;
+        let behind = Behind { op: Op::Revoke, reference: &revoked.reference, took, result };
+        self.requests.put_on_record(&self.audit, behind);
+    }
+
     /// Puts a fetch on record that nobody waited for.
     pub fn put_on_record(&self, arrival: &Arrival) {
         let op = match arrival.purpose {

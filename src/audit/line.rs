@@ -161,7 +161,8 @@ mod tests {
     use crate::audit::record::Op;
 
     fn any_record() -> impl Strategy<Value = Record> {
-        let op = prop_oneof![Just(Op::Open), Just(Op::Read), Just(Op::Stat), Just(Op::Operator)];
+        let ops = [Op::Open, Op::Read, Op::Stat, Op::Operator, Op::Change];
+        let op = proptest::sample::select(ops.to_vec());
         let outcome = prop_oneof![Just(Outcome::Allowed), Just(Outcome::Denied), Just(Outcome::Failed)];
         let ids = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u64>(), any::<u64>());
         let texts = proptest::array::uniform11(any::<String>());

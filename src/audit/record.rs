@@ -56,7 +56,7 @@ pub struct Record {
     /// Whether that version was beyond its time and served because its provider fails.
     #[serde(default, skip_serializing_if = "is_false")]
     pub stale: bool,
-    /// Why, in words, where it was denied or failed, or would have been denied but for learning.
+    /// Why, in words, where it was denied or failed, or would have been denied but for learning; for a change also what was done.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
     /// The errno the caller saw, by name (`EACCES`); empty for success.
@@ -84,8 +84,13 @@ pub enum Op {
     Refresh,
     /// The same, before anybody read it: `prefetch`.
     Prefetch,
+    /// A credential that was made for readers was ended before its time.
+    Revoke,
     /// An operator's verb on the command line (`store show`, `store edit`, ...).
     Operator,
+    /// What is to be done on a change of a file was done (`on_change`); `uid`, `gid`, `pid` and `exe` are hushfs's own, `version` is
+    /// the new one, and `reason` says what was done.
+    Change,
 }
 
 /// How an attempt ended.

@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
@@ -13,7 +13,7 @@ use super::record::{Attempt, record, sink_of};
 use super::{ConfigArg, Failure, Outcome, check, term};
 use crate::audit::record::Outcome as Ended;
 use crate::config::checked::{AuditSink, CacheRules, Config, File, Format};
-use crate::providers::{Fetched, Lease};
+use crate::providers::{Fetched, Lease, Mint};
 use crate::reference::Reference;
 use crate::render::Renderer;
 use crate::resolve::Secret;
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         }
     };
     let known = Known::of(reference, &fetched);
-    let version = fetched.version.clone();
+    let (version, lease) = (fetched.version.clone(), fetched.lease.clone());
     let content = match content(&config, reference, fetched) {
         Ok(content) => content,
         Err(failure) => {
@@ -81,6 +81,10 @@ pub(crate) fn run(args: &Args) -> Outcome {
         print(&content)
     };
     printed.map_err(|error| Failure::new(format!("cannot write to standard output: {error}")))?;
+    if let Some(lease) = lease.filter(|_| !args.json) {
+        let lasts = Duration::from_secs(lease.lasts.as_secs());
+        term::note(format_args!("made for this, and lasts {lasts:?}: {}", lease.handle));
+    }
     Ok(ExitCode::SUCCESS)
 }
 
@@ -99,7 +103,7 @@ fn check_provider(config: &Config, reference: &Reference) -> Result<(), Failure>
 
 fn fetch(config: &Config, reference: &Reference) -> Result<Fetched, Failure> {
     let providers = Providers::start(config).map_err(|error| Failure::new(error.to_string()))?;
-    let answer = providers.fetch(&[reference.whole()]).pop();
+    let answer = providers.fetch(&[reference.whole()], Mint::Allowed).pop();
     let answer = answer.ok_or_else(|| Failure::new("it was not asked for"))?;
     answer.result.map_err(|error| Failure::new(error.to_string()))
 }
@@ -110,8 +114,14 @@ fn content(
     reference: &Reference,
     fetched: Fetched,
 ) -> Result<Arc<crate::render::Content>, Failure> {
-    let (name, from, cache) = (String::new(), reference.clone(), CacheRules::DEFAULT);
-    let file = File { name, from, format: Format::Raw, mode: 0, cache };
+    let file = File {
+        name: String::new(),
+        from: reference.clone(),
+        format: Format::Raw,
+        mode: 0,
+        cache: CacheRules::DEFAULT,
+        on_change: Vec::new(),
+    };
     let renderer = Renderer::new(config.limits.size_max, 0);
     renderer.render(&file, Arc::new(Secret::new(fetched))).map_err(|error| Failure::new(error.to_string()))
 }
@@ -137,15 +147,17 @@ struct Lent {
     id: String,
     seconds: u64,
     renewable: bool,
+    revocable: bool,
 }
 
 impl Known {
     fn of(reference: &Reference, fetched: &Fetched) -> Self {
         let time = |time: SystemTime| jiff::Timestamp::try_from(time).ok();
         let lent = |lease: &Lease| Lent {
-            id: lease.id.clone(),
+            id: lease.handle.clone(),
             seconds: lease.lasts.as_secs(),
             renewable: lease.renewable,
+            revocable: lease.revocable,
         };
         Self {
             reference: reference.to_string(),

@@ -78,6 +78,9 @@ enum Verb {
     /// Talk to providers for a `hushfs mount` (started by it, not by hand)
     #[command(hide = true)]
     Fetcher(mount::FetcherArgs),
+    /// Announce changes for a `hushfs mount` (started by it, not by hand)
+    #[command(hide = true)]
+    Poker,
 }
 
 /// Which configuration.
@@ -108,6 +111,7 @@ pub fn main() -> ExitCode {
         Verb::Audit(args) => audit::run(&args),
         Verb::Suggest(args) => suggest::run(&args),
         Verb::Fetcher(args) => mount::fetcher(args),
+        Verb::Poker => mount::poker(),
     };
     outcome.unwrap_or_else(|error| {
         term::fail(&error);

@@ -69,6 +69,13 @@ pub(crate) fn fetcher(args: FetcherArgs) -> Outcome {
         .map_err(|error| Failure::new(format!("the fetcher ended: {error}")))
 }
 
+/// `hushfs poker`: the process that announces changes. The front logs what it has to say.
+pub(crate) fn poker() -> Outcome {
+    run::poke()
+        .map(|()| ExitCode::SUCCESS)
+        .map_err(|error| Failure::new(format!("the process that announces changes ended: {error}")))
+}
+
 fn log_to_stderr(format: LogFormat, verbose: u8) -> Flush {
     let level = match verbose {
         0 => LevelFilter::INFO,

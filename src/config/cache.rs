@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use super::checked::CacheRules;
+use super::checked::{CacheRules, Revoke};
 pub(super) use super::merge::CACHE as KEYS;
 use super::merge::Merged;
 use super::report::{Found, Report};
-use super::table::Entry;
+use super::table::{Entry, find, one_of};
+use crate::providers::kind;
 use crate::units;
 
 /// The shortest time for which a value is fetched ahead: below it, hosts would do nothing else.
@@ -31,7 +32,11 @@ pub(super) fn of_provider(
         let table = entry.value.as_table()?;
         Some(super::table::entries(entry.at.source, table))
     });
-    over(top, &entries.unwrap_or_default(), report)
+    let entries = entries.unwrap_or_default();
+    // What is no kind is reported with the provider.
+    let kind = find(&entries, "kind").and_then(|entry| kind(entry.value.as_str()?));
+    let asks = kind.map_or(top.asks, |kind| kind.asks);
+    over(CacheRules { asks, ..top }, &entries, report)
 }
 
 /// `base`, but for what `entries` say of it.
@@ -40,6 +45,12 @@ pub(super) fn over(base: CacheRules, entries: &[Entry<'_>], report: &mut Report)
     for entry in entries.iter().filter(|entry| KEYS.contains(&entry.key)) {
         if entry.key == "prefetch" {
             rules.prefetch = switch(entry, report).unwrap_or(base.prefetch);
+            continue;
+        }
+        if entry.key == "revoke" {
+            let words =
+                [("on_exit", Revoke::OnExit), ("on_shutdown", Revoke::OnShutdown), ("never", Revoke::Never)];
+            rules.revoke = one_of(entry, &words, report).unwrap_or(base.revoke);
             continue;
         }
         let Some(duration) = duration(entry, report) else { continue };

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::print::Print;
+use crate::change::OnChange;
 use crate::identity::{Namespaces, Runtimes};
 use crate::policy::Rules;
-use crate::providers::Kind;
+use crate::providers::{Asks, Kind};
 use crate::reference::Reference;
 use crate::sandbox::Account;
 
@@ -108,6 +109,8 @@ pub struct File {
     pub mode: u16,
     /// How long its secret is kept. Where files show the same one, the strictest of each holds.
     pub cache: CacheRules,
+    /// What is done when its content has changed.
+    pub on_change: Vec<OnChange>,
 }
 
 /// How long a secret is kept, and what is done to have it at hand.
@@ -126,6 +129,21 @@ pub struct CacheRules {
     pub idle_after: Duration,
     /// Whether it is fetched before anybody reads it, and kept fresh (`prefetch`).
     pub prefetch: bool,
+    /// When what was made for us is ended before its time (`revoke`).
+    pub revoke: Revoke,
+    /// Whom its provider asks.
+    pub asks: Asks,
+}
+
+/// When a credential that was made for us is ended before its time; the strictest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Revoke {
+    /// When the last process that read it has ended; at the latest when hushfs is stopped.
+    OnExit,
+    /// When it was replaced and nobody who read it lives any more, and when hushfs is stopped.
+    OnShutdown,
+    /// Never: it lapses by itself.
+    Never,
 }
 
 impl CacheRules {
@@ -137,6 +155,8 @@ impl CacheRules {
         refused_for: Duration::from_secs(30),
         idle_after: Duration::from_hours(1),
         prefetch: false,
+        revoke: Revoke::OnShutdown,
+        asks: Asks::Service,
     };
 
     /// What holds for a secret that is shown under both.
@@ -149,6 +169,8 @@ impl CacheRules {
             refused_for: self.refused_for.min(other.refused_for),
             idle_after: self.idle_after.max(other.idle_after),
             prefetch: self.prefetch || other.prefetch,
+            revoke: self.revoke.min(other.revoke),
+            asks: self.asks,
         }
     }
 }

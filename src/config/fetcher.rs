@@ -1,15 +1,17 @@
 //! `[fetcher]`: whom the process that talks to providers is to be.
 
-use nix::unistd::{Uid, User};
-use toml::de::DeValue;
+use nix::unistd::User;
 
 use super::merge::Merged;
 use super::report::{Found, Report};
-use super::table::Entry;
+use super::users;
 use crate::sandbox::Account;
 
 /// Taken where the configuration names nobody: the first that there is.
 const USUAL: [&str; 2] = ["hushfs", "nobody"];
+
+/// What to do where there is no such user.
+const OTHERWISE: &str = "leave `user` out: `hushfs` is taken where there is one, else `nobody`";
 
 /// What the kernel shows where there is no user.
 const NOBODY: Account = Account { uid: 65534, gid: 65534 };
@@ -19,7 +21,7 @@ pub(super) fn account(merged: &Merged<'_>, report: &mut Report) -> Option<Accoun
     let us = rustix::process::geteuid();
     let written = merged.values.get("fetcher.user");
     let account = match written {
-        Some(entry) => Some(written_account(entry, report)?),
+        Some(entry) => Some(users::account(entry, OTHERWISE, report)?),
         // In a user namespace of one user, whoever is root there is nobody else outside.
         None => us.is_root().then(usual).filter(|account| can_be(*account)),
     };
@@ -45,7 +47,7 @@ pub(super) fn account(merged: &Merged<'_>, report: &mut Report) -> Option<Accoun
 
 fn usual() -> Account {
     let known = USUAL.into_iter().find_map(|name| User::from_name(name).ok().flatten());
-    known.map_or(NOBODY, |user| account_of(&user))
+    known.map_or(NOBODY, |user| users::account_of(&user))
 }
 
 /// Whether our user namespace has such a user and group, and lets go of other groups.
@@ -65,33 +67,4 @@ fn is_in(line: &str, id: u64) -> bool {
         (Some(first), Some(_), Some(count)) => (first..first.saturating_add(count)).contains(&id),
         _ => false,
     }
-}
-
-fn account_of(user: &User) -> Account {
-    Account { uid: user.uid.as_raw(), gid: user.gid.as_raw() }
-}
-
-fn written_account(entry: &Entry<'_>, report: &mut Report) -> Option<Account> {
-    let (shown, found) = match entry.value {
-        DeValue::String(name) => (name.to_string(), User::from_name(name)),
-        DeValue::Integer(number) => {
-            let uid = u32::from_str_radix(number.as_str(), number.radix()).ok();
-            (number.to_string(), uid.map_or(Ok(None), |uid| User::from_uid(Uid::from_raw(uid))))
-        }
-        _ => {
-            report.error(entry.wrong_type("a name or a number"));
-            return None;
-        }
-    };
-    match found {
-        Ok(Some(user)) => return Some(account_of(&user)),
-        Ok(None) => {
-            let found = Found::at(&entry.at, format!("there is no user `{shown}` on this host"));
-            report.error(found.hint(format!("create it first (`useradd --system {shown}`), or leave `user` out: `hushfs` is taken where there is one, else `nobody`")));
-        }
-        Err(error) => {
-            report.error(Found::at(&entry.at, format!("user `{shown}` cannot be looked up: {error}")));
-        }
-    }
-    None
 }

@@ -38,7 +38,7 @@ const LIMITS: &[&str] = &[
 
 /// What can be said in `[cache]`, and in a provider, a scope or a file as well.
 pub(super) const CACHE: &[&str] =
-    &["fresh_for", "stale_for", "missing_for", "refused_for", "idle_after", "prefetch"];
+    &["fresh_for", "stale_for", "missing_for", "refused_for", "idle_after", "prefetch", "revoke"];
 
 /// The tables of all files.
 #[derive(Default)]

@@ -18,6 +18,7 @@ mod learning;
 mod merge;
 mod metrics;
 mod names;
+mod on_change;
 mod owners;
 mod print;
 mod problems;
@@ -36,6 +37,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod trust;
+mod users;
 mod walk;
 
 pub use checked::Config;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::doubts::{self, Part, pins_uid, says};
 use super::report::{At, Found, Report};
 use super::slips::not_a_selector;
-use super::table::{Entry, entries};
+use super::table::{Entry, entries, items};
 use super::trust::Trust;
 use crate::identity::{PinnedId, Says, Selector, Step, selector};
 use crate::policy::Rule;
@@ -35,16 +35,9 @@ pub(super) fn rules(
         report.error(Found::at(&scope.key_at, message).hint(EXAMPLE));
         return None;
     };
-    let written: Vec<Entry<'_>> = match (allow.value.as_table(), allow.value.as_array()) {
-        (Some(_), _) => vec![allow.clone()],
-        (_, Some(list)) => {
-            let one = |value| item(allow, value);
-            list.iter().map(one).collect()
-        }
-        _ => {
-            report.error(allow.wrong_type("a rule or a list of rules").hint(EXAMPLE));
-            return None;
-        }
+    let Some(written) = items(allow) else {
+        report.error(allow.wrong_type("a rule or a list of rules").hint(EXAMPLE));
+        return None;
     };
     if written.is_empty() {
         report.error(Found::at(&allow.at, "an empty list of rules lets nobody in").hint(EXAMPLE));
@@ -56,11 +49,6 @@ pub(super) fn rules(
         .map(|(n, entry)| rule(format!("{}.{n}", scope.key), entry, trust, report))
         .collect();
     checked.into_iter().collect()
-}
-
-/// One item of a list, under the list's key.
-fn item<'s>(list: &Entry<'s>, value: &'s toml::Spanned<toml::de::DeValue<'s>>) -> Entry<'s> {
-    Entry { value: value.get_ref(), at: At { source: list.at.source, span: value.span() }, ..list.clone() }
 }
 
 fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> Option<Checked> {

@@ -6,19 +6,26 @@ use super::cache;
 use super::checked::{CacheRules, File, Format};
 use super::merge::Merged;
 use super::names;
+use super::on_change;
 use super::owners::{self, Owners};
 use super::report::{Found, Report};
 use super::table::{Entry, find, unknown};
+use super::trust::Trust;
+use crate::change::OnChange;
 use crate::reference::Reference;
 use crate::words::{listed, nearest};
 
-const FILE: &[&str] = &["from", "format", "mode"];
+const FILE: &[&str] = &["from", "format", "mode", "on_change"];
 const FORMATS: &[&str] = &["raw", "dotenv", "json"];
 
-/// What a file inherits.
+/// What holds for a file that says nothing else, and who is trusted.
 pub(super) struct Inherited<'i, 's> {
     /// Owner, group and mode.
-    pub(super) owners: Owners,
+    pub(super) owners: &'i Owners,
+    /// What is done on a change.
+    pub(super) on_change: &'i [OnChange],
+    /// Whom files may belong to.
+    pub(super) trust: &'i Trust,
     /// What its scope says of how long secrets are kept.
     pub(super) cache: &'i [Entry<'s>],
     /// What is said of that for all, and by each provider.
@@ -51,7 +58,8 @@ pub(super) fn draft<'e, 's>(
         }
         let from = reference(entry, merged, used, report)?;
         let cache = kept(inherited, &from, &[], report);
-        let file = File { name, from, format: Format::Raw, mode: file_mode, cache };
+        let on_change = inherited.on_change.to_vec();
+        let file = File { name, from, format: Format::Raw, mode: file_mode, cache, on_change };
         return Some(Drafted { file, mode: None });
     };
     let known: Vec<_> = FILE.iter().chain(cache::KEYS).copied().collect();
@@ -62,6 +70,10 @@ pub(super) fn draft<'e, 's>(
     let format = format.map_or(Some(Format::Raw), |format| read_format(format, report));
     let mode = find(table, "mode");
     let bits = mode.map_or(Some(file_mode), |mode| owners::mode(mode, report));
+    let on_change = match find(table, "on_change") {
+        Some(entry) => on_change::on_change(entry, inherited.owners, inherited.trust, report),
+        None => Some(inherited.on_change.to_vec()),
+    };
     let Some(from) = find(table, "from") else {
         // `file.mcp.json = …` is a table `mcp` to TOML; that was reported above.
         if table.iter().all(|setting| known.contains(&setting.key)) {
@@ -72,7 +84,8 @@ pub(super) fn draft<'e, 's>(
     };
     let from = reference(from, merged, used, report)?;
     let cache = kept(inherited, &from, table, report);
-    Some(Drafted { file: File { name, from, format: format?, mode: bits?, cache }, mode })
+    let (format, bits, on_change) = (format?, bits?, on_change?);
+    Some(Drafted { file: File { name, from, format, mode: bits, cache, on_change }, mode })
 }
 
 /// How long the secret is kept: what is said for all, by its provider, by the scope and by the file, each over the one before.

@@ -10,6 +10,7 @@ use super::checked::{CacheRules, Scope};
 use super::learning;
 use super::merge::Merged;
 use super::names;
+use super::on_change;
 use super::owners::{self, Owners, Written, dir_mode};
 use super::reach::{group_needs_name, shut_out};
 use super::report::{Found, Report};
@@ -20,7 +21,7 @@ use super::trust::Trust;
 use crate::identity::selector;
 use crate::policy::Rules;
 
-const SCOPE: &[&str] = &["owner", "group", "mode", "allow", "learn_until", "file"];
+const SCOPE: &[&str] = &["owner", "group", "mode", "allow", "learn_until", "on_change", "file"];
 
 /// Checks all scopes; they come out in the order of their names.
 pub(super) fn scopes(
@@ -75,6 +76,10 @@ fn scope(
     let learn = find(&settings, "learn_until");
     let learn_until = learning::learn_until(entry.key, learn, Timestamp::now(), report);
     let owners = Owners::new(written.unwrap_or_default(), one_uid(rules.as_deref().unwrap_or_default()));
+    let on_change = match find(&settings, "on_change") {
+        Some(entry) => on_change::on_change(entry, &owners, trust, report),
+        None => Some(Vec::new()),
+    };
     let list = find(&settings, "file").and_then(|file| file.table(report)).unwrap_or_default();
     if list.is_empty() {
         let found = Found::at(&entry.key_at, format!("scope `{}` has no files", entry.key));
@@ -83,16 +88,17 @@ fn scope(
     let tables: Vec<_> = list.iter().map(|file| (file, table(file, report))).collect();
     // For what is wrong in them: what they come to turns on the provider of each file.
     cache::over(CacheRules::DEFAULT, &settings, report);
-    let inherited = Inherited { owners, cache: &settings, providers };
+    let changes = on_change.as_deref().unwrap_or_default();
+    let inherited = Inherited { owners: &owners, on_change: changes, trust, cache: &settings, providers };
     let mut files: Vec<_> = tables
         .iter()
         .filter_map(|(file, table)| draft(file, table.as_deref(), &inherited, merged, used, report))
         .collect();
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
     // From here on each mistake would be a consequence of one above.
+    on_change.as_ref()?;
     let (rules, written, learn_until) = (rules?, written?, learn_until?);
-    let owners = &inherited.owners;
-    reach(&rules, written, owners, &settings, &files, report);
+    reach(&rules, written, &owners, &settings, &files, report);
     let rules = Rules::new(rules.into_iter().map(|checked| checked.rule).collect());
     learning::needs_uid(&rules, learn, report);
     Some(Scope {
@@ -100,7 +106,7 @@ fn scope(
         rules_at: report.place(&allow.unwrap_or(entry).key_at),
         uid: owners.uid,
         gid: owners.gid,
-        dir_mode: dir_mode(widest(owners, &files)),
+        dir_mode: dir_mode(widest(&owners, &files)),
         rules,
         learn_until,
         files: files.into_iter().map(|draft| Arc::new(draft.file)).collect(),

@@ -8,7 +8,7 @@ use super::files::resolve;
 use super::merge::Merged;
 use super::report::{Found, Report};
 use super::source::Source;
-use super::table::Entry;
+use super::table::{Entry, one_of};
 use super::trust::{Trust, Untrusted, Want, quoted};
 use crate::identity::Namespaces;
 use crate::units;
@@ -165,24 +165,11 @@ fn audit_file(trust: &Trust, path: &Path) -> Result<(), Untrusted> {
 }
 
 fn on_failure(entry: &Entry<'_>, report: &mut Report) -> Option<OnFailure> {
-    one_of(entry, [("deny", OnFailure::Deny), ("serve", OnFailure::Serve)], report)
+    one_of(entry, &[("deny", OnFailure::Deny), ("serve", OnFailure::Serve)], report)
 }
 
 fn namespaces(entry: &Entry<'_>, report: &mut Report) -> Option<Namespaces> {
-    one_of(entry, [("host", Namespaces::Host), ("own", Namespaces::Own)], report)
-}
-
-/// The meaning of a word that is one of two.
-fn one_of<T: Copy>(entry: &Entry<'_>, words: [(&str, T); 2], report: &mut Report) -> Option<T> {
-    let text = entry.text(report)?;
-    let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
-    if found.is_none() {
-        let [first, second] = words.map(|(word, _)| word);
-        let near = nearest(text, &[first, second]).map(|near| format!("did you mean \"{near}\"?"));
-        let message = format!("`{}` takes \"{first}\" or \"{second}\"", entry.key);
-        report.error(Found::at(&entry.at, message).maybe_hint(near));
-    }
-    found
+    one_of(entry, &[("host", Namespaces::Host), ("own", Namespaces::Own)], report)
 }
 
 fn limits(merged: &Merged<'_>, report: &mut Report) -> Limits {

@@ -39,6 +39,19 @@ pub(super) fn find<'e, 's>(entries: &'e [Entry<'s>], key: &str) -> Option<&'e En
     entries.iter().find(|entry| entry.key == key)
 }
 
+/// The value itself where it is a table, or each item where it is a list, under the same key.
+pub(super) fn items<'s>(entry: &Entry<'s>) -> Option<Vec<Entry<'s>>> {
+    if entry.value.as_table().is_some() {
+        return Some(vec![entry.clone()]);
+    }
+    let item = |value: &'s Spanned<DeValue<'s>>| Entry {
+        value: value.get_ref(),
+        at: At { source: entry.at.source, span: value.span() },
+        ..entry.clone()
+    };
+    Some(entry.value.as_array()?.iter().map(item).collect())
+}
+
 impl<'s> Entry<'s> {
     /// The text, or a report that it is none.
     pub(super) fn text(&self, report: &mut Report) -> Option<&'s str> {
@@ -96,6 +109,23 @@ impl<'s> Entry<'s> {
             }
         }
     }
+}
+
+/// The meaning of a word that is one of `words`.
+pub(super) fn one_of<T: Copy>(entry: &Entry<'_>, words: &[(&str, T)], report: &mut Report) -> Option<T> {
+    let text = entry.text(report)?;
+    let found = words.iter().find(|(word, _)| *word == text).map(|(_, meaning)| *meaning);
+    if found.is_none() {
+        let known: Vec<_> = words.iter().map(|(word, _)| *word).collect();
+        let near = nearest(text, &known).map(|near| format!("did you mean \"{near}\"?"));
+        let quoted: Vec<_> = known.iter().map(|word| format!("\"{word}\"")).collect();
+        let message = match quoted.split_last() {
+            Some((last, rest)) => format!("`{}` takes {} or {last}", entry.key, rest.join(", ")),
+            None => format!("`{}` takes nothing", entry.key),
+        };
+        report.error(Found::at(&entry.at, message).maybe_hint(near));
+    }
+    found
 }
 
 /// Reports a key that is not one of `known` in `place`; `hint` says more than the nearest known key.

@@ -498,3 +498,75 @@ proptest! {
         let _ = check_text(&parts.concat()).map_err(|problems| draw(&problems, Look::Plain));
     }
 }
+
+#[test]
+fn a_wrong_on_change_is_refused_at_its_place_with_a_remedy() {
+    for (on_change, place, said, remedy) in [
+        ("1", "7:13", "takes a table or a list of tables", "signal = \"SIGHUP\""),
+        ("{}", "7:13", "nothing is to be done", "signal = \"SIGHUP\""),
+        ("[{ signal = 'SIGHUP', reload = 'a' }]", "7:14", "two things", "a list of them"),
+        ("{ signal = 'HUP' }", "7:24", "no signal `HUP`", "did you mean \"SIGHUP\"?"),
+        ("{ signal = 'sighup' }", "7:24", "no signal `sighup`", "SIG"),
+        ("{ sgnal = 'SIGHUP' }", "7:15", "`sgnal` is not known", "did you mean `signal`?"),
+        ("{ unit = 'a.service' }", "7:15", "`unit` is not known", "`reload = "),
+        ("{ reload = 'a b' }", "7:24", "not the name of a unit", "nginx.service"),
+        ("{ restart = 'app@.service' }", "7:25", "not the name of a unit", "app@1.service"),
+        ("{ restart = 'session-1.scope' }", "7:25", "not the name of a unit", "nginx.service"),
+        ("{ run = '/bin/true', user = 'daemon' }", "7:21", "takes a list of strings", "no shell"),
+        ("{ run = [], user = 'daemon' }", "7:21", "no program", "write `run"),
+        ("{ run = ['true'], user = 'daemon' }", "7:21", "no absolute path", "no PATH"),
+        ("{ run = ['/nonexistent/x'], user = 'daemon' }", "7:21", "does not exist", "install it"),
+        ("{ run = ['/bin/true'], user = 'nobody-of-that-name' }", "7:43", "no user", "useradd"),
+        ("{ run = ['/bin/true'] }", "7:21", "as whom the program is to run is not said", "user = \"root\""),
+        ("{ run = ['/bin/true'], user = 'daemon', timeout = '1h' }", "7:63", "out of range", "choose from"),
+        ("{ signal = 'SIGHUP', user = 'daemon' }", "7:34", "means nothing for `signal`", "remove it"),
+        ("{ signal = 'SIGHUP', timeout = '1s' }", "7:34", "means nothing for `signal`", "remove it"),
+        ("{ signal = 'SIGHUP', at_most_every = '10ms' }", "7:50", "out of range", "choose from"),
+        ("{ signal = 'SIGHUP', at_most_every = '10' }", "7:50", "takes a duration", "write \"10s\""),
+    ] {
+        let (message, hint) = of_scope(&format!("allow = {{ uid = 0 }}\non_change = {on_change}"));
+        assert!(
+            message.starts_with(&format!("{place}: ")) && message.contains(said),
+            "{on_change}: {message}"
+        );
+        assert!(hint.contains(remedy), "{on_change}: {hint}");
+    }
+}
+
+#[test]
+fn a_program_that_others_could_replace_is_not_run_on_a_change() {
+    let program = STORE.path().join("anybody");
+    std::fs::write(&program, "").unwrap();
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let lines = format!(
+        "allow = {{ uid = 0 }}\non_change = {{ run = [\"{}\"], user = \"daemon\" }}",
+        program.display()
+    );
+    let (message, hint) = of_scope(&lines);
+    assert!(
+        message.contains("others can write to it") && hint.starts_with("chmod go-w "),
+        "{message}: {hint}"
+    );
+}
+
+#[test]
+fn what_a_file_says_of_its_changes_holds_in_stead_of_what_the_scope_says() {
+    let text = "allow = { user = \"daemon\" }
+        on_change = [{ reload = \"nginx\" }, { run = [\"/bin/true\"], at_most_every = \"1min\" }]
+        file.a = \"local:x\"
+        file.b = { from = \"local:x\", on_change = { restart = \"backup.timer\", timeout = \"5s\" } }
+        file.c = { from = \"local:x\", on_change = [] }";
+    let config = check_text(&format!("{BEGIN}[scope.s]\n{text}")).unwrap();
+    let actions = |number: usize| {
+        let on_change = config.scopes[0].files[number].on_change.iter();
+        on_change.map(|one| format!("{} {:?}", one.action, one.at_most_every)).collect::<Vec<_>>()
+    };
+    assert_eq!(actions(0), ["reload nginx.service 1s", "run /bin/true 60s"]);
+    assert_eq!(actions(1), ["restart backup.timer 1s"]);
+    assert_eq!(actions(2), [""; 0]);
+    // The owner of the files runs it, where nobody else is named.
+    let crate::change::Action::Command(command) = &config.scopes[0].files[0].on_change[1].action else {
+        panic!("it is a program")
+    };
+    assert_eq!(command.account.map(|account| account.uid), Some(config.scopes[0].uid));
+}

@@ -33,6 +33,7 @@ fn place(rules: Rules, mode: u16, name: &str) -> Place {
         format: Format::Raw,
         mode: mode & 0o444,
         cache: CacheRules::DEFAULT,
+        on_change: Vec::new(),
     });
     let scope = Scope {
         name: "s".into(),

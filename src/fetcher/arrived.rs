@@ -17,7 +17,7 @@ const NOTES_MAX: usize = 64 << 10;
 
 /// With texts of one line and bounded length, and no state but of files that the settings name: the front looks at those.
 pub(super) fn fetched(fetched: Fetched, named: &Named) -> Fetched {
-    let lease = fetched.lease.map(|lease| Lease { id: line(&lease.id, LEASE_MAX), ..lease });
+    let lease = fetched.lease.map(lease);
     let mut room = NOTES_MAX;
     let notes: BTreeMap<_, _> = fetched
         .notes
@@ -33,6 +33,19 @@ pub(super) fn fetched(fetched: Fetched, named: &Named) -> Fetched {
     Fetched { version: line(&fetched.version, VERSION_MAX), lease, notes, stamp, ..fetched }
 }
 
+/// With a handle of one line and bounded length. One that was another means nothing to the provider any more.
+fn lease(lease: Lease) -> Lease {
+    let handle = line(&lease.handle, LEASE_MAX);
+    let is_good = handle == lease.handle;
+    let (renewable, revocable) = (lease.renewable && is_good, lease.revocable && is_good);
+    Lease { handle, renewable, revocable, ..lease }
+}
+
+/// The lease as it was, but for what a renewal can change.
+pub(super) fn renewed(renewed: Lease, before: &Lease) -> Lease {
+    Lease { lasts: renewed.lasts, renewable: renewed.renewable, ..before.clone() }
+}
+
 /// With a text of one line and bounded length.
 pub(super) fn error(error: ProviderError) -> ProviderError {
     let text = |text: String| line(&text, ERROR_MAX);
@@ -44,6 +57,7 @@ pub(super) fn error(error: ProviderError) -> ProviderError {
         }
         ProviderError::Malformed(message) => ProviderError::Malformed(text(message)),
         ProviderError::Misconfigured(message) => ProviderError::Misconfigured(text(message)),
+        ProviderError::WouldMint(message) => ProviderError::WouldMint(text(message)),
     }
 }
 
@@ -64,13 +78,22 @@ mod tests {
     #[test]
     fn texts_are_one_line_and_bounded_and_only_named_files_are_looked_at() {
         let mut from = Fetched::new(SecretBytes::copy_from(b"v"), "1\n2".repeat(1000), SystemTime::now());
-        from.lease =
-            Some(Lease { id: "x".repeat(1 << 20), lasts: std::time::Duration::ZERO, renewable: false });
+        let time = std::time::Duration::ZERO;
+        from.lease = Some(Lease {
+            handle: "x".repeat(1 << 20),
+            lasts: time,
+            term: time,
+            renewable: true,
+            revocable: true,
+            under: None,
+        });
         from.notes = (0..1000).map(|n| (format!("{n:04}\n"), "y".repeat(1000))).collect();
         from.stamp = Some(Stamp { path: "/proc/1/environ".into(), state: (1, 2, 3) });
         let here = fetched(from, &Named::default());
         assert!(here.version.starts_with("1\\n2") && here.version.len() < 2 * VERSION_MAX);
-        assert_eq!(here.lease.unwrap().id.len(), LEASE_MAX);
+        let lease = here.lease.unwrap();
+        assert_eq!(lease.handle.len(), LEASE_MAX);
+        assert!(!lease.renewable && !lease.revocable, "nobody knows the handle that is left");
         let bytes: usize = here.notes.iter().map(|(name, text)| name.len() + text.len()).sum();
         assert!(
             bytes > NOTES_MAX / 2 && bytes <= NOTES_MAX && here.notes.keys().all(|name| !name.contains('\n'))

@@ -7,14 +7,18 @@
 
 mod arrived;
 mod borrows;
+mod ended;
 mod lends;
 mod link;
 mod packet;
+mod process;
+mod question;
 mod routes;
 mod serve;
 mod settings;
 mod wire;
 
+pub use ended::Ended;
 pub use routes::Link;
 pub use serve::serve;
 pub use settings::ProviderSettings;

@@ -4,14 +4,20 @@ use std::collections::HashMap;
 use std::io;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
+use tokio::sync::watch;
 
+use super::ended::{Ended, Endings};
 use super::lends::files_of;
 use super::link::{Line, Part};
 use super::settings::ProviderSettings;
-use crate::providers::{self, Fetched, ProviderError, Runs};
+use crate::providers::{self, Fetched, Lease, LoginState, Mint, ProviderError, Runs};
 use crate::reference::Reference;
+
+/// How long a provider may take to say where it stands with its login, which reaches nobody.
+const LOGIN_STATE_WAIT: Duration = Duration::from_secs(2);
 
 /// A handle to the processes in which providers run. Cheap to clone.
 #[derive(Clone)]
@@ -19,6 +25,7 @@ pub struct Link {
     start: Arc<dyn Fn(Runs) -> Command + Send + Sync>,
     confined: Line,
     routes: Arc<Mutex<Routes>>,
+    endings: Endings,
 }
 
 #[derive(Default)]
@@ -41,9 +48,10 @@ impl Link {
     ) -> io::Result<Self> {
         let start: Arc<dyn Fn(Runs) -> Command + Send + Sync> = Arc::new(start);
         let (confined, programs) = apart(providers);
+        let endings = Endings::default();
         let line = |runs, part: Part| {
             let start = Arc::clone(&start);
-            Line::start(move || start(runs), part)
+            Line::start(move || start(runs), part, endings.clone())
         };
         let confined = line(Runs::Confined, confined)?;
         let programs = match programs.providers.is_empty() {
@@ -51,7 +59,7 @@ impl Link {
             false => Some(line(Runs::WithPrograms, programs)?),
         };
         let routes = Arc::new(Mutex::new(Routes { places: places(providers), programs }));
-        Ok(Self { start, confined, routes })
+        Ok(Self { start, confined, routes, endings })
     }
 
     /// Replaces the providers.
@@ -67,7 +75,7 @@ impl Link {
             (None, false) => {
                 let start = Arc::clone(&self.start);
                 // Not on a thread of those that block: the process ends with the thread that starts it.
-                Some(Line::start(move || start(Runs::WithPrograms), programs)?)
+                Some(Line::start(move || start(Runs::WithPrograms), programs, self.endings.clone())?)
             }
             (Some(line), true) => {
                 line.close().await;
@@ -87,8 +95,44 @@ impl Link {
     ///
     /// # Errors
     /// As the provider answers; [`ProviderError::Unavailable`] when the process keeps dying over it.
-    pub async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
-        self.line_of(reference.provider()).fetch(reference).await
+    pub async fn fetch(&self, reference: &Reference, mint: Mint) -> Result<Fetched, ProviderError> {
+        self.line_of(reference.provider()).fetch(reference, mint).await
+    }
+
+    /// Renews what the provider made. Not bounded in time: the caller bounds it.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotFound`] when it is over; else as the provider answers.
+    pub async fn renew(&self, provider: &str, lease: &Lease) -> Result<Lease, ProviderError> {
+        self.line_of(provider).renew(provider, lease).await
+    }
+
+    /// Ends what the provider made, by the lease's handle. Not bounded in time: the caller bounds it. It is done also when
+    /// nobody waits for it any more, and [`Link::close`] waits for it.
+    ///
+    /// # Errors
+    /// As [`Link::renew`].
+    pub async fn revoke(&self, provider: &str, handle: &str) -> Result<(), ProviderError> {
+        self.line_of(provider).revoke(provider, handle).await
+    }
+
+    /// Tells when logins end, and with them the leases that hang on them: the provider logged in anew, was configured anew,
+    /// or its process died and with it who renews the login. A lease that is over is not to be served any more, also where
+    /// the server still knows it for a while.
+    pub fn ended(&self) -> watch::Receiver<Ended> {
+        self.endings.listen()
+    }
+
+    /// Where a provider stands with its login.
+    ///
+    /// # Errors
+    /// [`ProviderError::Unavailable`] when it does not say so in time, as while it logs in.
+    pub async fn login_state(&self, provider: &str) -> Result<LoginState, ProviderError> {
+        let line = self.line_of(provider);
+        match tokio::time::timeout(LOGIN_STATE_WAIT, line.login_state(provider)).await {
+            Ok(state) => state,
+            Err(_) => Err(ProviderError::unavailable("the fetcher does not say where the login stands")),
+        }
     }
 
     /// Logs in at a provider. Not bounded in time: the caller bounds it.
@@ -99,7 +143,7 @@ impl Link {
         self.line_of(provider).log_in(provider).await
     }
 
-    /// Ends the processes.
+    /// Ends the processes, once the revocations that they were asked for are done. Bounded in time.
     pub async fn close(&self) {
         let programs = self.routes.lock().programs.take();
         if let Some(programs) = programs {

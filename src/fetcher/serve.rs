@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use tokio::net::unix::OwnedWriteHalf;
-use tokio::sync::{Mutex, Semaphore};
+use tokio::sync::{Mutex, Semaphore, watch};
 
 use super::borrows::borrow_from;
-use super::wire::{self, Answer, Ask, Said, Settings};
-use crate::providers::{self, Fetched, Provider, ProviderError};
+use super::wire::{self, Answer, Ask, Given, Said, Settings, What};
+use crate::providers::{self, Fetched, LoginTime, Provider, ProviderError};
 use crate::reference::Reference;
 use crate::sys::arena;
 
@@ -21,8 +21,11 @@ const AT_ONCE: usize = 16;
 
 /// An open provider, or why it could not be opened: its files then fail with that, and nobody else's.
 struct Open {
+    settings: Settings,
     provider: Result<Box<dyn Provider>, ProviderError>,
     room: Semaphore,
+    /// Apart, so that fetches that hang keep no lease from being renewed.
+    room_for_leases: Semaphore,
 }
 
 /// Answers the front until it hangs up, or until `outdated` says that a process started anew could do what this one
@@ -38,39 +41,26 @@ pub async fn serve(socket: UnixStream, files: OwnedFd, outdated: impl Fn() -> bo
     let mut open = HashMap::<String, Arc<Open>>::new();
     while let Some(ask) = wire::receive(&mut from).await? {
         match ask {
-            Ask::Configure(settings) => open = settings.into_iter().map(open_one).collect(),
+            Ask::Configure(settings) => {
+                open = settings.into_iter().map(|one| kept(&open, one, &to)).collect()
+            }
             Ask::Ping => {
                 let to = Arc::clone(&to);
                 tokio::spawn(async move { say(&to, &Said::Alive).await });
             }
-            Ask::Fetch { .. } | Ask::LogIn { .. } if outdated() => {
+            Ask::Provider { what: What::Fetch { .. } | What::LogIn, .. } if outdated() => {
                 tracing::info!("files of the resolver were replaced");
                 return Ok(());
             }
-            Ask::Fetch { id, reference } => {
-                let reference: Result<Reference, _> = reference.parse();
-                let provider = reference.as_ref().ok().and_then(|r| open.get(r.provider())).map(Arc::clone);
-                let to = Arc::clone(&to);
+            Ask::Provider { id, provider, what } => {
+                let (to, asked) = (Arc::clone(&to), open.get(&provider).map(Arc::clone));
                 tokio::spawn(async move {
-                    let result = match (reference, provider) {
-                        (Ok(reference), Some(provider)) => {
-                            provider.fetch(&reference).await.map(|fetched| wire::Value(since_1970(fetched)))
-                        }
-                        _ => Err(ProviderError::Misconfigured("no such provider".into())),
-                    };
-                    let unlocked = arena::unlocked();
-                    say(&to, &Said::Answer(Box::new(Answer { id, result, unlocked }))).await;
-                });
-            }
-            Ask::LogIn { id, provider } => {
-                let provider = open.get(&provider).map(Arc::clone);
-                let to = Arc::clone(&to);
-                tokio::spawn(async move {
-                    let result = match provider {
-                        Some(provider) => provider.log_in().await,
+                    let result = match asked {
+                        Some(asked) => asked.answer(what).await,
                         None => Err(ProviderError::Misconfigured("no such provider".into())),
                     };
-                    say(&to, &Said::LoggedIn { id, result }).await;
+                    let unlocked = arena::unlocked();
+                    say(&to, &Said::Answer(Box::new(Answer { id, provider, result, unlocked }))).await;
                 });
             }
         }
@@ -91,31 +81,72 @@ async fn say(to: &Mutex<OwnedWriteHalf>, message: &Said) {
     }
 }
 
-fn open_one(settings: Settings) -> (String, Arc<Open>) {
-    let provider = serde_json::from_str(&settings.table)
-        .map_err(|_| ProviderError::Misconfigured("its settings did not arrive".into()))
-        .and_then(|table| {
-            let kind = providers::kind(&settings.kind)
-                .ok_or_else(|| ProviderError::Misconfigured("no such kind of provider".into()))?;
-            (kind.open)(table, &settings.base)
-                .map_err(|error| ProviderError::Misconfigured(error.to_string()))
-        });
-    if let Err(error) = &provider {
-        tracing::error!(provider = settings.name, "cannot be opened: {error}");
+/// The provider as it is open, if it is set as it was, with its login and what hangs on that; else opened anew.
+fn kept(
+    open: &HashMap<String, Arc<Open>>,
+    settings: Settings,
+    to: &Arc<Mutex<OwnedWriteHalf>>,
+) -> (String, Arc<Open>) {
+    let name = settings.name.clone();
+    match open.get(&name).filter(|open| open.settings == settings && open.provider.is_ok()) {
+        Some(open) => (name, Arc::clone(open)),
+        None => (name, Arc::new(Open::new(settings, to))),
     }
-    (settings.name, Arc::new(Open { provider, room: Semaphore::new(AT_ONCE) }))
+}
+
+/// Tells the front of logins that end, for as long as the provider is open.
+async fn tell_of_endings(
+    provider: String,
+    mut ended: watch::Receiver<LoginTime>,
+    to: Arc<Mutex<OwnedWriteHalf>>,
+) {
+    while ended.changed().await.is_ok() {
+        let before = *ended.borrow_and_update();
+        say(&to, &Said::Ended { provider: provider.clone(), before }).await;
+    }
 }
 
 impl Open {
-    async fn fetch(&self, reference: &Reference) -> Result<providers::Fetched, ProviderError> {
-        let provider = self.provider.as_ref().map_err(Clone::clone)?;
-        let _room = self.room.acquire().await.map_err(|_| ProviderError::unavailable("closing"))?;
-        provider.fetch(reference).await
+    fn new(settings: Settings, to: &Arc<Mutex<OwnedWriteHalf>>) -> Self {
+        let provider = serde_json::from_str(&settings.table)
+            .map_err(|_| ProviderError::Misconfigured("its settings did not arrive".into()))
+            .and_then(|table| {
+                let kind = providers::kind(&settings.kind)
+                    .ok_or_else(|| ProviderError::Misconfigured("no such kind of provider".into()))?;
+                (kind.open)(table, &settings.base)
+                    .map_err(|error| ProviderError::Misconfigured(error.to_string()))
+            });
+        match &provider {
+            Ok(provider) => {
+                if let Some(ended) = provider.ended_logins() {
+                    tokio::spawn(tell_of_endings(settings.name.clone(), ended, Arc::clone(to)));
+                }
+            }
+            Err(error) => tracing::error!(provider = settings.name, "cannot be opened: {error}"),
+        }
+        Self { settings, provider, room: Semaphore::new(AT_ONCE), room_for_leases: Semaphore::new(AT_ONCE) }
     }
 
-    async fn log_in(&self) -> Result<(), ProviderError> {
+    async fn answer(&self, what: What) -> Result<Given, ProviderError> {
         let provider = self.provider.as_ref().map_err(Clone::clone)?;
-        let _room = self.room.acquire().await.map_err(|_| ProviderError::unavailable("closing"))?;
-        provider.log_in().await
+        let room = match what {
+            What::Renew(_) | What::Revoke(_) => &self.room_for_leases,
+            What::Fetch { .. } | What::LogIn => &self.room,
+            What::LoginState => return Ok(Given::LoginState(provider.login_state().await)),
+        };
+        let _room = room.acquire().await.map_err(|_| ProviderError::unavailable("closing"))?;
+        match what {
+            What::Fetch { reference, mint } => {
+                let reference: Reference = reference
+                    .parse()
+                    .map_err(|_| ProviderError::Misconfigured("the reference did not arrive".into()))?;
+                let fetched = provider.fetch(&reference, mint).await?;
+                Ok(Given::Value(wire::Value(since_1970(fetched))))
+            }
+            What::LogIn => provider.log_in().await.map(|()| Given::Done),
+            What::LoginState => Ok(Given::LoginState(provider.login_state().await)),
+            What::Renew(lease) => provider.renew(&lease).await.map(Given::Renewed),
+            What::Revoke(handle) => provider.revoke(&handle).await.map(|()| Given::Done),
+        }
     }
 }

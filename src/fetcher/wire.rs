@@ -11,8 +11,7 @@ use postcard::ser_flavors::Size;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
-use crate::providers::{Fetched, Lease, ProviderError, Stamp};
-use crate::reference::Reference;
+use crate::providers::{Fetched, Lease, LoginState, LoginTime, Mint, ProviderError, Stamp};
 use crate::secret::SecretBytes;
 use crate::sys::arena::Block;
 
@@ -24,50 +23,70 @@ const LONGEST: usize = 80 << 20;
 pub(super) enum Ask {
     /// Open these providers instead of those open so far.
     Configure(Vec<Settings>),
-    /// Fetch a secret.
-    Fetch {
-        /// Comes back with the answer.
-        id: u64,
-        /// In its printed form.
-        reference: String,
-    },
-    /// Log in at a provider.
-    LogIn {
+    /// Ask a provider.
+    Provider {
         /// Comes back with the answer.
         id: u64,
         /// Its name.
         provider: String,
+        what: What,
     },
     /// Say that you are there.
     Ping,
 }
 
+/// What is asked of a provider.
+#[derive(Serialize, Deserialize)]
+pub(super) enum What {
+    /// A secret.
+    Fetch {
+        /// In its printed form.
+        reference: String,
+        mint: Mint,
+    },
+    /// To log in.
+    LogIn,
+    /// Where it stands with its login.
+    LoginState,
+    /// To renew what it made.
+    Renew(Lease),
+    /// To end what it made, by its handle.
+    Revoke(String),
+}
+
 /// From the fetcher.
 #[derive(Serialize, Deserialize)]
 pub(super) enum Said {
-    /// To a fetch. Apart, as it is so much larger.
+    /// To what a provider was asked. Apart, as it is so much larger.
     Answer(Box<Answer>),
-    /// To a login.
-    LoggedIn {
-        /// As it was asked.
-        id: u64,
-        /// What came of it.
-        result: Result<(), ProviderError>,
-    },
+    /// Unasked: logins of this provider from before this time are over.
+    Ended { provider: String, before: LoginTime },
     /// To a ping.
     Alive,
 }
 
-/// To a fetch.
+/// To what a provider was asked.
 #[derive(Serialize, Deserialize)]
 pub(super) struct Answer {
     /// As it was asked.
     pub(super) id: u64,
+    /// Who was asked.
+    pub(super) provider: String,
     /// What came of it.
-    pub(super) result: Result<Value, ProviderError>,
+    pub(super) result: Result<Given, ProviderError>,
     /// The errno with which the fetcher's memory for values could not be locked. The front warns of it, so that one limit
     /// that is too small for both gives one warning.
     pub(super) unlocked: Option<i32>,
+}
+
+/// What a provider gives.
+#[derive(Serialize, Deserialize)]
+pub(super) enum Given {
+    Value(Value),
+    LoginState(LoginState),
+    Renewed(Lease),
+    /// Nothing: it has done it.
+    Done,
 }
 
 /// A provider's settings on their way.
@@ -124,12 +143,6 @@ mod locked {
             }
         }
         from.deserialize_bytes(Bytes)
-    }
-}
-
-impl Ask {
-    pub(super) fn fetch(id: u64, reference: &Reference) -> Self {
-        Self::Fetch { id, reference: reference.to_string() }
     }
 }
 

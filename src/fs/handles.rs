@@ -2,7 +2,7 @@
 //!
 //! What a successor of this process would need (which version, of which inode) is also written to a table in a memfd.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -177,6 +177,15 @@ impl Handles {
         }
     }
 
+    /// What is open: of each handle its opener, `scope/name` and version.
+    pub(super) fn versions(&self) -> HashSet<(ProcessId, String, String)> {
+        let one = |(_, handle): &(Ino, Arc<Handle>)| {
+            let version = handle.content.secret().version.clone();
+            (handle.opener.process, handle.target.path.clone(), version)
+        };
+        self.open.read().by_id.values().map(one).collect()
+    }
+
     /// The newest handle on the inode.
     pub(super) fn newest(&self, ino: Ino) -> Option<Arc<Handle>> {
         self.held(ino, |held| held.all.last_key_value().map(|(_, handle)| Arc::clone(handle)))
@@ -310,6 +319,7 @@ mod tests {
             format: Format::Raw,
             mode: 0o400,
             cache: CacheRules::DEFAULT,
+            on_change: Vec::new(),
         };
         let scope = Scope {
             name: "s".into(),
@@ -338,7 +348,10 @@ mod tests {
         assert_eq!(handles.newest_of(INO, process(1)), Some(40));
         assert_eq!(handles.newest_of(INO, process(3)), None);
         assert_eq!(handles.largest(INO), Some(100));
+        let of_first = |version: &str| (process(1), "s/f".to_owned(), version.to_owned());
+        assert!(handles.versions().is_superset(&[of_first("1"), of_first("2")].into()));
         handles.release(long);
+        assert!(!handles.versions().contains(&of_first("1")) && handles.versions().len() == 2);
         assert_eq!(handles.largest(INO), Some(70));
         handles.release(other);
         assert!(!handles.any_but(INO, 40) && handles.any_but(INO, 41));

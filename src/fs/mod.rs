@@ -3,7 +3,7 @@
 //! This folder owns the inode tree and the open handles. It knows nothing of the FUSE protocol (`fuse/`) and decides
 //! nothing (`access.rs`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -13,7 +13,7 @@ use arc_swap::ArcSwap;
 use crate::access::{Access, Answer, Target};
 use crate::config::checked::Config;
 use crate::failure::Failure;
-use crate::identity::Caller;
+use crate::identity::{Caller, ProcessId};
 use crate::reference::Reference;
 use crate::render::Content;
 
@@ -66,13 +66,28 @@ impl Fs {
         Ok(Arc::new(Self { tree: ArcSwap::from_pointee(tree), handles: Handles::new()?, access }))
     }
 
-    /// Replaces the tree. Inode numbers follow from paths, so what stays keeps its own. Returns what the kernel should forget.
-    pub fn replace(&self, config: &Config) -> Vec<Renamed> {
+    /// Replaces the tree. Inode numbers follow from paths, so what stays keeps its own.
+    pub fn replace(&self, config: &Config) -> Replaced {
         let old = self.tree.load_full();
         let new = Tree::build(config, Some(&old));
-        let changes = new.changes_since(&old);
+        let replaced = Replaced { forget: new.changes_since(&old), changed: new.shows_otherwise_than(&old) };
         self.tree.store(Arc::new(new));
-        changes
+        replaced
+    }
+
+    /// The paths of all files that show something of this whole secret.
+    pub fn showing(&self, whole: &Reference) -> Vec<String> {
+        self.tree.load().showing(whole).to_vec()
+    }
+
+    /// The attributes of `ino` as they were last shown: the same for whoever asks, from memory, and without a record.
+    ///
+    /// # Errors
+    /// No such inode.
+    pub fn shown(&self, ino: Ino) -> Result<Attributes, Failure> {
+        let tree = self.tree.load();
+        let node = tree.node(ino).ok_or(Failure::Unconfigured)?;
+        Ok(self.attributes(ino, node, None))
     }
 
     /// The attributes of `name` in `parent`. Answers everybody the same and from memory only: the kernel shares the answer
@@ -145,7 +160,9 @@ impl Fs {
         }
         // By the rules that are in force now, not by those of when it was opened.
         let admitted = match self.file(ino) {
-            Ok(target) if target.path == handle.target.path => self.access.read(caller, &target),
+            Ok(target) if target.path == handle.target.path => {
+                self.access.read(caller, &target, &handle.content.secret().version)
+            }
             _ => Answer::Now(Err(self.access.read_removed(caller, &handle.target))),
         };
         admitted.then(move |who| {
@@ -167,6 +184,12 @@ impl Fs {
     /// Lets a handle go.
     pub fn release(&self, id: HandleId) {
         self.handles.release(id);
+    }
+
+    /// What is open now: of each handle the process that opened it, `scope/name` and version. A process that has opened the
+    /// current version since may have an old one open still. Looks at every handle: for people who ask.
+    pub fn open_versions(&self) -> HashSet<(ProcessId, String, String)> {
+        self.handles.versions()
     }
 
     /// The entries of a directory from `offset` on: inode, whether it is a directory, name, and the offset after it. `take`
@@ -308,6 +331,14 @@ impl Fs {
             }
         }
     }
+}
+
+/// What came of another tree in the place of the old one.
+pub struct Replaced {
+    /// What the kernel should forget.
+    pub forget: Vec<Renamed>,
+    /// The paths of files that are still there and show something else now.
+    pub changed: Vec<String>,
 }
 
 /// What a file is opened for.

@@ -9,6 +9,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use crate::access::Target;
 use crate::config::checked::{Config, File, Scope};
 use crate::failure::Failure;
+use crate::reference::Reference;
 use crate::render::Content;
 
 /// An inode number. It follows from the path, so that it is the same after a reload and in a successor of this process.
@@ -23,6 +24,8 @@ impl Ino {
 /// All inodes.
 pub struct Tree {
     nodes: HashMap<Ino, Node>,
+    /// The paths of the files that show something of a whole secret.
+    showing: HashMap<Reference, Vec<String>>,
 }
 
 /// An inode.
@@ -111,7 +114,7 @@ impl Tree {
     /// The tree of `config`. What `old` knows of files with the same path is kept.
     pub(super) fn build(config: &Config, old: Option<&Self>) -> Self {
         let since = SystemTime::now();
-        let mut tree = Self { nodes: HashMap::new() };
+        let mut tree = Self { nodes: HashMap::new(), showing: HashMap::new() };
         let root = rustix::process::geteuid().as_raw();
         let mut top = Dir {
             parent: Ino::ROOT,
@@ -151,6 +154,26 @@ impl Tree {
             }
         }
         changes
+    }
+
+    /// The paths of the files that show something of `whole`.
+    pub(super) fn showing(&self, whole: &Reference) -> &[String] {
+        self.showing.get(whole).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// The paths of files that are in `old` as well, and show another secret, or it in another form.
+    pub(super) fn shows_otherwise_than(&self, old: &Self) -> Vec<String> {
+        let shows = |file: &FileNode| (file.target.file.from.clone(), file.target.file.format);
+        let mut changed = Vec::new();
+        for (ino, node) in &self.nodes {
+            if let (Node::File(now), Some(Node::File(before))) = (node, old.nodes.get(ino))
+                && now.target.path == before.target.path
+                && shows(now) != shows(before)
+            {
+                changed.push(now.target.path.clone());
+            }
+        }
+        changed
     }
 
     fn add_scope(&mut self, scope: &Arc<Scope>, old: Option<&Self>, since: SystemTime) -> Ino {
@@ -194,6 +217,7 @@ impl Tree {
             path,
             whole: file.from.whole(),
         });
+        self.showing.entry(target.whole.clone()).or_default().push(target.path.clone());
         self.nodes.insert(ino, Node::File(FileNode { target, shown, since }));
         ino
     }
@@ -209,5 +233,63 @@ impl Tree {
             ino.0 = ino.0.wrapping_add(1);
         }
         ino
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    use super::*;
+
+    fn tree(scopes: &str, old: Option<&Tree>) -> Tree {
+        let dir = tempfile::tempdir().unwrap();
+        let mut options = std::fs::OpenOptions::new();
+        let mut write = |name: &str, text: &str| {
+            let mut file =
+                options.write(true).create_new(true).mode(0o600).open(dir.path().join(name)).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+        };
+        write("store.age", "");
+        write("store.key", "");
+        let provider = "[provider.local]\nkind = \"store\"\npath = \"store.age\"";
+        write("hushfs.toml", &format!("mount = \"/run/hushfs\"\n{provider}\n{scopes}"));
+        Tree::build(&crate::config::load(&dir.path().join("hushfs.toml")).unwrap(), old)
+    }
+
+    #[test]
+    fn all_files_that_show_a_secret_or_a_key_of_it_are_found_by_the_whole_secret() {
+        let tree = tree(
+            "[scope.a]\nallow = { uid = 0 }\nfile.one = \"local:t\"\nfile.key = \"local:t#k\"
+             [scope.b]\nallow = { uid = 0 }\nfile.one = \"local:t\"\nfile.other = \"local:u\"
+             file.old = \"local:t?version=1\"",
+            None,
+        );
+        let showing = |whole: &str| {
+            let mut paths = tree.showing(&whole.parse().unwrap()).to_vec();
+            paths.sort();
+            paths
+        };
+        assert_eq!(showing("local:t"), ["a/key", "a/one", "b/one"]);
+        assert_eq!(showing("local:t?version=1"), ["b/old"]);
+        assert!(showing("local:nowhere").is_empty());
+    }
+
+    #[test]
+    fn what_shows_something_else_is_told_from_what_came_went_or_is_for_others_now() {
+        let before = tree(
+            "[scope.a]\nallow = { uid = 0 }\nfile.same = \"local:t\"\nfile.going = \"local:t\"
+             file.other = \"local:t\"\nfile.key = \"local:t#k\"\nfile.form = \"local:t\"",
+            None,
+        );
+        let after = tree(
+            "[scope.a]\nallow = { uid = 1 }\nfile.same = \"local:t\"\nfile.coming = \"local:t\"
+             file.other = \"local:u\"\nfile.key = \"local:t#l\"\nfile.form = { from = \"local:t\", format = \"json\" }",
+            Some(&before),
+        );
+        let mut changed = after.shows_otherwise_than(&before);
+        changed.sort();
+        assert_eq!(changed, ["a/form", "a/key", "a/other"]);
     }
 }

@@ -24,6 +24,7 @@ mod process;
 mod selectors;
 mod unit_name;
 mod waiting;
+mod watch;
 
 pub use caller::{Attestor, Caller, Refusal};
 pub use cgroup::{Cgroup, Membership, Place};
@@ -37,7 +38,8 @@ pub use selectors::{
     Elsewhere, NamedUnit, PinnedId, SELECTORS, Says, Selector, SelectorError, SelectorKind, Step, Strength,
     Verdict, exe, holds_elsewhere, kind, selector, strength,
 };
-pub use unit_name::whole as whole_unit_name;
+pub use unit_name::{is_managed as is_managed_unit, whole as whole_unit_name};
+pub use watch::{By, Watch, ended};
 
 #[cfg(test)]
 pub(crate) use process::tests::somebody;

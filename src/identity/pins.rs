@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use lru::LruCache;
 use parking_lot::Mutex;
-use rustix::event::{PollFd, PollFlags, Timespec};
 
 use super::process::{self, Status};
 use super::{Identity, Tid};
@@ -73,23 +72,13 @@ impl Pins {
 
 /// Those that have ended: one call for all that have a pidfd, which tells of a thread that nobody has waited for as well.
 fn ended(held: &[(Tid, Arc<Pin>)]) -> Vec<&(Tid, Arc<Pin>)> {
-    let (mut ended, mut asked, mut polls) = (Vec::new(), Vec::new(), Vec::new());
-    for one in held {
-        match &one.1.pidfd {
-            Some((pidfd, _)) => {
-                asked.push(one);
-                polls.push(PollFd::new(pidfd, PollFlags::IN));
-            }
-            None if process::has_ended(one.1.dir.as_fd()) => ended.push(one),
-            None => {}
-        }
-    }
-    let at_once = Timespec { tv_sec: 0, tv_nsec: 0 };
-    if let Err(error) = rustix::event::poll(&mut polls, Some(&at_once)) {
+    let (asked, looked_at): (Vec<_>, Vec<_>) = held.iter().partition(|one| one.1.pidfd.is_some());
+    let pidfds = asked.iter().filter_map(|one| one.1.pidfd.as_ref()).map(|(pidfd, _)| pidfd.as_fd());
+    let told = pidfd::ended(pidfds).unwrap_or_else(|error| {
         // They are asked again; until then their number is bounded.
         tracing::debug!(%error, "it cannot be told which callers have ended");
-    }
-    let told = asked.into_iter().zip(&polls).filter(|(_, poll)| !poll.revents().is_empty());
-    ended.extend(told.map(|(one, _)| one));
-    ended
+        Vec::new()
+    });
+    let told = asked.into_iter().zip(told).filter(|(_, ended)| *ended).map(|(one, _)| one);
+    told.chain(looked_at.into_iter().filter(|one| process::has_ended(one.1.dir.as_fd()))).collect()
 }

@@ -5,6 +5,9 @@ use std::borrow::Cow;
 /// The kinds of unit that processes run in.
 pub(super) const KINDS: [&str; 5] = [".service", ".scope", ".socket", ".mount", ".swap"];
 
+/// Kinds of unit that do something, and that no process runs in.
+const OTHERS: [&str; 4] = [".timer", ".path", ".target", ".automount"];
+
 /// The longest name that systemd gives a unit.
 const LONGEST: usize = 255;
 
@@ -15,10 +18,19 @@ pub(super) fn is_unit(name: &str) -> bool {
         && kind.is_some_and(|stem| is_plain(stem) && !stem.starts_with('@') && !is_template(stem))
 }
 
+/// Whether it is the name of one unit that can be told to restart: of those that processes run in, all but scopes, which only
+/// whoever made them can; and of the others those that do something.
+pub fn is_managed(name: &str) -> bool {
+    let of_others = OTHERS.iter().find_map(|kind| name.strip_suffix(kind));
+    let like_a_service = of_others.map(|stem| format!("{stem}.service"));
+    name.len() <= LONGEST && !name.ends_with(".scope") && is_unit(like_a_service.as_deref().unwrap_or(name))
+}
+
 /// The whole name of a unit that is written as people tell it to `systemctl`: without a kind it is a service.
 pub fn whole(name: &str) -> Cow<'_, str> {
     let service = format!("{name}.service");
-    if !is_unit(name) && !is_slice(name) && is_unit(&service) { service.into() } else { name.into() }
+    let has_kind = KINDS.iter().chain(&OTHERS).any(|kind| name.ends_with(kind)) || is_slice(name);
+    if !has_kind && is_unit(&service) { service.into() } else { name.into() }
 }
 
 /// Whether it is the name of a slice.
@@ -84,8 +96,20 @@ mod tests {
             ("a.scope", "a.scope"),
             ("a.slice", "a.slice"),
             ("a b", "a b"),
+            ("a.timer", "a.timer"),
+            ("a@.service", "a@.service"),
         ] {
             assert_eq!(whole(written), name);
+        }
+    }
+
+    #[test]
+    fn what_can_be_told_to_restart_is_a_unit_of_a_kind_that_does_something() {
+        for name in ["a.service", "a@1.service", "a.socket", "a.timer", "a@1.timer", "a.target", "a.path"] {
+            assert!(is_managed(name), "{name}");
+        }
+        for name in ["a", "a.scope", "a.slice", "a@.timer", "a@.service", ".timer", "a b.timer", "a.device"] {
+            assert!(!is_managed(name), "{name}");
         }
     }
 

@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
 use tokio::sync::oneshot;
@@ -27,7 +27,7 @@ pub struct Mount {
 enum Kind {
     /// The private read-write mount of the same superblock, kept for change notification: the public one is read-only.
     Root {
-        _private: OwnedFd,
+        private: OwnedFd,
     },
     User,
 }
@@ -75,7 +75,7 @@ impl Mount {
         let (fd, kind) = if rustix::process::geteuid().is_root() {
             root::warn_of_a_namespace();
             let (fd, private) = root::mount(&point)?;
-            (fd, Kind::Root { _private: private })
+            (fd, Kind::Root { private })
         } else {
             (user::mount(&point)?, Kind::User)
         };
@@ -85,6 +85,14 @@ impl Mount {
     /// Whether the mount is for one user alone.
     pub fn is_for_one_user(&self) -> bool {
         matches!(self.kind, Kind::User)
+    }
+
+    /// The private writable mount of the same file system. Nobody may touch it who holds the FUSE descriptor.
+    pub fn private(&self) -> Option<BorrowedFd<'_>> {
+        match &self.kind {
+            Kind::Root { private } => Some(private.as_fd()),
+            Kind::User => None,
+        }
     }
 
     /// Waits until somebody else has taken the mount away. The FUSE descriptor does not tell: the private mount keeps

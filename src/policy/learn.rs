@@ -15,7 +15,8 @@ pub fn learn(rules: &Rules, of: &Subject<'_>, purpose: Purpose, denial: &Denial)
     let lacking = |rule: &Rule| rule.selectors.iter().filter(|one| one.check(of) != Verdict::Yes).count();
     let nearest = rules.iter().filter(|rule| rule.is_for(of)).min_by_key(|rule| lacking(rule))?;
     let why = nearest.why_not(of, denial).into();
-    Some(Grant { purpose, rule: nearest.name.clone(), learned: Some(why), most_reads: None })
+    let (rule, mints) = (nearest.name.clone(), purpose == Purpose::Read);
+    Some(Grant { purpose, rule, learned: Some(why), most_reads: None, mints })
 }
 
 impl Rules {

@@ -49,6 +49,7 @@ pub struct Grant {
     rule: Arc<str>,
     learned: Option<Arc<str>>,
     most_reads: Option<u32>,
+    mints: bool,
 }
 
 /// Why not. A denial is a value, not an error.
@@ -185,7 +186,13 @@ pub fn decide(rules: &Rules, of: &Subject<'_>, purpose: Purpose) -> Decision {
         match rule.weigh(of) {
             Weighed::Yes => {
                 let (name, most_reads) = (Arc::clone(&rule.name), rule.most_reads());
-                return Decision::Allow(Grant { purpose, rule: name, learned: None, most_reads });
+                return Decision::Allow(Grant {
+                    purpose,
+                    rule: name,
+                    learned: None,
+                    most_reads,
+                    mints: purpose == Purpose::Read,
+                });
             }
             Weighed::No => {}
             Weighed::Asks(facts) => asked = asked.union(facts),
@@ -211,14 +218,29 @@ impl Grant {
         Self { purpose: Purpose::Refresh, learned: None, most_reads: None, ..self.clone() }
     }
 
+    /// To fetch again for an operator what this one let somebody have.
+    #[must_use]
+    pub fn to_operator(&self) -> Self {
+        Self { purpose: Purpose::Operator, ..self.to_refresh() }
+    }
+
     /// To fetch before anybody reads, where the configuration says `prefetch`. Nobody is given anything.
     pub fn to_prefetch() -> Self {
-        Self { purpose: Purpose::Prefetch, rule: Arc::from("prefetch"), learned: None, most_reads: None }
+        Self::of_nobody(Purpose::Prefetch, "prefetch")
     }
 
     /// To fetch for an operator, who is given nothing either.
     pub fn of_operator() -> Self {
-        Self { purpose: Purpose::Operator, rule: Arc::from("operator"), learned: None, most_reads: None }
+        Self::of_nobody(Purpose::Operator, "operator")
+    }
+
+    fn of_nobody(purpose: Purpose, rule: &str) -> Self {
+        Self { purpose, rule: Arc::from(rule), learned: None, most_reads: None, mints: false }
+    }
+
+    /// Whether a credential may be made for it. Nothing but a read mints, and what has what was read at hand again.
+    pub fn mints(&self) -> bool {
+        self.mints
     }
 
     /// What it is for.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
@@ -22,10 +23,15 @@ pub(crate) mod credentials;
 pub(crate) mod files;
 #[cfg(feature = "gcp")]
 mod gcp;
+mod lease;
+mod login;
 pub(crate) mod settings;
 pub mod store;
 #[cfg(feature = "vault")]
 mod vault;
+
+pub use lease::{Lease, Mint};
+pub use login::{LoginState, LoginTime};
 
 /// Every kind of provider that a configuration can name.
 pub const KINDS: &[Kind] = &[
@@ -51,6 +57,8 @@ pub struct Kind {
     pub about: &'static str,
     /// In which process it runs.
     pub runs: Runs,
+    /// Whom it asks.
+    pub asks: Asks,
     /// Reads the settings (the table without `kind`) and names the files they mention, without opening any provider.
     pub check: fn(settings: toml::Table, base: &Path) -> Result<Vec<NamedFile>, SettingsError>,
     /// Opens the provider; runs in the fetcher. Reaches nobody: a provider that is down never stops a mount.
@@ -64,6 +72,15 @@ pub enum Runs {
     Confined,
     /// Beside it, with what it takes to start programs as other users.
     WithPrograms,
+}
+
+/// Whom a provider asks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Asks {
+    /// A service, that may be down and has others to serve: failures are remembered for a while.
+    Service,
+    /// A file of this host: asking again costs nobody anything.
+    LocalFile,
 }
 
 /// Opens a provider from its settings; relative paths start from the second argument.
@@ -111,7 +128,7 @@ pub struct Fetched {
     pub created: SystemTime,
     /// Until when the value holds, where the provider says so: the end of a lease or of a certificate, a planned deletion.
     pub expires: Option<SystemTime>,
-    /// The terms on which the provider lent it, where it did.
+    /// The terms on which it was made for us alone, where it was.
     pub lease: Option<Lease>,
     /// What its owner noted beside the value, which is no secret: custom metadata, tags.
     pub notes: BTreeMap<String, String>,
@@ -119,19 +136,8 @@ pub struct Fetched {
     pub stamp: Option<Stamp>,
 }
 
-/// The terms of a value that is lent.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lease {
-    /// The provider's name for the lease.
-    pub id: String,
-    /// How long it lasts from now on, if it is not renewed.
-    pub lasts: Duration,
-    /// Whether it can be renewed.
-    pub renewable: bool,
-}
-
 /// The state of a local file that a secret came from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Stamp {
     /// The file.
     pub path: PathBuf,
@@ -162,22 +168,53 @@ pub enum ProviderError {
     /// The settings do not fit what is found there: the operator.
     #[error("misconfigured: {0}")]
     Misconfigured(String),
+    /// It was not asked, since that would make a credential, which was not to be made ([`Mint::Never`]): nobody.
+    #[error("not asked: {0}")]
+    WouldMint(String),
 }
 
 /// A source of secrets.
 #[async_trait::async_trait]
 pub trait Provider: Send + Sync {
-    /// Fetches the whole secret at `reference` (its key is ignored), at its pinned version if it has one.
+    /// Fetches the whole secret at `reference` (its key is ignored), at its pinned version if it has one. A provider that
+    /// makes nothing need not look at `mint`.
     ///
     /// # Errors
     /// As [`ProviderError`] groups them. A provider bounds its own waits; the caller bounds them again.
-    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError>;
+    async fn fetch(&self, reference: &Reference, mint: Mint) -> Result<Fetched, ProviderError>;
 
     /// Reaches the provider and logs in, without asking for a secret: what `check --online` does first.
     ///
     /// # Errors
     /// As [`Provider::fetch`].
     async fn log_in(&self) -> Result<(), ProviderError>;
+
+    /// Renews what was made, for as long again as it lasted at first if it may.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotFound`] when it is over; [`ProviderError::Misconfigured`] when it cannot be renewed, or no further;
+    /// else as [`Provider::fetch`].
+    async fn renew(&self, _lease: &Lease) -> Result<Lease, ProviderError> {
+        Err(ProviderError::Misconfigured("what this provider gives cannot be renewed".into()))
+    }
+
+    /// Ends what was made. What is over already counts as ended where the server does not tell the one from the other.
+    ///
+    /// # Errors
+    /// As [`Provider::renew`].
+    async fn revoke(&self, _handle: &str) -> Result<(), ProviderError> {
+        Err(ProviderError::Misconfigured("what this provider gives cannot be revoked".into()))
+    }
+
+    /// Where it stands with its login. Reaches nobody.
+    async fn login_state(&self) -> LoginState {
+        LoginState::NotNeeded
+    }
+
+    /// Tells when logins end on which leases hang: all of those made before the time that it shows.
+    fn ended_logins(&self) -> Option<watch::Receiver<LoginTime>> {
+        None
+    }
 }
 
 impl ProviderError {

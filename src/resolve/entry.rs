@@ -20,7 +20,7 @@ use super::ResolveError;
 use super::backoff::{Backoff, Chance};
 use crate::clock::Moment;
 use crate::config::checked::CacheRules;
-use crate::providers::ProviderError;
+use crate::providers::{Asks, ProviderError};
 
 /// The pauses of one secret that keeps failing.
 const PAUSES: Backoff = Backoff {
@@ -174,9 +174,14 @@ impl<V: Clone> Entry<V> {
             return Look::Serve(held.value.clone());
         }
         let pausing = held.trouble.as_ref().filter(|trouble| now < trouble.again).map(|trouble| &trouble.why);
-        let usable = now < held.span.usable;
+        // One that is known to be another by now is beyond its time, however young it is.
+        let usable =
+            now < held.span.usable && (current || !(held.span.lent || self.rules.stale_for.is_zero()));
         match (usable, pausing.or(down), &held.trouble) {
             (true, Some(_), _) => Look::ServeStale(held.value.clone()),
+            (true, None, Some(_)) if self.rules.asks == Asks::LocalFile => {
+                Look::Fetch(Some(held.value.clone()))
+            }
             (true, None, Some(_)) if self.asking => Look::ServeStale(held.value.clone()),
             (true, None, Some(_)) => Look::ServeAndRetry(held.value.clone()),
             (true, None, None) => Look::Fetch(Some(held.value.clone())),
@@ -190,6 +195,13 @@ impl<V: Clone> Entry<V> {
         self.state = State::Held(Held { value, span, trouble: None });
     }
 
+    /// The value is lent for longer.
+    pub(super) fn lent_anew(&mut self, span: Span) {
+        if let State::Held(held) = &mut self.state {
+            (held.span, held.trouble) = (span, None);
+        }
+    }
+
     /// It could not be had.
     pub(super) fn failed(&mut self, why: ResolveError, now: Moment, chance: &mut dyn Chance) {
         let before = match &self.state {
@@ -198,33 +210,25 @@ impl<V: Clone> Entry<V> {
             State::Failed(trouble) => trouble.failures,
         };
         let failures = before.saturating_add(1);
-        match &why {
-            // An answer. What was known before is not so any more.
-            ResolveError::Provider(ProviderError::NotFound(_)) => {
-                let again = now.after(self.rules.missing_for);
-                self.state = State::Failed(Trouble { why, again, failures });
+        let pause = match (self.rules.asks, &why) {
+            // To look at a file once more costs nobody anything, and its owner may have mended it just now.
+            (Asks::LocalFile, _) => Duration::ZERO,
+            (_, ResolveError::Provider(ProviderError::NotFound(_))) => self.rules.missing_for,
+            (_, why) if why.is_no() => self.rules.refused_for,
+            (_, why) => PAUSES.pause(failures, why.asks_to_wait(), chance),
+        };
+        let (is_no, again) = (why.is_no(), now.after(pause));
+        self.state = match std::mem::replace(&mut self.state, State::Unknown) {
+            // An answer ends what was stored: it is not so any more. What was lent is ours until its end.
+            State::Held(held) if now < held.span.usable && (held.span.lent || !is_no) => {
+                State::Held(Held { trouble: Some(Trouble { why, again, failures }), ..held })
             }
-            ResolveError::Provider(ProviderError::Refused(_) | ProviderError::Misconfigured(_)) => {
-                let again = now.after(self.rules.refused_for);
-                self.state = State::Failed(Trouble { why, again, failures });
+            State::Held(_) if !is_no => State::Failed(Trouble { why: why.expired(), again, failures }),
+            State::Failed(before) if !is_no => {
+                State::Failed(Trouble { why: before.why.because(&why), again, failures })
             }
-            _ => {
-                let again = now.after(PAUSES.pause(failures, why.asks_to_wait(), chance));
-                match &mut self.state {
-                    State::Held(held) if now < held.span.usable => {
-                        held.trouble = Some(Trouble { why, again, failures });
-                    }
-                    State::Held(_) => {
-                        self.state = State::Failed(Trouble { why: why.expired(), again, failures });
-                    }
-                    State::Failed(before) => {
-                        let why = before.why.because(&why);
-                        self.state = State::Failed(Trouble { why, again, failures });
-                    }
-                    State::Unknown => self.state = State::Failed(Trouble { why, again, failures }),
-                }
-            }
-        }
+            _ => State::Failed(Trouble { why, again, failures }),
+        };
     }
 
     /// Has these rules hold from now on.
@@ -250,6 +254,20 @@ impl<V: Clone> Entry<V> {
         }
     }
 
+    /// The value may not be served any more, and its provider fails: what stays is that there was one. Says whether it was so.
+    pub(super) fn expire(&mut self) -> bool {
+        match std::mem::replace(&mut self.state, State::Unknown) {
+            State::Held(Held { trouble: Some(trouble), .. }) => {
+                self.state = State::Failed(Trouble { why: trouble.why.expired(), ..trouble });
+                true
+            }
+            state => {
+                self.state = state;
+                false
+            }
+        }
+    }
+
     /// The provider is there again: what failed only for its sake is tried again at `at`.
     pub(super) fn provider_is_back(&mut self, at: Moment) {
         let trouble = match &mut self.state {
@@ -268,17 +286,22 @@ impl<V: Clone> Entry<V> {
 
     /// When something has to be done about it though nobody asks; `wanted` is whether somebody wants it.
     pub(super) fn due(&self, wanted: bool) -> Option<(Moment, Duty)> {
+        // What is tried again at once for a reader is not for nobody.
+        let again = |trouble: &Trouble| match self.rules.asks {
+            Asks::Service => trouble.again,
+            Asks::LocalFile => trouble.again.after(PAUSES.first),
+        };
         match &self.state {
             _ if self.asking => None,
             State::Unknown => None,
             State::Held(held) => {
-                let refresh = held.trouble.as_ref().map_or(held.span.ahead, |trouble| trouble.again);
+                let refresh = held.trouble.as_ref().map_or(held.span.ahead, again);
                 match wanted && refresh < held.span.usable {
                     true => Some((refresh, Duty::Refresh)),
                     false => Some((held.span.usable, Duty::Forget)),
                 }
             }
-            State::Failed(trouble) if self.rules.prefetch => Some((trouble.again, Duty::Refresh)),
+            State::Failed(trouble) if self.rules.prefetch => Some((again(trouble), Duty::Refresh)),
             State::Failed(trouble) => Some((trouble.again.after(REMEMBERED), Duty::Forget)),
         }
     }

@@ -6,9 +6,12 @@
 //! ```text
 //!   entry.rs      what is known of one secret, and what a reader gets for it   pure
 //!   circuit.rs    whether its provider is asked at all                         pure
-//!   memory.rs     all of them, and what is to be done when
+//!   memory.rs     all of them (slot.rs, upstream.rs), and what is to be done when
+//!   landings.rs   what questions and their answers change in that
 //!   flights.rs    one fetch for all who wait (single.rs)
+//!   leases.rs     what was lent: renewed, and ended (lent.rs)
 //!   keep.rs       what is done though nobody waits: refreshing ahead, forgetting
+//!   files.rs      files of this host that values come from: a change of theirs is noticed
 //!   orders.rs     what operators have done: refresh, evict, watch
 //!   status.rs     what of it is told to operators
 //! ```
@@ -19,31 +22,38 @@ use std::time::{Duration, SystemTime};
 
 use parking_lot::Mutex;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc, watch};
 
 use crate::clock::Moment;
 use crate::config::checked::CacheRules;
-use crate::fetcher::Link;
+use crate::fetcher::{Ended, Link};
 use crate::policy::{Grant, Purpose};
 use crate::reference::Reference;
 
 mod backoff;
 mod circuit;
 mod entry;
+mod files;
 mod flights;
 mod keep;
+mod landings;
+mod leases;
+mod lent;
 mod memory;
 mod orders;
 #[cfg(test)]
 mod model;
 mod secret;
 mod single;
+mod slot;
 mod status;
+mod upstream;
 
 pub use secret::{ResolveError, Secret};
 pub use status::{Kept, ProviderStatus, SecretStatus, Status};
 
 use entry::{Look, State};
+use flights::Join;
 use memory::Memory;
 
 /// How long a reader waits for a new value while there is one that may be served if need be. A provider that takes longer is
@@ -55,9 +65,10 @@ pub struct Resolver {
     link: Link,
     memory: Mutex<Memory>,
     deadline: Duration,
-    /// Whether a process lives that read the secret, or somebody watches it.
-    lives: Box<dyn Fn(&Reference) -> bool + Send + Sync>,
-    landings: mpsc::UnboundedSender<Arrival>,
+    demand: Box<dyn Demand>,
+    told: mpsc::UnboundedSender<Told>,
+    /// Which logins are over, and with them the leases that hang on them.
+    ended: watch::Receiver<Ended>,
     /// There is something to be done earlier than was thought.
     earlier: Notify,
     runtime: Handle,
@@ -71,6 +82,32 @@ pub struct Found {
     pub secret: Arc<Secret>,
     /// Whether it is served beyond its time because its provider fails.
     pub stale: bool,
+}
+
+/// Who wants secrets, reading aside.
+pub trait Demand: Send + Sync {
+    /// Whether somebody wants it to be fresh: a process lives that read it, or somebody watches it.
+    fn wants(&self, whole: &Reference) -> bool;
+    /// Whether a process lives that read this version.
+    fn holds(&self, whole: &Reference, version: &str) -> bool;
+}
+
+/// What happened, for whoever has to tell others.
+pub enum Told {
+    /// A fetch ended.
+    Arrival(Arrival),
+    /// A lease was ended before its time.
+    Revoked(Revoked),
+}
+
+/// A lease that was ended before its time.
+pub struct Revoked {
+    /// Of what.
+    pub reference: Reference,
+    /// In which version.
+    pub version: String,
+    /// Why not, where it could not be ended.
+    pub result: Result<(), ResolveError>,
 }
 
 /// A fetch that ended, for whoever has to tell others.
@@ -98,26 +135,27 @@ impl Arrival {
 }
 
 impl Resolver {
-    /// One that asks over `link`, holds at most `cache_max` bytes and lets a fetch take `deadline`. `lives` says whether a
-    /// process lives that read a secret or watches it. What arrives is told to the receiver. Must be called in a runtime.
+    /// One that asks over `link`, holds at most `cache_max` bytes and lets a fetch take `deadline`. What happens is told to the
+    /// receiver. Must be called in a runtime.
     pub fn new(
         link: Link,
         cache_max: u64,
         deadline: Duration,
-        lives: impl Fn(&Reference) -> bool + Send + Sync + 'static,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Arrival>) {
-        let (landings, arrivals) = mpsc::unbounded_channel();
+        demand: impl Demand + 'static,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Told>) {
+        let (told, heard) = mpsc::unbounded_channel();
         let resolver = Self {
+            ended: link.ended(),
             link,
             memory: Mutex::new(Memory::new(cache_max)),
             deadline,
-            lives: Box::new(lives),
-            landings,
+            demand: Box::new(demand),
+            told,
             earlier: Notify::new(),
             runtime: Handle::current(),
             orders: Self::new_orders(),
         };
-        (Arc::new(resolver), arrivals)
+        (Arc::new(resolver), heard)
     }
 
     /// Has these rules hold from now on, each for a whole secret.
@@ -138,8 +176,7 @@ impl Resolver {
             Look::Serve(secret) => Some(Ok(Found { secret, stale: false })),
             Look::ServeStale(secret) => Some(Ok(Found { secret, stale: true })),
             Look::ServeAndRetry(secret) => {
-                let refresh = grant.to_refresh();
-                self.runtime.spawn(Arc::clone(self).fly_behind(reference.clone(), refresh));
+                self.begin_behind(&grant.to_refresh(), reference);
                 Some(Ok(Found { secret, stale: true }))
             }
             Look::Fail(why) => Some(Err(why)),
@@ -154,7 +191,7 @@ impl Resolver {
             let State::Held(held) = &memory.slots.peek(reference)?.entry.state else { return None };
             (Arc::clone(&held.value), held.span)
         };
-        let freshness = if Moment::now() < span.fresh && secret.is_current() {
+        let freshness = if Moment::now() < span.fresh && self.is_current(reference, &secret) {
             Freshness::Fresh { until: span.fresh.wall() }
         } else {
             Freshness::Stale
@@ -177,6 +214,7 @@ impl Resolver {
         // A flight that started before the value changed brings the old one; the next brings the new one. Whoever asks
         // after the change must not get the old one, so a stale landing is asked for once more.
         let mut last = ResolveError::TimedOut;
+        let mut join = Join::Any;
         for _ in 0..3 {
             let instead = match self.look(grant, reference) {
                 Look::Serve(secret) => return Ok(Found { secret, stale: false }),
@@ -186,7 +224,7 @@ impl Resolver {
                 Look::Fail(why) => return Err(why.into()),
                 Look::Fetch(instead) => instead,
             };
-            let landing = self.join(grant, reference, &may_ask)?;
+            let landing = self.join(grant, reference, join, &may_ask)?;
             let landed = match instead {
                 None => flights::wait(landing).await,
                 Some(secret) => match tokio::time::timeout(PATIENCE, flights::wait(landing)).await {
@@ -199,10 +237,18 @@ impl Resolver {
             };
             self.memory.lock().missed(grant, reference);
             match landed {
-                Ok(secret) if secret.is_current() => return Ok(Found { secret, stale: false }),
+                Ok(secret) if self.is_current(reference, &secret) => {
+                    return Ok(Found { secret, stale: false });
+                }
                 Ok(_) => {}
+                // It was for somebody for whom nothing is made.
+                Err(why) if why.would_mint() && grant.mints() => join = Join::WhatMints,
                 Err(why) => {
-                    if let Look::ServeStale(secret) = self.look(grant, reference) {
+                    // What may still be served was kept, and anything else that is known now came from the same failure.
+                    if let Look::ServeStale(secret)
+                    | Look::ServeAndRetry(secret)
+                    | Look::Fetch(Some(secret)) = self.look(grant, reference)
+                    {
                         return Ok(Found { secret, stale: true });
                     }
                     last = why;
@@ -233,9 +279,17 @@ impl Resolver {
         let look = self.memory.lock().look(grant, reference, true);
         match look {
             // Looked at without the lock: the disk may be slow.
-            Look::Serve(secret) if !secret.is_current() => self.memory.lock().look(grant, reference, false),
+            Look::Serve(secret) if !self.is_current(reference, &secret) => {
+                self.memory.lock().look(grant, reference, false)
+            }
             look => look,
         }
+    }
+
+    /// Whether a value is as it was where it came from, as far as that can be told without a question.
+    fn is_current(&self, reference: &Reference, secret: &Secret) -> bool {
+        let ended = |lease| self.ended.borrow().has(reference.provider(), lease);
+        secret.is_current() && !secret.lease.as_ref().is_some_and(ended)
     }
 }
 

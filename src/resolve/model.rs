@@ -9,8 +9,8 @@ use super::ResolveError;
 use super::backoff::Chance;
 use super::entry::{Duty, Entry, Look, Span};
 use crate::clock::Moment;
-use crate::config::checked::CacheRules;
-use crate::providers::ProviderError;
+use crate::config::checked::{CacheRules, Revoke};
+use crate::providers::{Asks, ProviderError};
 
 const RULES: CacheRules = CacheRules {
     fresh_for: Duration::from_secs(60),
@@ -19,6 +19,8 @@ const RULES: CacheRules = CacheRules {
     refused_for: Duration::from_secs(30),
     idle_after: Duration::from_secs(600),
     prefetch: false,
+    revoke: Revoke::OnShutdown,
+    asks: Asks::Service,
 };
 
 /// What chance decides in the machine is what the model can reckon with.
@@ -72,15 +74,10 @@ struct Known {
     number: usize,
     fresh: Moment,
     usable: Moment,
+    lent: bool,
 }
 
 impl Model {
-    /// Whether a failure is an answer: there is none, or it is not for us.
-    fn is_no(why: &ResolveError) -> bool {
-        use ProviderError::{Misconfigured, NotFound, Refused};
-        matches!(why, ResolveError::Provider(NotFound(_) | Refused(_) | Misconfigured(_)))
-    }
-
     /// The last value that nothing took away since.
     fn known(&self) -> Option<Known> {
         let (number, (asked, fetched)) = self
@@ -101,7 +98,8 @@ impl Model {
         };
         for (at, event) in &self.history[number + 1..] {
             match event {
-                Event::Failed(why) if Self::is_no(why) => return None,
+                // What was lent is ours until its end.
+                Event::Failed(why) if why.is_no() && !(*lent && end.is_some()) => return None,
                 // Tried and failed when it could no longer be served: it is gone.
                 Event::Failed(_) if *at >= usable => return None,
                 Event::Outdated => fresh = fresh.min(*at),
@@ -109,7 +107,7 @@ impl Model {
             }
         }
         usable = usable.max(fresh);
-        Some(Known { number, fresh, usable })
+        Some(Known { number, fresh, usable, lent: *lent && end.is_some() })
     }
 
     /// The failures in a row up to now, the last one with the end of its pause.
@@ -123,7 +121,7 @@ impl Model {
                     failures += 1;
                     let pause = match why {
                         ResolveError::Provider(ProviderError::NotFound(_)) => RULES.missing_for,
-                        why if Self::is_no(why) => RULES.refused_for,
+                        why if why.is_no() => RULES.refused_for,
                         why => {
                             let bound = Duration::from_secs(1 << (failures - 1).min(10));
                             let pause = bound.min(Duration::from_secs(30));
@@ -152,11 +150,13 @@ impl Model {
         let pausing = failing.as_ref().is_some_and(|(_, again)| self.now < *again);
         match self.known() {
             Some(known) if self.now < known.fresh && current => Expected::Serve(known.number),
-            Some(known) if self.now < known.usable => match (pausing || down, failing.is_some()) {
-                (true, _) => Expected::Stale(known.number),
-                (false, true) => Expected::Retry(known.number),
-                (false, false) => Expected::Fetch(Some(known.number)),
-            },
+            Some(known) if self.now < known.usable && (current || !known.lent) => {
+                match (pausing || down, failing.is_some()) {
+                    (true, _) => Expected::Stale(known.number),
+                    (false, true) => Expected::Retry(known.number),
+                    (false, false) => Expected::Fetch(Some(known.number)),
+                }
+            }
             _ if pausing || down => Expected::Fail,
             _ => Expected::Fetch(None),
         }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
-use super::{ResolveError, Resolver, flights};
+use super::flights::{self, Join};
+use super::{ResolveError, Resolver};
 use crate::clock::Moment;
 use crate::policy::Grant;
 use crate::reference::Reference;
@@ -19,25 +20,28 @@ impl Resolver {
     /// # Errors
     /// As the provider answers.
     pub async fn refresh(self: &Arc<Self>, reference: &Reference) -> Result<String, ResolveError> {
-        let flight = {
+        let grant = {
             let mut memory = self.memory.lock();
             memory.outdate(reference, Moment::now());
             // One that is under way may have been answered with what was so before.
-            memory.flights.call_off(reference);
-            drop(memory);
-            self.join(&Grant::of_operator(), reference, || Ok::<_, ResolveError>(Arc::clone(&self.orders)))?
+            memory.call_off(reference);
+            // What was made for readers may be made for them again; nothing is made for operators.
+            let made = memory.slots.peek(reference).filter(|slot| slot.lease.is_some());
+            made.and_then(|slot| slot.grant.as_ref()).map_or_else(Grant::of_operator, Grant::to_operator)
         };
+        let turns = || Ok::<_, ResolveError>(Arc::clone(&self.orders));
+        let flight = self.join(&grant, reference, Join::Any, turns)?;
         flights::wait(flight).await.map(|secret| secret.version.clone())
     }
 
     /// Forgets a secret, and wipes it once no handle holds it. Says whether anything was known of it.
     pub fn evict(&self, reference: &Reference) -> bool {
         let mut memory = self.memory.lock();
-        memory.flights.call_off(reference);
+        memory.call_off(reference);
         memory.forget(reference).is_some()
     }
 
-    /// Somebody wants it kept fresh from now on, if it is known: as long as `lives` says so.
+    /// Somebody wants it kept fresh from now on, if it is known: as long as the demand says so.
     pub fn want(&self, reference: &Reference) {
         self.memory.lock().plan(reference, true);
         self.earlier.notify_one();

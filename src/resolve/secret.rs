@@ -42,6 +42,11 @@ impl Secret {
         }
     }
 
+    /// The state of the local file it came from, if it did.
+    pub(super) fn stamp(&self) -> Option<&Stamp> {
+        self.stamp.as_ref()
+    }
+
     /// Whether the local file it came from, if it did, is as it was.
     pub(super) fn is_current(&self) -> bool {
         self.stamp.as_ref().is_none_or(Stamp::still_holds)
@@ -99,6 +104,17 @@ impl ResolveError {
             Self::Expired(cause) => cause.cause(),
             cause => cause,
         }
+    }
+
+    /// Whether it is an answer: there is no such secret, or it is not for us.
+    pub(super) fn is_no(&self) -> bool {
+        use ProviderError::{Misconfigured, NotFound, Refused};
+        matches!(self, Self::Provider(NotFound(_) | Refused(_) | Misconfigured(_)))
+    }
+
+    /// Whether the provider was not asked, since it would have had to make a credential.
+    pub(super) fn would_mint(&self) -> bool {
+        matches!(self, Self::Provider(ProviderError::WouldMint(_)))
     }
 
     /// Whether it says that the provider could not be reached or had too much to do: it passes, and nobody must act.

@@ -52,12 +52,7 @@ impl<K: Hash + Eq, V: Clone> Flights<K, V> {
         is_this
     }
 
-    /// Calls a flight off: who is on it gets what it brings, who comes now begins another.
-    pub(super) fn call_off(&mut self, wanted: &K) {
-        self.0.remove(wanted);
-    }
-
-    /// As [`Flights::call_off`], for all that `keep` does not want.
+    /// Calls off what `keep` does not want: who is on such a flight gets what it brings, who comes now begins another.
     pub(super) fn retain(&mut self, keep: impl Fn(&K) -> bool) {
         self.0.retain(|wanted, _| keep(wanted));
     }
@@ -171,7 +166,7 @@ mod tests {
                     let shared = Arc::clone(&shared);
                     thread::spawn(move || {
                         shared.1.value.store(1, Ordering::SeqCst);
-                        shared.0.lock().unwrap().call_off(&"secret");
+                        shared.0.lock().unwrap().retain(|_| false);
                         read(&shared)
                     })
                 };

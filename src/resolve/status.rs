@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Resolver;
 use super::entry::{Duty, State};
-use super::memory::{Slot, Upstream};
+use super::slot::Slot;
+use super::upstream::Upstream;
 use crate::clock::Moment;
 use crate::reference::Reference;
 
@@ -158,7 +159,7 @@ fn of_secret(reference: &Reference, slot: &Slot, now: Moment) -> SecretStatus {
         (_, Some(held)) if now < held.span.usable && held.trouble.is_some() => Kept::Stale,
         (_, Some(_)) => Kept::Aged,
     };
-    let refresh = slot.due().filter(|(_, duty)| *duty == Duty::Refresh);
+    let refresh = slot.due.filter(|(_, duty)| *duty == Duty::Refresh);
     SecretStatus {
         reference: reference.to_string(),
         kept,

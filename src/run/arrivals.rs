@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use super::Daemon;
-use crate::resolve::Arrival;
+use crate::resolve::{Arrival, Told};
 
 impl Daemon {
     /// Tells of what arrives, for as long as the daemon runs.
     pub(super) async fn tell_of_arrivals(self: Arc<Self>) {
-        let Some(mut arrivals) = self.arrivals.lock().take() else { return };
-        while let Some(arrival) = arrivals.recv().await {
-            self.tell_of(&arrival);
+        let Some(mut told) = self.told.lock().take() else { return };
+        while let Some(told) = told.recv().await {
+            match told {
+                Told::Arrival(arrival) => self.tell_of(&arrival),
+                Told::Revoked(revoked) => self.access.put_end_on_record(&revoked),
+            }
         }
     }
 
@@ -22,6 +25,7 @@ impl Daemon {
         self.watchers.tell(arrival);
         if let Some((before, now)) = arrival.change() {
             tracing::info!(secret = %arrival.reference, before, now, "another version");
+            self.changed(&arrival.reference, Some(before), now);
         }
     }
 }

@@ -9,7 +9,7 @@ use tokio::sync::Semaphore;
 use super::{RunError, fetcher_command, harden, providers, runtime, system};
 use crate::config::checked::Config;
 use crate::fetcher::Link;
-use crate::providers::{Fetched, ProviderError};
+use crate::providers::{Fetched, Mint, ProviderError};
 use crate::reference::Reference;
 
 /// Questions under way: as many as the fetcher lets go to one provider, so that none waits for its turn there.
@@ -55,10 +55,10 @@ impl Providers {
     }
 
     /// Fetches each of these, whole.
-    pub fn fetch(&self, references: &[Reference]) -> Vec<Answered<Fetched>> {
+    pub fn fetch(&self, references: &[Reference], mint: Mint) -> Vec<Answered<Fetched>> {
         self.all(references.iter().map(|reference| {
             let (link, reference) = (self.link.clone(), reference.clone());
-            async move { link.fetch(&reference).await }
+            async move { link.fetch(&reference, mint).await }
         }))
     }
 

@@ -9,9 +9,19 @@ use super::{Daemon, providers};
 use crate::config::{self, Changes, Problems};
 use crate::control::Answer;
 use crate::fetcher::ProviderSettings;
+use crate::fs::Replaced;
 
 /// How long a reload waits for the kernel to forget what is no longer so.
 const TELLING: Duration = Duration::from_secs(2);
+
+/// What came of a reload.
+struct Applied {
+    message: String,
+    /// Word of when the kernel knows.
+    told: Option<oneshot::Receiver<()>>,
+    /// Files that show something else now.
+    changed: Vec<String>,
+}
 
 /// Why nothing was applied.
 enum Reload {
@@ -30,13 +40,15 @@ impl Daemon {
         }
         self.audit.reopen();
         match self.apply().await {
-            Ok((message, told)) => {
+            Ok(Applied { message, told, changed }) => {
                 // Owners and modes that the kernel remembers stay in force until it is told otherwise.
                 if let Some(told) = told
                     && tokio::time::timeout(TELLING, told).await.is_err()
                 {
                     tracing::warn!("the kernel may still remember old names, owners and modes");
                 }
+                // Not sooner: who reads at once must be let in by the owner and mode that are in force.
+                self.announce(&changed);
                 tracing::info!("configuration applied: {message}");
                 Answer::Done { message }
             }
@@ -52,8 +64,8 @@ impl Daemon {
         }
     }
 
-    /// Reads the configuration and applies it whole, or not at all. Gives what came of it, and word of when the kernel knows.
-    async fn apply(&self) -> Result<(String, Option<oneshot::Receiver<()>>), Reload> {
+    /// Reads the configuration and applies it whole, or not at all.
+    async fn apply(&self) -> Result<Applied, Reload> {
         let path = self.state.lock().config.path.clone();
         // Not in place: the runtime may put another thread in this one's stead, and the fetcher ends with the thread that
         // started it.
@@ -75,10 +87,15 @@ impl Daemon {
         self.access.attestor().ask_runtimes_at(&new.runtimes);
         let mut state = self.state.lock();
         let changes = config::diff(&state.config, &new);
-        let forget = self.fs.replace(&new);
+        let Replaced { forget, changed } = self.fs.replace(&new);
+        let shown = super::changed::shown_anew(&state.config, &new);
+        self.changes.watch(super::changed::watched(&new));
         let told = state.notifications.as_ref().map(|notifications| notifications.send(forget));
         state.config = new;
         self.reloaded.notify_one();
+        for (path, version) in shown {
+            self.changes.noticed(&path, None, version.as_deref().unwrap_or_default());
+        }
         self.access.forget_providers(&gone);
         self.resolver.configure(state.config.cache_rules());
         let count = |names: &[String]| names.len();
@@ -90,7 +107,7 @@ impl Daemon {
             count(&changes.removed),
             count(&changes.providers),
         );
-        Ok((message, told))
+        Ok(Applied { message, told, changed })
     }
 
     /// Has the fetcher open providers anew where one is set differently. Gives those from which nothing is good any more.

@@ -7,6 +7,8 @@ use seccompiler::{
     SeccompFilter, SeccompRule, TargetArch, apply_filter,
 };
 
+use super::WRITER;
+
 /// What a runtime, a resolver and TLS use, with whatever arguments.
 const CALLS: &[libc::c_long] = &[
     // Files and descriptors: nothing here makes, changes or removes one.
@@ -119,29 +121,70 @@ const UDP: u64 = libc::IPPROTO_UDP as u64;
 /// Close-on-exec and non-blocking stand beside the type of a socket.
 const TYPE: u64 = 0xf;
 const WRITING: u64 = (libc::O_ACCMODE | libc::O_CREAT | libc::O_TRUNC) as u64;
+/// What makes a file, or takes away what is in one.
+const CHANGING: u64 = (libc::O_CREAT | libc::O_TRUNC | libc::O_TMPFILE & !libc::O_DIRECTORY) as u64;
 const EXEC: u64 = libc::PROT_EXEC as u64;
 const WRITE: u64 = libc::PROT_WRITE as u64;
 const ANONYMOUS: u64 = libc::MAP_ANONYMOUS as u64;
 const THREAD: u64 = libc::CLONE_THREAD as u64;
 
-/// Restricts this thread and all that it starts. Gives what the kernel has not.
+/// What a process uses that opens one file after the other to write to it.
+const CALLS_TO_WRITE: &[libc::c_long] = &[
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+    libc::SYS_write,
+    libc::SYS_close,
+    libc::SYS_brk,
+    libc::SYS_munmap,
+    libc::SYS_mremap,
+    libc::SYS_madvise,
+    libc::SYS_sigaltstack,
+    libc::SYS_rt_sigaction,
+    libc::SYS_rt_sigprocmask,
+    libc::SYS_rt_sigreturn,
+    libc::SYS_restart_syscall,
+    libc::SYS_futex,
+    libc::SYS_getrandom,
+    libc::SYS_exit_group,
+];
+
+/// Restricts this thread and all that it starts to what a runtime, a resolver and TLS use. Gives what the kernel has not.
 pub(super) fn restrict() -> Result<Option<String>, Error> {
+    restrict_to(CALLS.iter().chain(OLDER), in_some_ways(), "the fetcher")
+}
+
+/// Restricts this thread and all that it starts to opening files, none of them to make or to cut, and writing to them. Gives
+/// what the kernel has not.
+pub(super) fn restrict_to_writing() -> Result<Option<String>, Error> {
+    let ways = vec![(libc::SYS_openat, vec![vec![has(2, CHANGING, 0)]]), maps_no_code()];
+    restrict_to(CALLS_TO_WRITE, ways, WRITER)
+}
+
+fn restrict_to<'a>(
+    calls: impl IntoIterator<Item = &'a libc::c_long>,
+    ways: Ways,
+    who: &str,
+) -> Result<Option<String>, Error> {
     let Ok(arch) = TargetArch::try_from(std::env::consts::ARCH) else {
         return Ok(Some(format!("there is no filter of system calls for {}", std::env::consts::ARCH)));
     };
-    let filter = program(arch).map_err(Error::Backend)?;
+    let filter = program(calls, ways, arch).map_err(Error::Backend)?;
     match apply_filter(&filter) {
         Err(Error::Seccomp(error)) if error.raw_os_error() == Some(libc::ENOSYS) => {
-            Ok(Some("the kernel has no seccomp: the fetcher can use all of its system calls".to_owned()))
+            Ok(Some(format!("the kernel has no seccomp: {who} can use all of its system calls")))
         }
         done => done.map(|()| None),
     }
 }
 
-fn program(arch: TargetArch) -> Result<BpfProgram, BackendError> {
+fn program<'a>(
+    calls: impl IntoIterator<Item = &'a libc::c_long>,
+    ways: Ways,
+    arch: TargetArch,
+) -> Result<BpfProgram, BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> =
-        CALLS.iter().chain(OLDER).map(|call| (*call, Vec::new())).collect();
-    for (call, ways) in in_some_ways() {
+        calls.into_iter().map(|call| (*call, Vec::new())).collect();
+    for (call, ways) in ways {
         let ways = ways.into_iter().map(|way| SeccompRule::new(way.into_iter().collect::<Result<_, _>>()?));
         rules.insert(call, ways.collect::<Result<_, _>>()?);
     }
@@ -150,9 +193,15 @@ fn program(arch: TargetArch) -> Result<BpfProgram, BackendError> {
 }
 
 type Condition = Result<SeccompCondition, BackendError>;
-
 /// Calls that are there for some of their arguments: one list of conditions for each way.
-fn in_some_ways() -> Vec<(libc::c_long, Vec<Vec<Condition>>)> {
+type Ways = Vec<(libc::c_long, Vec<Vec<Condition>>)>;
+
+/// Memory of its own that holds no code, and no file.
+fn maps_no_code() -> (libc::c_long, Vec<Vec<Condition>>) {
+    (libc::SYS_mmap, vec![vec![has(2, EXEC, 0), has(3, ANONYMOUS, ANONYMOUS)]])
+}
+
+fn in_some_ways() -> Ways {
     let socket = |family: libc::c_int, kind: libc::c_int, protocol: u64| {
         vec![is(0, family as u64), has(1, TYPE, kind as u64), is(2, protocol)]
     };

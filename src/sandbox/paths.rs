@@ -1,6 +1,7 @@
 //! Landlock: which files can be opened at all. What a provider's settings name is not among them; it comes from the front.
 
 use std::io::ErrorKind;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
 use landlock::{
@@ -8,6 +9,8 @@ use landlock::{
     PathBeneath, PathFd, Ruleset, RulesetAttr as _, RulesetCreatedAttr as _, RulesetError, RulesetStatus,
     Scope,
 };
+
+use super::WRITER;
 
 /// What this uses: Linux 6.12.
 const NEWEST: ABI = ABI::V6;
@@ -55,9 +58,21 @@ const PUBLIC: [&str; 24] = [
 /// Where a program is told of other certificates of authorities.
 const CERTIFICATES: [&str; 2] = ["SSL_CERT_FILE", "SSL_CERT_DIR"];
 
-/// Restricts this thread and all that it starts. Gives what the kernel has not.
+/// Restricts this thread and all that it starts to reading what a resolver and TLS read. Gives what the kernel has not.
 pub(super) fn restrict() -> Result<Option<String>, RulesetError> {
     let read = AccessFs::ReadFile | AccessFs::ReadDir;
+    restrict_to(allowed().filter_map(|path| rule(&path, read)), "the fetcher")
+}
+
+/// Restricts this thread and all that it starts to writing to what is below `directory`. Gives what the kernel has not.
+pub(super) fn restrict_to_writing_below(directory: BorrowedFd<'_>) -> Result<Option<String>, RulesetError> {
+    restrict_to([Ok(PathBeneath::new(directory, AccessFs::WriteFile))], WRITER)
+}
+
+fn restrict_to<T: AsFd>(
+    rules: impl IntoIterator<Item = Result<PathBeneath<T>, RulesetError>>,
+    who: &str,
+) -> Result<Option<String>, RulesetError> {
     let ruleset = Ruleset::default()
         .set_compatibility(CompatLevel::BestEffort)
         .handle_access(AccessFs::from_all(NEWEST))?
@@ -65,19 +80,19 @@ pub(super) fn restrict() -> Result<Option<String>, RulesetError> {
         .handle_access(AccessNet::BindTcp)?
         .scope(Scope::AbstractUnixSocket | Scope::Signal)?
         .create()?;
-    let status = ruleset.add_rules(allowed().filter_map(|path| rule(&path, read)))?.restrict_self()?;
+    let status = ruleset.add_rules(rules)?.restrict_self()?;
     let lacks = |what: &str| {
         format!("{what}; hint: it takes Linux 6.12 or newer with Landlock (boot with `lsm=landlock,…`)")
     };
     Ok(match (status.ruleset, status.landlock) {
         (RulesetStatus::FullyEnforced, _) => None,
         (RulesetStatus::NotEnforced, _) => {
-            Some(lacks("the kernel has no Landlock, so the fetcher can open what its user may open"))
+            Some(lacks(&format!("the kernel has no Landlock, so {who} can open what its rights allow")))
         }
         (_, LandlockStatus::Available { effective_abi, .. }) => Some(lacks(&format!(
-            "the kernel's Landlock is an older one ({effective_abi:?}), so the fetcher is confined by less than there is"
+            "the kernel's Landlock is an older one ({effective_abi:?}), so {who} is confined by less than there is"
         ))),
-        _ => Some(lacks("the fetcher is confined by less of Landlock than there is")),
+        _ => Some(lacks(&format!("{who} is confined by less of Landlock than there is"))),
     })
 }
 

@@ -13,6 +13,9 @@ use super::Account;
 const MEMORY: u64 = 4 << 30;
 /// Open files: connections, and sixteen fetches at each provider.
 const FILES: u64 = 4096;
+/// Memory in bytes, and open files, of a process that opens one file at a time.
+const MEMORY_TO_WRITE: u64 = 64 << 20;
+const FILES_TO_WRITE: u64 = 16;
 /// As many as every program can handle.
 const FILES_OF_PROGRAMS: u64 = 1024;
 
@@ -49,6 +52,20 @@ pub(super) fn give_up_for_programs() -> io::Result<()> {
     let current = files.current.map_or(FILES_OF_PROGRAMS, |current| current.min(FILES_OF_PROGRAMS));
     rustix::process::setrlimit(Resource::Nofile, Rlimit { current: Some(current), ..files })?;
     keep(FOR_PROGRAMS | to_lock_memory())
+}
+
+/// Keeps the capability of writing to files of others, and lets no file be longer than one byte by it.
+pub(super) fn give_up_but_writing() -> io::Result<()> {
+    for (what, most) in [
+        (Resource::Core, 0),
+        (Resource::Data, MEMORY_TO_WRITE),
+        (Resource::Nofile, FILES_TO_WRITE),
+        (Resource::Msgqueue, 0),
+        (Resource::Fsize, 1),
+    ] {
+        at_most(what, most)?;
+    }
+    keep(CapabilitySet::DAC_OVERRIDE)
 }
 
 /// Keeps these capabilities, of those that are there, and no way to more.

@@ -3,6 +3,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use rustix::event::{PollFd, PollFlags, Timespec};
+
 /// Opens a pidfd of one thread (`PIDFD_THREAD`, Linux 6.9).
 ///
 /// # Errors
@@ -75,6 +77,16 @@ pub fn info(pidfd: BorrowedFd<'_>) -> io::Result<Info> {
         gids: [raw.rgid, raw.egid, raw.sgid, raw.fsgid],
         cgroup: raw.cgroupid,
     })
+}
+
+/// Whether each of these has ended, be it that nobody has waited for it yet: one call for all.
+///
+/// # Errors
+/// When the kernel has no memory for the question.
+pub fn ended<'f>(pidfds: impl Iterator<Item = BorrowedFd<'f>>) -> io::Result<Vec<bool>> {
+    let mut polls: Vec<_> = pidfds.map(|pidfd| PollFd::from_borrowed_fd(pidfd, PollFlags::IN)).collect();
+    rustix::event::poll(&mut polls, Some(&Timespec { tv_sec: 0, tv_nsec: 0 }))?;
+    Ok(polls.iter().map(|poll| !poll.revents().is_empty()).collect())
 }
 
 #[cfg(test)]

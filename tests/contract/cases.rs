@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use hushfs::providers::{Fetched, Provider, ProviderError};
+use hushfs::providers::{Fetched, Mint, Provider, ProviderError};
 
 use crate::network::{CANARY, Network, Weather};
 use crate::tls::Certificate;
@@ -53,7 +53,7 @@ pub(crate) fn a_missing_version<U: Upstream>() {
     let path = server.put("no-version", b"a value");
     let provider = opened::<U>(&server.settings(&server.direct()));
     let asked = reference(&path, Some(&server.no_version()));
-    let error = block_on(provider.fetch(&asked)).err().expect("it was fetched");
+    let error = block_on(provider.fetch(&asked, Mint::Allowed)).err().expect("it was fetched");
     let wanted = if U::VERSIONS { "not found" } else { "misconfigured" };
     assert!(error.to_string().starts_with(wanted), "{error}");
 }
@@ -109,7 +109,7 @@ pub(crate) fn a_version_that_is_pinned<U: Upstream>() {
     let path = server.put("pinned", b"the first");
     let first = expect_value(&server, &*provider, &path, b"the first");
     server.put("pinned", b"the second");
-    let again = block_on(provider.fetch(&reference(&path, Some(&first.version)))).unwrap();
+    let again = block_on(provider.fetch(&reference(&path, Some(&first.version)), Mint::Allowed)).unwrap();
     assert!(server.value(&again) == b"the first");
     assert_eq!(again.version, first.version);
 }
@@ -142,7 +142,7 @@ pub(crate) fn concurrent_fetches<U: Upstream>() {
     let all: Vec<_> = block_on(async {
         let tasks = (0..32).map(|n| {
             let (provider, asked) = (std::sync::Arc::clone(&provider), reference(&paths[n % 4], None));
-            tokio::spawn(async move { provider.fetch(&asked).await })
+            tokio::spawn(async move { provider.fetch(&asked, Mint::Allowed).await })
         });
         let mut all = Vec::new();
         for task in tasks.collect::<Vec<_>>() {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use hushfs::providers::{Fetched, ProviderError};
+use hushfs::providers::{Fetched, Mint, ProviderError};
 
 use crate::network::CANARY;
 use crate::upstream::{At, Upstream, bytes, fetch};
@@ -247,13 +247,58 @@ fn no_more_run_at_once_than_may() {
         let tasks: Vec<_> = (0..8)
             .map(|_| {
                 let provider = std::sync::Arc::clone(&provider);
-                tokio::spawn(
-                    async move { provider.fetch(&crate::upstream::reference("a", None)).await.map(drop) },
-                )
+                tokio::spawn(async move {
+                    provider.fetch(&crate::upstream::reference("a", None), Mint::Allowed).await.map(drop)
+                })
             })
             .collect();
         for task in tasks {
             task.await.unwrap().unwrap();
         }
     });
+}
+
+#[test]
+fn one_that_makes_credentials_tells_their_terms_and_renews_and_revokes_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let program = format!(
+        "import datetime, json, sys
+asked = json.load(sys.stdin)
+with open('{}/asked', 'a') as log: log.write(json.dumps(asked) + chr(10))
+def answer(**what): print(json.dumps(what)); sys.exit()
+ends = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=90)).isoformat()
+if asked.get('operation') == 'revoke': answer()
+if asked.get('lease') == 'gone': answer(error=dict(kind='not_found'))
+if asked.get('operation') == 'renew': answer(expires=ends, renewable=False)
+answer(value='x', expires=ends, lease=dict(handle='lease 7', renewable=True, revocable=True))",
+        dir.path().display()
+    );
+    let settings = |more: &str| {
+        let settings = format!(
+            "program = '/usr/bin/python3'\nargs = ['-c', \"\"\"{program}\"\"\"]\nuser = 'root'\n{more}"
+        );
+        Store::open(&settings).unwrap()
+    };
+    let provider = settings("mints = true");
+    let asked = || std::fs::read_to_string(dir.path().join("asked")).unwrap_or_default();
+    let a = crate::upstream::reference("a", None);
+    let error = crate::upstream::block_on(provider.fetch(&a, Mint::Never)).err().expect("it was fetched");
+    assert!(matches!(error, ProviderError::WouldMint(_)) && asked().is_empty(), "{error}");
+    let lease = fetch(&*provider, "a").unwrap().lease.expect("a lease");
+    assert_eq!((lease.handle.as_str(), lease.renewable, lease.revocable), ("lease 7", true, true));
+    assert!((60..=90).contains(&lease.lasts.as_secs()));
+    let renewed = crate::upstream::block_on(provider.renew(&lease)).unwrap();
+    assert!((60..=90).contains(&renewed.lasts.as_secs()) && !renewed.renewable);
+    crate::upstream::block_on(provider.revoke(&lease.handle)).unwrap();
+    assert!(
+        asked().ends_with("{\"version\": 1, \"operation\": \"revoke\", \"lease\": \"lease 7\"}\n"),
+        "{}",
+        asked()
+    );
+    let gone = hushfs::providers::Lease { handle: "gone".into(), ..lease };
+    let error = crate::upstream::block_on(provider.renew(&gone)).unwrap_err();
+    assert!(matches!(error, ProviderError::NotFound(_)), "{error}");
+    // Who does not say that it makes credentials would be asked by a stat.
+    let error = fetch(&*settings(""), "a").err().expect("it was fetched");
+    assert!(matches!(&error, ProviderError::Misconfigured(m) if m.contains("mints = true")), "{error}");
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use hushfs::providers::{Fetched, Provider, ProviderError};
+use hushfs::providers::{Fetched, Mint, Provider, ProviderError};
 use serde_json::{Value, json};
 
 use crate::network::{CANARY, Network, Weather};
@@ -184,7 +184,7 @@ impl Upstream for Gcp {
 }
 
 fn fetch_version(provider: &dyn Provider, path: &str, version: &str) -> Result<Fetched, ProviderError> {
-    block_on(provider.fetch(&reference(path, Some(version))))
+    block_on(provider.fetch(&reference(path, Some(version)), Mint::Allowed))
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use hushfs::providers::{Fetched, Provider, ProviderError, SettingsError, kind};
+use hushfs::providers::{Fetched, Mint, Provider, ProviderError, SettingsError, kind};
 
 /// Where a provider is to find its server.
 pub(crate) struct At {
@@ -76,7 +76,7 @@ pub(crate) fn reference(path: &str, version: Option<&str>) -> hushfs::reference:
 
 /// Fetches in a runtime of its own.
 pub(crate) fn fetch(provider: &dyn Provider, path: &str) -> Result<Fetched, ProviderError> {
-    block_on(provider.fetch(&reference(path, None)))
+    block_on(provider.fetch(&reference(path, None), Mint::Allowed))
 }
 
 /// Runs it as the fetcher does.

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::upstream::{At, Upstream, bytes};
 
 mod database;
+mod leases;
 mod logins;
 mod renewal;
 mod secrets;

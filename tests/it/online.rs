@@ -115,6 +115,38 @@ fn check_says_what_files_would_show() {
 }
 
 #[test]
+fn check_makes_no_credential_and_get_makes_one_and_says_how_long_it_lasts() {
+    let script = r#"echo made >> made.log; echo '{"value": "key-5", "expires": "2099-01-01T00:00:00Z", "lease": {"handle": "key/5"}}'"#;
+    let place = Place::new("");
+    let lines = format!(
+        "[provider.maker]\nkind = 'command'\nprogram = '/bin/sh'\nargs = ['-c', \"\"\"{script}\"\"\"]\nuser = 'root'\nmints = true\ndirectory = '{}'\n[scope.app]\nallow = {{ user = 'daemon' }}\nfile.key = 'maker:key'\nfile.token = 'local:plain'\n",
+        place.dir.path().display()
+    );
+    let text = std::fs::read_to_string(place.config()).unwrap();
+    write(place.config(), text + &lines).unwrap();
+    let told = place.says(&["check", "--online"], 0);
+    assert!(told.contains("not tried: it would make a credential"), "{told}");
+    assert!(
+        told.contains("everything else that the files refer to is there; 1 reference not tried"),
+        "{told}"
+    );
+    let report = place.json(&["check", "--online", "--json"], 0);
+    let rows = report["online"]["references"].as_array().unwrap();
+    let row = rows.iter().find(|row| row["reference"] == "maker:key").unwrap();
+    assert!(row["ok"] == true && row["error"]["kind"] == "would-mint" && row["version"].is_null(), "{row}");
+    let made = place.dir.path().join("made.log");
+    assert!(!made.exists(), "check made one");
+    let got = place.hushfs(&["get", "maker:key"]);
+    assert_eq!(String::from_utf8_lossy(&got.stdout), "key-5");
+    let said = String::from_utf8_lossy(&got.stderr).into_owned();
+    assert!(said.contains("made for this, and lasts") && said.contains("key/5"), "{said}");
+    assert_eq!(std::fs::read_to_string(&made).unwrap(), "made\n");
+    let known = place.json(&["get", "--json", "maker:key"], 0);
+    let lease = &known["lease"];
+    assert!(lease["id"] == "key/5" && lease["renewable"] == false && lease["revocable"] == false, "{known}");
+}
+
+#[test]
 fn check_groups_failures_by_who_must_act() {
     let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     let place = Place::new(&format!(

@@ -98,7 +98,7 @@ fn open(settings: &str, base: &Path) -> Box<dyn Provider> {
 
 fn fetch(provider: &dyn Provider, reference: &str) -> Result<Fetched, ProviderError> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(provider.fetch(&reference.parse().unwrap()))
+    runtime.block_on(provider.fetch(&reference.parse().unwrap(), providers::Mint::Allowed))
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test's own value")]

@@ -22,13 +22,16 @@ mod groups;
 mod hang;
 mod learn;
 mod hardening;
+mod inotify;
 mod life;
 mod limits;
 mod log;
 #[cfg(feature = "command")]
 mod metrics;
 mod mutate;
+mod on_change;
 mod open;
+mod outage;
 mod pages;
 mod passed;
 mod place;
@@ -41,6 +44,7 @@ mod readdir;
 mod reads;
 mod reload;
 mod sandbox;
+mod service;
 mod spoof;
 mod stat;
 #[cfg(feature = "command")]

@@ -33,7 +33,8 @@ fn processes(host: &Host, confined: bool) -> Vec<u32> {
         .flat_map(|text| text.split_whitespace().map(|pid| pid.parse().unwrap()).collect::<Vec<u32>>());
     let is = |pid: &u32| {
         let of = |name: &str| fs::read_to_string(format!("/proc/{pid}/{name}")).unwrap_or_default();
-        of("status").contains(wanted)
+        of("cmdline").contains("fetcher")
+            && of("status").contains(wanted)
             && of("status").contains("NoNewPrivs:\t1")
             && !of("stat").contains(") Z ")
     };

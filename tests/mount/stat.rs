@@ -39,7 +39,7 @@ fn who_may_not_read_sees_1_and_later_the_last_true_size() {
 fn a_stat_where_the_provider_fails_is_no_error_and_not_0_and_the_open_is_loud() {
     let host = Host::mounted(
         &[("t", b"thirteen byte")],
-        "[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"
+        "[cache]\nstale_for = \"0s\"\n[scope.a]\nallow = { uid = 0 }\nfile.token = \"local:t\"
         file.missing = \"local:nothing\"\nfile.empty = \"local:empty\"",
     );
     assert_eq!(fs::metadata(host.file("a/missing")).unwrap().len(), 1);

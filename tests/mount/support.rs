@@ -1,7 +1,7 @@
 //! A host with a mounted hushfs, for one test: the real binary, a real store, a real mount.
 
 use std::io::{BufRead, BufReader, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
@@ -21,6 +21,8 @@ pub(crate) struct Host {
     daemon: Option<Child>,
     /// Dropped after the daemon, which may wait for it, and before the directory that it is mounted in.
     hang: Option<Hang>,
+    /// Variables that the daemon is started with beside ours.
+    variables: Vec<(&'static str, String)>,
     dir: tempfile::TempDir,
 }
 
@@ -43,7 +45,7 @@ impl Host {
         );
         let dir = tempfile::Builder::new().prefix("hushfs-test-").tempdir().unwrap();
         std::fs::set_permissions(dir.path(), std::fs::Permissions::from_mode(0o711)).unwrap();
-        let host = Self { daemon: None, hang: None, dir };
+        let host = Self { daemon: None, hang: None, variables: Vec::new(), dir };
         host.run_ok(&["store", "init", "--store", host.path("store.age").to_str().unwrap()], b"");
         host
     }
@@ -106,6 +108,11 @@ impl Host {
         file.set_permissions(std::fs::Permissions::from_mode(mode)).unwrap();
     }
 
+    /// Has the daemon be started with this variable.
+    pub(crate) fn with_variable(&mut self, name: &'static str, value: &str) {
+        self.variables.push((name, value.to_owned()));
+    }
+
     /// Starts the daemon and waits until it is mounted.
     pub(crate) fn mount(&mut self) {
         let log = std::fs::File::create(self.path("log")).unwrap();
@@ -128,6 +135,7 @@ impl Host {
         let child = Command::new(HUSHFS)
             .args(["mount", "-v", "--config"])
             .arg(self.path("hushfs.toml"))
+            .envs(self.variables.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()
@@ -140,18 +148,28 @@ impl Host {
         self.daemon.as_ref().unwrap().id()
     }
 
-    /// The pid of the fetcher: the daemon's child.
+    /// The pid of the fetcher.
     pub(crate) fn fetcher_pid(&self) -> Option<u32> {
-        let pid = self.daemon_pid();
-        let children =
-            std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
-        let listed = children.split_whitespace().find_map(|pid| pid.parse().ok());
-        // A child belongs to the thread that started it, so all threads are looked at.
-        listed.or_else(|| {
-            std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.flatten().find_map(|task| {
-                let text = std::fs::read_to_string(task.path().join("children")).ok()?;
-                text.split_whitespace().find_map(|pid| pid.parse().ok())
+        self.child_pid("fetcher")
+    }
+
+    /// The pid of what announces changes.
+    pub(crate) fn poker_pid(&self) -> Option<u32> {
+        self.child_pid("poker")
+    }
+
+    /// The pid of the daemon's child that was started with this verb.
+    fn child_pid(&self, verb: &str) -> Option<u32> {
+        let is = |pid: &u32| {
+            std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|line| {
+                line.split(|byte| *byte == 0).nth(1).is_some_and(|word| word == verb.as_bytes())
             })
+        };
+        // A child belongs to the thread that started it, so all threads are looked at.
+        let mut tasks = std::fs::read_dir(format!("/proc/{}/task", self.daemon_pid())).ok()?.flatten();
+        tasks.find_map(|task| {
+            let text = std::fs::read_to_string(task.path().join("children")).ok()?;
+            text.split_whitespace().filter_map(|pid| pid.parse().ok()).find(is)
         })
     }
 
@@ -302,6 +320,20 @@ impl Host {
     /// `hushfs reload`.
     pub(crate) fn reload(&self) -> Output {
         self.run(&["reload", "--config", self.path("hushfs.toml").to_str().unwrap()], b"")
+    }
+
+    /// Whether a process watches a file of the mount with inotify.
+    pub(crate) fn is_watched(&self, name: &str) -> bool {
+        let meta = std::fs::metadata(self.file(name)).unwrap();
+        // As the kernel keeps it. A file system without a disk has major number 0.
+        let device = rustix::fs::minor(meta.dev());
+        let watch = format!(" ino:{:x} sdev:{device:x} ", meta.ino());
+        let processes = std::fs::read_dir("/proc").unwrap().flatten();
+        let fds = processes.filter_map(|process| std::fs::read_dir(process.path().join("fdinfo")).ok());
+        fds.flatten().flatten().any(|fd| {
+            std::fs::read_to_string(fd.path())
+                .is_ok_and(|info| info.contains("inotify wd:") && info.contains(&watch))
+        })
     }
 
     /// Waits until `what` holds, for ten seconds at most.

@@ -237,3 +237,23 @@ fn what_takes_root_to_find_out_is_denied_with_that_reason() {
         std::thread::sleep(Duration::from_millis(5));
     }
 }
+
+#[test]
+fn there_is_no_private_mount_and_so_nothing_that_announces_changes() {
+    let mut home = Home::new();
+    home.mount();
+    let pid = home.daemon.as_ref().unwrap().id();
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).unwrap().flatten();
+    let children: String =
+        tasks.map(|task| fs::read_to_string(task.path().join("children")).unwrap()).collect();
+    let verbs: Vec<_> = children
+        .split_whitespace()
+        .map(|child| fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap())
+        .map(|line| line.split('\0').nth(1).unwrap().to_owned())
+        .collect();
+    assert_eq!(verbs, ["fetcher"]);
+    let config = home.path("hushfs.toml");
+    let text = fs::read_to_string(&config).unwrap().replacen("local:t", "local:u", 1);
+    fs::write(&config, text).unwrap();
+    says(home.hushfs(&["reload", "--config"]).arg(&config));
+}

@@ -3,7 +3,7 @@
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex, OnceLock, Weak};
 
 use crate::support::Host;
@@ -151,6 +151,14 @@ pub(crate) fn user(host: &Host, needs: &[Program], script: &str) -> Vec<u8> {
     run(needs, script, &dir, host.file("app").to_str().unwrap(), Some(USER))
 }
 
+/// A bash script that runs as [`USER`] while the test does something else, in a directory of its own. It prints to a pipe.
+pub(crate) fn started(host: &Host, needs: &[Program], script: &str) -> Child {
+    let dir = work(host);
+    chown(&dir, Some(USER), Some(USER)).unwrap();
+    let mut command = command(needs, script, &dir, host.file("app").to_str().unwrap(), Some(USER));
+    command.stdout(Stdio::piped()).spawn().unwrap()
+}
+
 /// As [`user`], but as root.
 pub(crate) fn root(host: &Host, needs: &[Program], script: &str) -> Vec<u8> {
     run(needs, script, &work(host), host.file("root").to_str().unwrap(), None)
@@ -166,6 +174,14 @@ fn work(host: &Host) -> PathBuf {
 }
 
 fn run(needs: &[Program], script: &str, dir: &Path, files: &str, uid: Option<u32>) -> Vec<u8> {
+    let output = command(needs, script, dir, files, uid).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let printed = || String::from_utf8_lossy(&output.stdout[..output.stdout.len().min(2000)]).into_owned();
+    assert!(output.status.success(), "{}: {script}\n{said}\n{}", output.status, printed());
+    output.stdout
+}
+
+fn command(needs: &[Program], script: &str, dir: &Path, files: &str, uid: Option<u32>) -> Command {
     for (program, package) in needs {
         let is_there = PATH.split(':').any(|place| Path::new(place).join(program).exists());
         assert!(is_there, "{program} is missing: apt-get install {package}");
@@ -178,11 +194,7 @@ fn run(needs: &[Program], script: &str, dir: &Path, files: &str, uid: Option<u32
     if let Some(uid) = uid {
         command.uid(uid).gid(uid);
     }
-    let output = command.output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    let printed = || String::from_utf8_lossy(&output.stdout[..output.stdout.len().min(2000)]).into_owned();
-    assert!(output.status.success(), "{}: {script}\n{said}\n{}", output.status, printed());
-    output.stdout
+    command
 }
 
 /// That two byte strings are the same; a failure says where they part, and does not print 200 KiB.

@@ -30,3 +30,4 @@ mod servers;
 mod settings;
 mod shells;
 mod text;
+mod watchers;

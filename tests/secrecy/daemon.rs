@@ -50,7 +50,7 @@ impl Daemon {
 
     /// The process with the providers.
     pub(crate) fn fetcher(&self) -> u32 {
-        self.child_that(|command| !command.contains("--programs"))
+        self.child_that(|command| command.contains("fetcher") && !command.contains("--programs"))
     }
 
     /// The process with the providers that start programs.

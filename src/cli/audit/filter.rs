@@ -57,6 +57,7 @@ enum OpArg {
     Read,
     Stat,
     Operator,
+    Change,
 }
 
 /// What a record must be to be shown: all of what is set.
@@ -97,6 +98,7 @@ impl FilterArgs {
                 OpArg::Read => Op::Read,
                 OpArg::Stat => Op::Stat,
                 OpArg::Operator => Op::Operator,
+                OpArg::Change => Op::Change,
             }),
             since: time("--since", &self.since)?,
             until: time("--until", &self.until)?,

@@ -11,7 +11,7 @@ use serde::Serialize;
 use super::super::{Failure, term};
 use super::counted;
 use crate::config::checked::{Config, File};
-use crate::providers::{Fetched, ProviderError};
+use crate::providers::{Fetched, Mint, ProviderError};
 use crate::reference::Reference;
 use crate::render::{RenderError, Renderer};
 use crate::resolve::Secret;
@@ -64,6 +64,8 @@ enum Kind {
     Unavailable,
     /// Its provider did not let us in, which is told once.
     NotTried,
+    /// To ask would make a credential, which is no fault.
+    WouldMint,
 }
 
 impl Kind {
@@ -79,6 +81,7 @@ impl Kind {
             Self::Malformed => "malformed",
             Self::Unavailable => "unavailable",
             Self::NotTried => "not tried",
+            Self::WouldMint => "not tried: it would make a credential",
         }
     }
 
@@ -92,7 +95,7 @@ impl Kind {
             Self::Unavailable => {
                 "for nobody, if it passes; else for whoever runs the provider, or the network to it"
             }
-            Self::NotTried => "for nobody",
+            Self::NotTried | Self::WouldMint => "for nobody",
         }
     }
 }
@@ -120,7 +123,7 @@ impl Online {
         wanted.sort();
         wanted.dedup();
         wanted.retain(|whole| is_open(whole.provider()));
-        let answers = asked.fetch(&wanted);
+        let answers = asked.fetch(&wanted, Mint::Never);
         let answers: HashMap<_, _> = wanted.into_iter().zip(answers.into_iter().map(kept)).collect();
         let references = rows(config, &answers);
         let ok = providers.iter().all(|provider| provider.ok) && references.iter().all(|row| row.ok);
@@ -172,7 +175,10 @@ fn row(path: String, file: &File, answer: Option<&Kept>, renderer: &Renderer) ->
             let message = format!("`{}` does not let us in", file.from.provider());
             row.error = Some(Fault { kind: Kind::NotTried, message });
         }
-        Some((Err(error), _)) => row.error = Some(error.clone().into()),
+        Some((Err(error), _)) => {
+            row.error = Some(error.clone().into());
+            row.ok = matches!(error, ProviderError::WouldMint(_));
+        }
         Some((Ok(secret), _)) => {
             row.version = Some(secret.version.clone());
             row.error = renderer.render(file, Arc::clone(secret)).err().map(Fault::from);
@@ -190,6 +196,7 @@ impl From<ProviderError> for Fault {
             ProviderError::Unavailable { message, .. } => (Kind::Unavailable, message),
             ProviderError::Malformed(message) => (Kind::Malformed, message),
             ProviderError::Misconfigured(message) => (Kind::Misconfigured, message),
+            ProviderError::WouldMint(message) => (Kind::WouldMint, message),
         };
         Self { kind, message }
     }
@@ -238,7 +245,13 @@ impl fmt::Display for Online {
                 writeln!(f, "  {what}: {}", fault.message)?;
             }
         }
+        let untried = self.references.iter().filter(|row| row.ok && row.error.is_some()).count();
         match faults.len() {
+            0 if untried > 0 => write!(
+                f,
+                "\neverything else that the files refer to is there; {} not tried, since a credential is made only for a read",
+                counted(untried, "reference")
+            ),
             0 => write!(f, "\neverything that the files refer to is there"),
             failures => write!(f, "\n{}", counted(failures, "failure")),
         }
@@ -254,7 +267,7 @@ impl Online {
             .iter()
             .map(|row| (format!("{} ({})", row.reference, row.files.join(", ")), &row.error));
         let faults = providers.chain(rows).filter_map(|(what, fault)| Some((what, fault.as_ref()?)));
-        faults.filter(|(_, fault)| fault.kind != Kind::NotTried)
+        faults.filter(|(_, fault)| !matches!(fault.kind, Kind::NotTried | Kind::WouldMint))
     }
 }
 

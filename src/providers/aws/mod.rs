@@ -13,7 +13,10 @@
 //!          '-- http.rs          TLS, proxies, the limit of an answer
 //! ```
 
-use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp, files};
+use super::{
+    Asks, Fetched, Kind, LoginState, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError,
+    Stamp, files,
+};
 
 mod arn;
 mod batch;
@@ -31,6 +34,7 @@ pub(super) const SECRETS_MANAGER: Kind = Kind {
     name: "aws-secrets-manager",
     about: "AWS Secrets Manager: by name or ARN, version or stage",
     runs: Runs::Confined,
+    asks: Asks::Service,
     check: settings::check_secrets,
     open: secrets::open,
 };
@@ -40,6 +44,7 @@ pub(super) const PARAMETER_STORE: Kind = Kind {
     name: "aws-parameter-store",
     about: "AWS Systems Manager Parameter Store: decrypted, by path, version or label",
     runs: Runs::Confined,
+    asks: Asks::Service,
     check: settings::check_parameters,
     open: parameters::open,
 };

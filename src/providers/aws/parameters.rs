@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::arn::Id;
 use super::fault::Fault;
 use super::session::{Place, Session};
-use super::{Fetched, Provider, ProviderError, SettingsError, settings};
+use super::{Fetched, LoginState, Mint, Provider, ProviderError, SettingsError, settings};
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
 
@@ -27,7 +27,7 @@ struct Parameters(Session);
 
 #[async_trait::async_trait]
 impl Provider for Parameters {
-    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+    async fn fetch(&self, reference: &Reference, _: Mint) -> Result<Fetched, ProviderError> {
         let (path, version) = (reference.path(), reference.version());
         let id = Id::new(path, prefix(path, &self.0.settings.prefix));
         let what = match version {
@@ -49,6 +49,10 @@ impl Provider for Parameters {
             Err(error) if !error.knows_us() => Err(error.told("Parameter Store", READ)),
             _ => Ok(()),
         }
+    }
+
+    async fn login_state(&self) -> LoginState {
+        self.0.login_state().await
     }
 }
 

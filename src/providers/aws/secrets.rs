@@ -13,7 +13,7 @@ use super::batch::{Batch, Turn};
 use super::fault::Meaning;
 use super::session::Session;
 use super::value::{READ, deleted, get};
-use super::{Fetched, Provider, ProviderError, SettingsError, settings};
+use super::{Fetched, LoginState, Mint, Provider, ProviderError, SettingsError, settings};
 use crate::reference::Reference;
 
 /// Asked for at a login: there is none of that name, and AWS says so only to whom it knows.
@@ -33,7 +33,7 @@ struct Secrets {
 
 #[async_trait::async_trait]
 impl Provider for Secrets {
-    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+    async fn fetch(&self, reference: &Reference, _: Mint) -> Result<Fetched, ProviderError> {
         let id = Id::new(reference.path(), &self.session.settings.prefix);
         let what = named(reference);
         if let (None, Some(batch)) = (reference.version(), &self.batch) {
@@ -59,6 +59,10 @@ impl Provider for Secrets {
             }
             _ => Ok(()),
         }
+    }
+
+    async fn login_state(&self) -> LoginState {
+        self.session.login_state().await
     }
 }
 

@@ -12,12 +12,12 @@ use aws_config::SdkConfig;
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use super::ProviderError;
 use super::arn::Id;
 use super::fault::{Fault, Meaning, grouped};
 use super::http::Http;
 use super::login::{self, Login, Signed, Tools};
 use super::settings::Settings;
+use super::{LoginState, ProviderError};
 
 /// A region that failed is asked after the others for so long.
 const ASIDE: Duration = Duration::from_secs(30);
@@ -155,6 +155,11 @@ impl Session {
         let mut failed = self.failed.lock();
         failed.retain(|(name, _)| name != region);
         failed.push((region.to_owned(), Instant::now()));
+    }
+
+    /// Where the login stands. Waits for one that is under way.
+    pub(super) async fn login_state(&self) -> LoginState {
+        self.login.state().await
     }
 
     async fn tools(&self) -> Result<Tools<'_>, ProviderError> {

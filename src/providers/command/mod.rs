@@ -5,12 +5,14 @@
 //!
 //! ```text
 //!  settings.rs   what can be set
-//!  provider.rs   one fetch: question, program, answer
-//!  program.rs    a process with bounds: user, environment, time, output
+//!  provider.rs   one fetch, renewal or revocation: question, program, answer
+//!  program.rs    the program (crate::program) as it is run for one of them
 //!  protocol.rs   question and answer in JSON
 //! ```
 
-use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError};
+use super::{
+    Asks, Fetched, Kind, Lease, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError,
+};
 
 mod program;
 mod protocol;
@@ -22,6 +24,7 @@ pub(super) const KIND: Kind = Kind {
     name: "command",
     about: "any program: JSON in, JSON out",
     runs: Runs::WithPrograms,
+    asks: Asks::Service,
     check: settings::check,
     open: settings::open,
 };

@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::super::store::{Hidden, Wiping};
-use super::ProviderError;
+use super::{Lease, ProviderError};
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
 use crate::sys::stack;
+use crate::words::is_plain;
 
 /// The version of this protocol.
 const PROTOCOL: u32 = 1;
@@ -25,6 +26,22 @@ struct Question<'a> {
     version: u32,
     path: &'a str,
     secret_version: Option<&'a str>,
+}
+
+/// What it is asked about a lease that it told of.
+#[derive(Serialize)]
+struct Afterwards<'a> {
+    version: u32,
+    operation: Operation,
+    lease: &'a str,
+}
+
+/// What is to become of a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Operation {
+    Renew,
+    Revoke,
 }
 
 /// What it answers.
@@ -39,6 +56,27 @@ struct Written {
     expires: Option<Timestamp>,
     #[serde(default)]
     notes: BTreeMap<String, String>,
+    lease: Option<Lent>,
+    error: Option<Failure>,
+}
+
+/// The terms of what it made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lent {
+    handle: String,
+    #[serde(default)]
+    renewable: bool,
+    #[serde(default)]
+    revocable: bool,
+}
+
+/// What it answers to a renewal, or a revocation.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenAfterwards {
+    expires: Option<Timestamp>,
+    renewable: Option<bool>,
     error: Option<Failure>,
 }
 
@@ -66,6 +104,7 @@ pub(super) struct Answer {
     pub(super) created: Option<SystemTime>,
     pub(super) expires: Option<SystemTime>,
     pub(super) notes: BTreeMap<String, String>,
+    pub(super) lease: Option<Lease>,
 }
 
 /// The question for a reference, on one line.
@@ -78,10 +117,50 @@ pub(super) fn question(reference: &Reference) -> Result<Vec<u8>, ProviderError> 
     Ok(line)
 }
 
+/// The question about a lease, on one line.
+pub(super) fn question_about(operation: Operation, lease: &str) -> Result<Vec<u8>, ProviderError> {
+    let mut line = serde_json::to_vec(&Afterwards { version: PROTOCOL, operation, lease })
+        .map_err(|_| ProviderError::Misconfigured(format!("`{lease}` cannot be asked about in JSON")))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// Reads the answer to a renewal.
+pub(super) fn renewed(output: &[u8], lease: &Lease) -> Result<Lease, ProviderError> {
+    let written = afterwards(output, &lease.handle)?;
+    let expires = written.expires.and_then(|expires| SystemTime::try_from(expires).ok());
+    let expires = expires.ok_or_else(|| malformed(&lease.handle, "a renewal is answered with `expires`"))?;
+    let renewable = written.renewable.unwrap_or(lease.renewable);
+    Ok(Lease { lasts: from_now(expires), renewable, ..lease.clone() })
+}
+
+/// Reads the answer to a revocation.
+pub(super) fn revoked(output: &[u8], lease: &str) -> Result<(), ProviderError> {
+    afterwards(output, lease).map(|_| ())
+}
+
+fn afterwards(output: &[u8], lease: &str) -> Result<WrittenAfterwards, ProviderError> {
+    let written: WrittenAfterwards = stack::wiped_after(|| serde_json::from_slice(output)).map_err(|_| {
+        malformed(lease, "the program's answer is not one JSON object as docs/command.md describes it")
+    })?;
+    match written.error {
+        Some(failure) => Err(told(failure, lease, None)),
+        None => Ok(written),
+    }
+}
+
+fn malformed(what: &str, why: &str) -> ProviderError {
+    ProviderError::Malformed(format!("`{what}`: {why}"))
+}
+
+fn from_now(time: SystemTime) -> Duration {
+    time.duration_since(SystemTime::now()).unwrap_or_default()
+}
+
 /// Reads an answer. The parser's own messages may quote it, so they are dropped.
 pub(super) fn answer(output: &[u8], reference: &Reference) -> Result<Answer, ProviderError> {
     let path = reference.path();
-    let malformed = |what: &str| ProviderError::Malformed(format!("`{path}`: {what}"));
+    let malformed = |what: &str| malformed(path, what);
     if output.iter().all(u8::is_ascii_whitespace) {
         return Err(malformed("the program answered nothing"));
     }
@@ -90,7 +169,7 @@ pub(super) fn answer(output: &[u8], reference: &Reference) -> Result<Answer, Pro
         malformed("the program's answer is not one JSON object as docs/command.md describes it")
     })?;
     if let Some(failure) = written.error {
-        return Err(told(failure, reference));
+        return Err(told(failure, path, reference.version()));
     }
     let bytes = match (written.value, written.value_base64, written.values) {
         (Some(text), None, None) => SecretBytes::copy_from(text.0.as_bytes()),
@@ -129,17 +208,25 @@ pub(super) fn answer(output: &[u8], reference: &Reference) -> Result<Answer, Pro
         return Err(malformed("the program's `version` is empty, or longer than 256 bytes"));
     }
     let time = |time: Option<Timestamp>| time.and_then(|time| SystemTime::try_from(time).ok());
-    Ok(Answer {
-        bytes,
-        version,
-        created: time(written.created),
-        expires: time(written.expires),
-        notes: written.notes,
-    })
+    let (created, expires) = (time(written.created), time(written.expires));
+    let lease = match (written.lease, expires) {
+        (None, _) => None,
+        (Some(_), None) => return Err(malformed("the program's `lease` needs `expires` beside it")),
+        (Some(lent), Some(expires)) => Some(lease(lent, from_now(expires), path)?),
+    };
+    Ok(Answer { bytes, version, created, expires, notes: written.notes, lease })
 }
 
-fn told(failure: Failure, reference: &Reference) -> ProviderError {
-    let path = reference.path();
+fn lease(lent: Lent, lasts: Duration, path: &str) -> Result<Lease, ProviderError> {
+    let Lent { handle, renewable, revocable } = lent;
+    if handle.is_empty() || handle.len() > 1024 || !is_plain(&handle) {
+        let why = "the program's `handle` is empty, longer than 1024 bytes, or has control characters";
+        return Err(malformed(path, why));
+    }
+    Ok(Lease { handle, lasts, term: lasts, renewable, revocable, under: None })
+}
+
+fn told(failure: Failure, path: &str, version: Option<&str>) -> ProviderError {
     match failure.kind {
         FailureKind::NotFound => {
             ProviderError::NotFound(format!("the program has no secret `{path}`, or not in that version"))
@@ -150,7 +237,7 @@ fn told(failure: Failure, reference: &Reference) -> ProviderError {
             retry_after: failure.retry_after.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
         },
         FailureKind::Misconfigured => {
-            let version = reference.version().map(|version| format!(" in one version (`{version}`)"));
+            let version = version.map(|version| format!(" in one version (`{version}`)"));
             let version = version.unwrap_or_default();
             ProviderError::Misconfigured(format!("the program is not set up for `{path}`{version}"))
         }

@@ -1,4 +1,4 @@
-//! One fetch: question, program, answer.
+//! One fetch, renewal or revocation: question, program, answer.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -11,14 +11,16 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::program::Program;
-use super::protocol::{self, Answer};
-use super::{Fetched, Provider, ProviderError};
+use super::protocol::{self, Answer, Operation};
+use super::{Fetched, Lease, Mint, Provider, ProviderError};
 use crate::reference::Reference;
 
 /// The opened provider.
 pub(super) struct Command {
     program: Program,
     room: Semaphore,
+    /// Whether each fetch makes a credential.
+    mints: bool,
     /// What versions are told by where the program does not name any. Random, so that none gives away its value.
     key: Zeroizing<[u8; 32]>,
     /// Which version of a path was seen last, and since when: its time where the program does not tell it.
@@ -27,37 +29,45 @@ pub(super) struct Command {
 
 impl Command {
     /// At most `at_once` of `program` run at a time.
-    pub(super) fn new(program: Program, at_once: usize) -> Self {
+    pub(super) fn new(program: Program, at_once: usize, mints: bool) -> Self {
         let mut key = Zeroizing::new([0; 32]);
         // Before the kernel has random numbers it waits, and it has them long before there are users.
         let _ = rustix::rand::getrandom(key.as_mut_slice(), rustix::rand::GetRandomFlags::empty());
-        Self { program, room: Semaphore::new(at_once), key, seen: Mutex::default() }
+        Self { program, room: Semaphore::new(at_once), mints, key, seen: Mutex::default() }
     }
 }
 
 #[async_trait::async_trait]
 impl Provider for Command {
-    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+    async fn fetch(&self, reference: &Reference, mint: Mint) -> Result<Fetched, ProviderError> {
         let path = reference.path();
-        let question = protocol::question(reference)?;
-        let ended = {
-            let _one = self.room.acquire().await.map_err(|_| ProviderError::unavailable("closing"))?;
-            self.program.run(&question, path).await?
-        };
-        let answer = protocol::answer(&ended.output, reference);
-        if ended.status.success()
-            || answer.as_ref().is_err_and(|error| !matches!(error, ProviderError::Malformed(_)))
-        {
-            return answer.map(|answer| self.fetched(answer, reference));
+        if self.mints && mint == Mint::Never {
+            return Err(ProviderError::WouldMint(format!(
+                "`{path}`: the program makes a credential each time"
+            )));
         }
-        Err(ProviderError::unavailable(format!(
-            "the program ended with {} over `{path}`, and {} bytes of standard error",
-            ended.status, ended.complained
-        )))
+        let question = protocol::question(reference)?;
+        let answer = self.ask(&question, path, |output| protocol::answer(output, reference)).await?;
+        if answer.lease.is_some() && !self.mints {
+            return Err(ProviderError::Misconfigured(format!(
+                "`{path}`: the program makes credentials: say so by `mints = true`"
+            )));
+        }
+        Ok(self.fetched(answer, reference))
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<Lease, ProviderError> {
+        let question = protocol::question_about(Operation::Renew, &lease.handle)?;
+        self.ask(&question, &lease.handle, |output| protocol::renewed(output, lease)).await
+    }
+
+    async fn revoke(&self, handle: &str) -> Result<(), ProviderError> {
+        let question = protocol::question_about(Operation::Revoke, handle)?;
+        self.ask(&question, handle, |output| protocol::revoked(output, handle)).await
     }
 
     async fn log_in(&self) -> Result<(), ProviderError> {
-        let path = self.program.path.clone();
+        let path = self.program.program.path.clone();
         let looked = tokio::task::spawn_blocking(move || std::fs::metadata(path)).await;
         let meta = looked.unwrap_or_else(|error| Err(std::io::Error::other(error)));
         let meta = meta.map_err(|error| self.program.cannot_start(&error))?;
@@ -69,6 +79,29 @@ impl Provider for Command {
 }
 
 impl Command {
+    /// Runs the program, and reads what it says. `what` is what it is asked about.
+    async fn ask<T>(
+        &self,
+        question: &[u8],
+        what: &str,
+        read: impl FnOnce(&[u8]) -> Result<T, ProviderError>,
+    ) -> Result<T, ProviderError> {
+        let ended = {
+            let _one = self.room.acquire().await.map_err(|_| ProviderError::unavailable("closing"))?;
+            self.program.run(question, what).await?
+        };
+        let answer = read(&ended.output);
+        if ended.status.success()
+            || answer.as_ref().is_err_and(|error| !matches!(error, ProviderError::Malformed(_)))
+        {
+            return answer;
+        }
+        Err(ProviderError::unavailable(format!(
+            "the program ended with {} over `{what}`, and {} bytes of standard error",
+            ended.status, ended.complained
+        )))
+    }
+
     fn fetched(&self, answer: Answer, reference: &Reference) -> Fetched {
         let version = answer.version.unwrap_or_else(|| {
             #[expect(
@@ -83,8 +116,16 @@ impl Command {
             })
         });
         let created = answer.created.unwrap_or_else(|| self.since(reference, &version));
+        let lease = answer.lease.or_else(|| self.lasting(&version, answer.expires));
         let found = Fetched::new(answer.bytes, version, created);
-        Fetched { expires: answer.expires, notes: answer.notes, ..found }
+        Fetched { expires: answer.expires, notes: answer.notes, lease, ..found }
+    }
+
+    /// The terms of what was made by a program that tells its end alone.
+    fn lasting(&self, version: &str, expires: Option<SystemTime>) -> Option<Lease> {
+        let lasts = expires.filter(|_| self.mints)?.duration_since(SystemTime::now()).unwrap_or_default();
+        let handle = version.to_owned();
+        Some(Lease { handle, lasts, term: lasts, renewable: false, revocable: false, under: None })
     }
 
     /// Since when this version is known. A time that moves with each fetch would look like a change.

@@ -12,6 +12,7 @@
 //! # timeout = "5s"
 //! # output_max = "2MiB"
 //! # at_once = 4
+//! # mints = false                    whether each call makes a credential
 //! ```
 
 use std::collections::BTreeMap;
@@ -25,6 +26,7 @@ use super::super::settings::{ANSWER_LIMIT, Bounds, Wait, read, wrong};
 use super::program::Program;
 use super::provider::Command;
 use super::{NamedFile, Provider, Secrecy, SettingsError};
+use crate::program;
 use crate::sandbox::Account;
 use crate::units;
 
@@ -50,6 +52,8 @@ struct Settings {
     timeout: Option<Wait>,
     output_max: Option<Size>,
     at_once: Option<usize>,
+    #[serde(default)]
+    mints: bool,
 }
 
 /// A user, or a size: both are written as a text or as a number.
@@ -64,17 +68,23 @@ type Size = TextOrNumber;
 
 /// Reads the settings. The program is named, to be judged like the configuration.
 pub(super) fn check(settings: toml::Table, _: &Path) -> Result<Vec<NamedFile>, SettingsError> {
-    let (program, _) = checked(settings)?;
-    Ok(vec![NamedFile { key: "program", path: program.path, secret: Secrecy::Public }])
+    let Checked { program, .. } = checked(settings)?;
+    Ok(vec![NamedFile { key: "program", path: program.program.path, secret: Secrecy::Public }])
 }
 
 /// Opens the provider. The program is first started when something is fetched.
 pub(super) fn open(settings: toml::Table, _: &Path) -> Result<Box<dyn Provider>, SettingsError> {
-    let (program, at_once) = checked(settings)?;
-    Ok(Box::new(Command::new(program, at_once)))
+    let Checked { program, at_once, mints } = checked(settings)?;
+    Ok(Box::new(Command::new(program, at_once, mints)))
 }
 
-fn checked(settings: toml::Table) -> Result<(Program, usize), SettingsError> {
+struct Checked {
+    program: Program,
+    at_once: usize,
+    mints: bool,
+}
+
+fn checked(settings: toml::Table) -> Result<Checked, SettingsError> {
     let settings: Settings = read(settings, "command")?;
     for (key, path) in [("program", Some(&settings.program)), ("directory", settings.directory.as_ref())] {
         if path.is_some_and(|path| !path.is_absolute()) {
@@ -108,16 +118,17 @@ fn checked(settings: toml::Table) -> Result<(Program, usize), SettingsError> {
     let passed_on =
         settings.environment.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
     let set = settings.set.iter().map(|(name, value)| (name.into(), value.into()));
-    let program = Program {
+    let mints = settings.mints;
+    let program = program::Program {
         path: settings.program,
         args: settings.args,
         account: account(settings.user)?,
         directory: settings.directory.unwrap_or_else(|| PathBuf::from("/")),
         environment: passed_on.chain(set).collect(),
         timeout: Bounds::new(settings.timeout, None)?.request,
-        output_max: output_max(settings.output_max)?,
     };
-    Ok((program, at_once))
+    let program = Program { program, output_max: output_max(settings.output_max)? };
+    Ok(Checked { program, at_once, mints })
 }
 
 /// Whom the program is to be, where that is somebody else.
@@ -186,6 +197,7 @@ mod tests {
             ("program = '/bin/true'\nuser = 'root'\noutput_max = '1GiB'", Some("output_max")),
             ("program = '/bin/true'\nuser = 'root'\noutput_max = 'much'", Some("output_max")),
             ("program = '/bin/true'\nuser = 'root'\nat_once = 0", Some("at_once")),
+            ("program = '/bin/true'\nuser = 'root'\nmints = 'yes'", Some("mints")),
             ("program = '/bin/true'\nuser = 'root'\nshell = true", Some("shell")),
         ] {
             let error = check(text.parse().unwrap(), base).unwrap_err();

@@ -1,6 +1,6 @@
 //! One token for all fetches: had by the first that needs it, while the others wait, and had again before it ends.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 use super::exchange::{self, Session};
 use super::http::{Deadline, Http};
 use super::source::Place;
-use super::{ProviderError, Stamp, files};
+use super::{LoginState, ProviderError, Stamp, files};
 
 /// A token is had again when this much of its time is left, or a tenth where that is less.
 const AHEAD: Duration = Duration::from_secs(300);
@@ -76,6 +76,16 @@ impl Login {
             state.held = None;
         }
         state.token(self, asked, http, deadline).await.map(Some)
+    }
+
+    /// Where it stands. Waits for a login that is under way.
+    pub(super) async fn login_state(&self) -> LoginState {
+        match &self.state.lock().await.held {
+            Some(held) if held.holds() && held.is_of_the_file().await => {
+                LoginState::LoggedIn { until: held.until() }
+            }
+            _ => LoginState::LoggedOut,
+        }
     }
 }
 
@@ -157,6 +167,16 @@ impl Held {
                 Session::Token { lasts, until, .. } => now + AHEAD.min(*lasts / 10) < *until,
                 Session::Signing(_) | Session::Library(_) => true,
             }
+    }
+
+    /// When it ends, where that is known here.
+    fn until(&self) -> Option<SystemTime> {
+        match &self.session {
+            Session::Token { until, .. } => {
+                SystemTime::now().checked_add(until.saturating_duration_since(Instant::now()))
+            }
+            Session::Signing(_) | Session::Library(_) => None,
+        }
     }
 
     /// Whether it has not ended.

@@ -14,7 +14,10 @@
 //!    '-- http.rs       the client: bounds, authority, no redirects
 //! ```
 
-use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp, files};
+use super::{
+    Asks, Fetched, Kind, LoginState, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError,
+    Stamp, files,
+};
 
 mod answer;
 mod exchange;
@@ -30,6 +33,7 @@ pub(super) const KIND: Kind = Kind {
     name: "gcp-secret-manager",
     about: "Secret Manager of Google Cloud",
     runs: Runs::Confined,
+    asks: Asks::Service,
     check: settings::check,
     open: settings::open,
 };

@@ -12,7 +12,7 @@ use super::answer::{self, About, Version};
 use super::http::{Answer, Deadline, Http, Way};
 use super::login::{Login, Token};
 use super::name::Name;
-use super::{Fetched, Provider, ProviderError};
+use super::{Fetched, LoginState, Mint, Provider, ProviderError};
 use crate::reference::Reference;
 
 /// Between a request that failed and the same again.
@@ -47,7 +47,7 @@ impl SecretManager {
 
 #[async_trait::async_trait]
 impl Provider for SecretManager {
-    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+    async fn fetch(&self, reference: &Reference, _: Mint) -> Result<Fetched, ProviderError> {
         let name = Name::of(reference, self.asked.project.as_deref(), self.asked.location.as_deref())?;
         let deadline = Deadline::after(self.http.bounds().request);
         deadline.bound(self.again(deadline, || self.fetch_once(&name, deadline))).await
@@ -56,6 +56,10 @@ impl Provider for SecretManager {
     async fn log_in(&self) -> Result<(), ProviderError> {
         let deadline = Deadline::after(self.http.bounds().request);
         deadline.bound(self.again(deadline, || self.log_in_once(deadline))).await
+    }
+
+    async fn login_state(&self) -> LoginState {
+        self.login.login_state().await
     }
 }
 

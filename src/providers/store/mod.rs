@@ -12,7 +12,9 @@
 //!    '-- document.rs  what is inside: recipients, secrets, versions
 //! ```
 
-use super::{Fetched, Kind, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp};
+use super::{
+    Asks, Fetched, Kind, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp,
+};
 
 mod document;
 mod error;
@@ -38,6 +40,7 @@ pub(super) const KIND: Kind = Kind {
     name: "store",
     about: "an age-encrypted file on this host; no server needed",
     runs: Runs::Confined,
+    asks: Asks::LocalFile,
     check: settings::check,
     open: settings::open,
 };

@@ -7,7 +7,7 @@ use age::secrecy::SecretString;
 use parking_lot::Mutex;
 
 use super::snapshot::Snapshot;
-use super::{Fetched, Provider, ProviderError, Site, StoreError, file, passphrase_from};
+use super::{Fetched, Mint, Provider, ProviderError, Site, StoreError, file, passphrase_from};
 use crate::reference::Reference;
 use crate::sys::stack;
 
@@ -32,7 +32,7 @@ impl Store {
 
 #[async_trait::async_trait]
 impl Provider for Store {
-    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+    async fn fetch(&self, reference: &Reference, _: Mint) -> Result<Fetched, ProviderError> {
         let (name, version) = (reference.path().to_owned(), reference.version().map(str::to_owned));
         self.ask(move |snapshot| snapshot.value(&name, version.as_deref())).await
     }

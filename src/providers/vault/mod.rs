@@ -9,6 +9,7 @@
 //!    |-- session.rs    the token in use: one login for all who wait, renewal, failures that are not repeated at once
 //!    |     '-- login.rs      what each way of logging in sends: credential.rs, wrapped.rs; what it gives: tokens.rs, or denied.rs
 //!    |-- mounts.rs     which engine is mounted where
+//!    |-- leases.rs     what was lent is renewed, ended; what would be lent
 //!    |-- secret.rs     answers -> values, versions, leases
 //!    |     '-- values.rs     a JSON object -> an object of strings
 //!    '-- cluster.rs    one request to whichever address answers it
@@ -19,7 +20,10 @@
 //!  settings.rs    the table of the configuration, with auth.rs and address.rs
 //! ```
 
-use super::{Fetched, Kind, Lease, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp};
+use super::{
+    Asks, Fetched, Kind, Lease, LoginState, LoginTime, Mint, NamedFile, Provider, ProviderError, Runs,
+    Secrecy, SettingsError, Stamp,
+};
 
 mod address;
 mod answers;
@@ -29,6 +33,7 @@ mod cluster;
 mod credential;
 mod denied;
 mod exchange;
+mod leases;
 mod login;
 mod mounts;
 mod provider;
@@ -45,6 +50,7 @@ pub(super) const KIND: Kind = Kind {
     name: "vault",
     about: "HashiCorp Vault or OpenBao: key/value secrets, and any other engine by its path",
     runs: Runs::Confined,
+    asks: Asks::Service,
     check: settings::check,
     open: provider::open,
 };

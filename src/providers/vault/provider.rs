@@ -1,20 +1,24 @@
 //! Fetches: with the token in use from the engine at the path, and once more where that token is gone.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
 use super::answers::other;
 use super::cluster::Cluster;
 use super::exchange::{Answer, Repeat, Request};
+use super::leases::{self, is_kept};
 use super::login::Login;
 use super::mounts::{Engine, Mount, Mounts};
 use super::secret::{self, Reader, Sort};
 use super::session::{Session, Sessions, Standing};
 use super::settings::Settings;
-use super::{Fetched, Provider, ProviderError, SettingsError};
+use super::{Fetched, Lease, LoginState, LoginTime, Mint, Provider, ProviderError, SettingsError};
 use crate::reference::Reference;
 
 /// The opened provider. Nobody is reached before the first fetch.
@@ -24,6 +28,8 @@ struct Vault {
     mounts: Mounts,
     params: BTreeMap<String, Vec<u8>>,
     reader: Reader,
+    /// Paths of engines other than key/value that gave something without a lease: it was there before anybody asked.
+    kept: Mutex<HashSet<String>>,
 }
 
 /// Opens the provider.
@@ -31,37 +37,45 @@ pub(super) fn open(settings: toml::Table, base: &Path) -> Result<Box<dyn Provide
     let Settings { bounds, addresses, namespace, tls, auth, mounts, params } = Settings::new(settings, base)?;
     let cluster = Arc::new(Cluster::new(addresses, tls, namespace, bounds));
     let sessions = Sessions::new(Arc::clone(&cluster), Login::new(auth));
-    Ok(Box::new(Vault { cluster, sessions, mounts: Mounts::new(mounts), params, reader: Reader::new() }))
+    let (mounts, reader, kept) = (Mounts::new(mounts), Reader::new(), Mutex::default());
+    Ok(Box::new(Vault { cluster, sessions, mounts, params, reader, kept }))
 }
 
 #[async_trait::async_trait]
 impl Provider for Vault {
-    async fn fetch(&self, reference: &Reference) -> Result<Fetched, ProviderError> {
+    async fn fetch(&self, reference: &Reference, mint: Mint) -> Result<Fetched, ProviderError> {
         let deadline = self.cluster.deadline();
-        let session = self.sessions.session(deadline).await?;
-        match self.read(reference, &session, deadline).await {
-            Err(ProviderError::Refused(message)) => {
-                match self.sessions.after_refusal(&session, deadline).await? {
-                    Standing::Replaced(new) => {
-                        let result = self.read(reference, &new, deadline).await;
-                        if matches!(result, Err(ProviderError::Refused(_))) {
-                            self.sessions.was_in_vain().await;
-                        }
-                        result
-                    }
-                    Standing::Known => Err(ProviderError::Refused(message)),
-                    Standing::Gone => {
-                        let (path, gone) = (reference.path(), self.sessions.gone());
-                        Err(ProviderError::Refused(format!("`{path}`: {gone} (HTTP 403)")))
-                    }
-                }
-            }
-            result => result,
-        }
+        let read =
+            |session: Arc<Session>| async move { self.read(reference, mint, &session, deadline).await };
+        self.with_token(&format!("`{}`", reference.path()), deadline, read).await
     }
 
     async fn log_in(&self) -> Result<(), ProviderError> {
         self.sessions.proven(self.cluster.deadline()).await
+    }
+
+    async fn renew(&self, lease: &Lease) -> Result<Lease, ProviderError> {
+        let deadline = self.cluster.deadline();
+        let renew = |session: Arc<Session>| async move {
+            leases::renew(&self.cluster, &session, lease, deadline).await
+        };
+        self.with_token("a renewal", deadline, renew).await
+    }
+
+    async fn revoke(&self, handle: &str) -> Result<(), ProviderError> {
+        let deadline = self.cluster.deadline();
+        let revoke = |session: Arc<Session>| async move {
+            leases::revoke(&self.cluster, &session, handle, deadline).await
+        };
+        self.with_token("a revocation", deadline, revoke).await
+    }
+
+    async fn login_state(&self) -> LoginState {
+        self.sessions.state().await
+    }
+
+    fn ended_logins(&self) -> Option<watch::Receiver<LoginTime>> {
+        Some(self.sessions.ended())
     }
 }
 
@@ -71,18 +85,48 @@ struct Ask<'a> {
     session: &'a Session,
     path: &'a str,
     version: Option<&'a str>,
+    mint: Mint,
     deadline: Instant,
 }
 
 impl Vault {
+    /// Asks with the token in use, and once more with another where the server does not know that one any more.
+    async fn with_token<T, F: Future<Output = Result<T, ProviderError>> + Send>(
+        &self,
+        what: &str,
+        deadline: Instant,
+        ask: impl Fn(Arc<Session>) -> F + Send + Sync,
+    ) -> Result<T, ProviderError> {
+        let session = self.sessions.session(deadline).await?;
+        match ask(Arc::clone(&session)).await {
+            Err(ProviderError::Refused(message)) => {
+                match self.sessions.after_refusal(&session, deadline).await? {
+                    Standing::Replaced(new) => {
+                        let result = ask(new).await;
+                        if matches!(result, Err(ProviderError::Refused(_))) {
+                            self.sessions.was_in_vain().await;
+                        }
+                        result
+                    }
+                    Standing::Known => Err(ProviderError::Refused(message)),
+                    Standing::Gone => {
+                        Err(ProviderError::Refused(format!("{what}: {} (HTTP 403)", self.sessions.gone())))
+                    }
+                }
+            }
+            result => result,
+        }
+    }
+
     async fn read(
         &self,
         reference: &Reference,
+        mint: Mint,
         session: &Session,
         deadline: Instant,
     ) -> Result<Fetched, ProviderError> {
         let (path, version) = (reference.path(), reference.version());
-        let ask = Ask { vault: self, session, path, version, deadline };
+        let ask = Ask { vault: self, session, path, version, mint, deadline };
         if let Some(params) = self.params.get(path) {
             return ask.written(params).await;
         }
@@ -108,14 +152,20 @@ impl Ask<'_> {
                 self.of_versioned(mount, &answer)
             }
             Engine::Kv1 => self.plain(Sort::Stored).await,
-            Engine::Other => self.plain(Sort::Made).await,
+            Engine::Other => {
+                self.may_make(mount.rest(self.path))?;
+                self.plain(Sort::Made).await
+            }
         }
     }
 
     /// Where the server does not say what is mounted: a key/value engine with versions at the first segment, else whatever
     /// answers at the path itself.
     async fn anywhere(&self) -> Result<Fetched, ProviderError> {
-        let Some((first, _)) = self.path.split_once('/') else { return self.plain(Sort::Unknown).await };
+        let Some((first, rest)) = self.path.split_once('/') else {
+            self.may_make(None)?;
+            return self.plain(Sort::Unknown).await;
+        };
         let mount = Mount { at: first.to_owned(), engine: Engine::Kv2 };
         let answer = self.versioned(&mount).await?;
         if secret::is_versioned(&answer) {
@@ -129,6 +179,7 @@ impl Ask<'_> {
         if self.version.is_some() && answer.status == 404 {
             return self.of_versioned(&mount, &answer);
         }
+        self.may_make(Some(rest))?;
         match self.plain(Sort::Unknown).await {
             // To say that there is none takes more rights than to refuse.
             Err(ProviderError::Refused(_)) if answer.status == 404 => self.of_versioned(&mount, &answer),
@@ -192,6 +243,7 @@ impl Ask<'_> {
     /// Writes to the path to read what that gives.
     async fn written(&self, params: &[u8]) -> Result<Fetched, ProviderError> {
         self.no_version()?;
+        self.may_make(None)?;
         let request = Request {
             repeat: Repeat::MakesAnother,
             ..Request::write(self.path, params, Some(&self.session.token))
@@ -202,10 +254,31 @@ impl Ask<'_> {
 
     fn of_plain(&self, answer: &Answer, sort: Sort) -> Result<Fetched, ProviderError> {
         match answer.status {
-            200 => self.vault.reader.plain(self.path, answer, sort, self.session.lends_for()),
+            200 => {
+                let fetched = self.vault.reader.plain(self.path, answer, sort, self.session.lends())?;
+                let mut kept = self.vault.kept.lock();
+                if fetched.lease.is_some() || sort == Sort::Stored {
+                    kept.remove(self.path);
+                } else {
+                    kept.insert(self.path.to_owned());
+                }
+                Ok(fetched)
+            }
             404 => Err(ProviderError::NotFound(format!("`{}`: there is nothing (HTTP 404)", self.path))),
             _ => Err(self.refused(answer, self.path)),
         }
+    }
+
+    /// Whether it may be asked what could make a credential. `rest` is what is below the mount, where it is only read.
+    fn may_make(&self, rest: Option<&str>) -> Result<(), ProviderError> {
+        let kept = rest.is_some_and(is_kept) || rest.is_some() && self.vault.kept.lock().contains(self.path);
+        if self.mint == Mint::Allowed || kept {
+            return Ok(());
+        }
+        let path = self.path;
+        Err(ProviderError::WouldMint(format!(
+            "`{path}`: the engine there may make a credential for whoever asks"
+        )))
     }
 
     fn no_version(&self) -> Result<(), ProviderError> {

@@ -12,6 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::answers::{malformed, parse, seconds};
 use super::exchange::Answer;
+use super::leases;
+use super::session::Lends;
 use super::values::Values;
 use super::{Fetched, Lease, ProviderError};
 use crate::secret::SecretBytes;
@@ -58,32 +60,38 @@ impl Reader {
         Ok(fetched)
     }
 
-    /// What is read as it is, or what writing to a path gave. With `lent_for` nothing that was lent lasts longer.
+    /// What is read as it is, or what writing to a path gave, by a session that lends so.
     pub(super) fn plain(
         &self,
         path: &str,
         answer: &Answer,
         sort: Sort,
-        lent_for: Option<Duration>,
+        lends: Lends,
     ) -> Result<Fetched, ProviderError> {
         let envelope: Envelope<'_> = parse(path, answer)?;
         if let Some(auth) = envelope.auth.filter(|auth| auth.get() != "null") {
-            return self.token(path, auth, lent_for);
+            return self.token(path, auth, lends);
         }
         let data = envelope.data.filter(|data| data.get() != "null").ok_or_else(|| malformed(path))?;
         let values = Values::parse(data).ok_or_else(|| malformed(path))?;
         let bytes = strings(path, data)?;
         let now = SystemTime::now();
         if let Some(id) = envelope.lease_id.filter(|id| !id.is_empty() && sort != Sort::Stored) {
-            let lasts = seconds(envelope.lease_duration.unwrap_or_default());
-            let lasts = lent_for.map_or(lasts, |most| lasts.min(most));
+            let term = seconds(envelope.lease_duration.unwrap_or_default());
+            let lasts = lends.at_most.map_or(term, |most| term.min(most));
             let mut fetched = Fetched::new(bytes, id.clone(), now);
             fetched.expires = now.checked_add(lasts);
             if sort == Sort::Made {
                 fetched.expires = earliest(fetched.expires, end(&values, now));
             }
-            fetched.lease =
-                Some(Lease { id: id.into_owned(), lasts, renewable: envelope.renewable.unwrap_or_default() });
+            fetched.lease = Some(Lease {
+                handle: id.into_owned(),
+                lasts,
+                term,
+                renewable: envelope.renewable.unwrap_or_default(),
+                revocable: true,
+                under: Some(lends.under),
+            });
             return Ok(fetched);
         }
         if sort != Sort::Made {
@@ -91,57 +99,55 @@ impl Reader {
             return Ok(Fetched::new(bytes, version, since));
         }
         let expires = end(&values, now);
-        let mut fetched = match values.get::<String>("serial_number") {
-            Some(serial) => Fetched::new(bytes, serial, now),
-            None => {
-                let (version, since) = self.recognised_but(path, &values, &bytes, now);
-                Fetched::new(bytes, version, since)
-            }
+        // What the engine rotates is the same for all who ask.
+        if let Some((since, version)) = rotation(&values) {
+            return Ok(Fetched { expires, ..Fetched::new(bytes, version, since) });
+        }
+        let (version, since) = match values.get::<String>("serial_number") {
+            Some(serial) => (serial, now),
+            None => self.recognised(path, &bytes, now),
         };
-        fetched.expires = expires;
-        Ok(fetched)
+        let lasts = expires.map(|expires| expires.duration_since(now).unwrap_or_default());
+        // Of what has no end nobody knows how long it can be kept.
+        let lease = lasts.map(|lasts| Lease {
+            handle: version.clone(),
+            lasts,
+            term: lasts,
+            renewable: false,
+            revocable: false,
+            under: None,
+        });
+        Ok(Fetched { expires, lease, ..Fetched::new(bytes, version, since) })
     }
 
     /// A token that was made.
-    fn token(
-        &self,
-        path: &str,
-        auth: &RawValue,
-        lent_for: Option<Duration>,
-    ) -> Result<Fetched, ProviderError> {
+    fn token(&self, path: &str, auth: &RawValue, lends: Lends) -> Result<Fetched, ProviderError> {
         let values = Values::parse(auth).ok_or_else(|| malformed(path))?;
         let now = SystemTime::now();
         let bytes = strings(path, auth)?;
-        let version = match values.get::<String>("accessor").filter(|accessor| !accessor.is_empty()) {
-            Some(accessor) => accessor,
-            None => self.digest(&bytes),
+        let accessor = values.get::<String>("accessor").filter(|accessor| !accessor.is_empty());
+        let handle = accessor.as_deref().map(leases::of_token);
+        let version = accessor.unwrap_or_else(|| self.digest(&bytes));
+        // One that is no child of ours outlives us.
+        let hangs = !values.get::<bool>("orphan").unwrap_or_default();
+        let term = values.get("lease_duration").filter(|length| *length > 0).map(seconds);
+        let lasts = term.into_iter().chain(lends.at_most.filter(|_| hangs)).min();
+        let endless = seconds(u64::MAX);
+        let lease = Lease {
+            revocable: handle.is_some(),
+            handle: handle.unwrap_or_else(|| version.clone()),
+            lasts: lasts.unwrap_or(endless),
+            term: term.unwrap_or(endless),
+            renewable: false,
+            under: hangs.then_some(lends.under),
         };
-        let mut fetched = Fetched::new(bytes, version, now);
-        let lasts = values.get("lease_duration").filter(|length| *length > 0).map(seconds);
-        fetched.expires = lasts.into_iter().chain(lent_for).min().and_then(|lasts| now.checked_add(lasts));
-        Ok(fetched)
+        let expires = lasts.and_then(|lasts| now.checked_add(lasts));
+        Ok(Fetched { expires, lease: Some(lease), ..Fetched::new(bytes, version, now) })
     }
 
     /// A version for a content that has none, and since when it is that.
     fn recognised(&self, path: &str, bytes: &SecretBytes, now: SystemTime) -> (String, SystemTime) {
-        self.since(path, self.digest(bytes), now)
-    }
-
-    /// The same for what an engine rotates by itself: it says when it did, and what is left of its time is not part of it.
-    fn recognised_but(
-        &self,
-        path: &str,
-        values: &Values<'_>,
-        bytes: &SecretBytes,
-        now: SystemTime,
-    ) -> (String, SystemTime) {
-        match values.get::<String>("last_vault_rotation").and_then(|text| Some((time(&text)?, text))) {
-            Some((since, text)) => (text, since),
-            None => self.recognised(path, bytes, now),
-        }
-    }
-
-    fn since(&self, path: &str, version: String, now: SystemTime) -> (String, SystemTime) {
+        let version = self.digest(bytes);
         let mut seen = self.seen.lock();
         match seen.get(path) {
             Some((known, since)) if *known == version => (version, *since),
@@ -185,6 +191,12 @@ fn end(values: &Values<'_>, now: SystemTime) -> Option<SystemTime> {
     let certificate = values.get::<u64>("expiration").filter(|at| *at > 0).and_then(at);
     let ttl = values.get::<u64>("ttl").filter(|ttl| *ttl > 0).map(seconds);
     earliest(certificate, ttl.and_then(|ttl| now.checked_add(ttl)))
+}
+
+/// When an engine that rotates by itself did so last, and that as a version: what is left of its time is not part of it.
+fn rotation(values: &Values<'_>) -> Option<(SystemTime, String)> {
+    let text: String = values.get("last_vault_rotation")?;
+    Some((time(&text)?, text))
 }
 
 fn earliest(one: Option<SystemTime>, other: Option<SystemTime>) -> Option<SystemTime> {
@@ -242,6 +254,7 @@ impl Metadata {
 
 #[cfg(test)]
 mod tests {
+    use super::super::LoginTime;
     use super::*;
     use zeroize::Zeroizing;
 
@@ -250,8 +263,12 @@ mod tests {
         Answer { status: 200, body, retry_after: None, location: None }
     }
 
+    fn lends(at_most: Option<Duration>) -> Lends {
+        Lends { at_most, under: LoginTime::default() }
+    }
+
     fn made(body: &str) -> Fetched {
-        Reader::new().plain("p", &answer(body), Sort::Made, None).unwrap()
+        Reader::new().plain("p", &answer(body), Sort::Made, lends(None)).unwrap()
     }
 
     fn from_now(expires: Option<SystemTime>) -> u64 {
@@ -265,10 +282,37 @@ mod tests {
         let fetched = made(body);
         assert_eq!(from_now(fetched.expires), 3600);
         let lease = fetched.lease.unwrap();
-        assert_eq!((lease.id.as_str(), lease.lasts.as_secs(), lease.renewable), ("db/creds/r/1", 3600, true));
-        let shorter = Some(Duration::from_secs(60));
+        assert_eq!(
+            (lease.handle.as_str(), lease.lasts.as_secs(), lease.renewable),
+            ("db/creds/r/1", 3600, true)
+        );
+        assert!(lease.revocable && lease.under.is_some());
+        let shorter = lends(Some(Duration::from_secs(60)));
         let fetched = Reader::new().plain("p", &answer(body), Sort::Made, shorter).unwrap();
-        assert_eq!((from_now(fetched.expires), fetched.lease.unwrap().lasts.as_secs()), (60, 60));
+        let lease = fetched.lease.unwrap();
+        assert_eq!((from_now(fetched.expires), lease.lasts.as_secs(), lease.term.as_secs()), (60, 60, 3600));
+    }
+
+    #[test]
+    fn a_token_and_a_certificate_are_leased_without_a_lease_of_the_servers() {
+        let token = |more: &str| {
+            made(&format!(r#"{{"auth":{{"client_token":"s.x","lease_duration":60{more}}}}}"#)).lease.unwrap()
+        };
+        let child = token(r#","accessor":"a1","orphan":false,"renewable":true"#);
+        assert_eq!((child.handle.as_str(), child.lasts.as_secs()), ("accessor:a1", 60));
+        assert!(child.revocable && !child.renewable && child.under.is_some());
+        assert!(token(r#","accessor":"a1","orphan":true"#).under.is_none());
+        assert!(!token(r#","accessor":"""#).revocable, "a batch token has no accessor");
+        let endless = made(r#"{"auth":{"client_token":"s.x","accessor":"a","lease_duration":0}}"#);
+        assert!(endless.expires.is_none() && endless.lease.unwrap().lasts > Duration::from_hours(24 * 365));
+
+        let ends = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_secs() + 90;
+        let issued = made(&format!(r#"{{"data":{{"serial_number":"0a:0b","expiration":{ends}}}}}"#));
+        let lease = issued.lease.unwrap();
+        assert_eq!(lease.handle, "0a:0b");
+        assert!((85..=90).contains(&lease.lasts.as_secs()));
+        assert!(!lease.revocable && !lease.renewable && lease.under.is_none());
+        assert!(made(r#"{"data":{"certificate":"of the authority"}}"#).lease.is_none(), "that has no end");
     }
 
     #[test]
@@ -282,6 +326,7 @@ mod tests {
         assert_eq!(first.version, second.version, "the time that is left is no other version");
         assert_eq!(first.created, time("2026-01-02T03:04:05.6Z").unwrap());
         assert_eq!(from_now(second.expires), 30);
+        assert!(first.lease.is_none(), "it is the same for all who ask");
     }
 
     #[test]
@@ -289,7 +334,7 @@ mod tests {
         let body =
             r#"{"lease_id":"","lease_duration":60,"data":{"ttl":"60","expiration":5,"serial_number":"s"}}"#;
         let reader = Reader::new();
-        let read = |body: &str| reader.plain("p", &answer(body), Sort::Stored, None).unwrap();
+        let read = |body: &str| reader.plain("p", &answer(body), Sort::Stored, lends(None)).unwrap();
         let (first, again) = (read(body), read(body));
         assert_eq!((first.expires, first.lease.is_none()), (None, true));
         assert_eq!((&first.version, first.created), (&again.version, again.created));

@@ -3,17 +3,18 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::Mutex;
 use reqwest::header::HeaderValue;
+use tokio::sync::watch;
 
 use super::super::files;
 use super::cluster::Cluster;
 use super::credential::Used;
 use super::login::Login;
 use super::tokens::{self, Terms};
-use super::{ProviderError, Stamp};
+use super::{LoginState, LoginTime, ProviderError, Stamp};
 
 /// After a login that was refused nobody logs in for this long with the same credentials, and for twice as long after each
 /// further one: a Vault locks a user out after a few.
@@ -24,8 +25,18 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(300);
 pub(super) struct Session {
     pub(super) token: HeaderValue,
     terms: Mutex<(Instant, Terms)>,
+    since: LoginTime,
     /// For a token from a file: what that was.
     file: Option<Stamp>,
+}
+
+/// What is true of everything that a session lends.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Lends {
+    /// How long it lasts at most: with a token that cannot be renewed all ends that was lent to it.
+    pub(super) at_most: Option<Duration>,
+    /// What it hangs on.
+    pub(super) under: LoginTime,
 }
 
 /// Where a session stands after a refusal.
@@ -45,6 +56,8 @@ pub(super) struct Sessions {
     current: Mutex<Option<Arc<Session>>>,
     /// Held while somebody logs in.
     turn: tokio::sync::Mutex<Turn>,
+    /// Tokens from before this time are gone, or nobody renews them any more: what was lent to them ends with them.
+    ended: watch::Sender<LoginTime>,
 }
 
 #[derive(Default)]
@@ -77,10 +90,10 @@ impl Session {
         }
     }
 
-    /// How long what it lends lasts at most: with a token that cannot be renewed all ends that was lent to it.
-    pub(super) fn lends_for(&self) -> Option<Duration> {
+    /// What is true of everything that it lends.
+    pub(super) fn lends(&self) -> Lends {
         let renewable = matches!(self.terms.lock().1, Terms::For { renewable: true, .. });
-        if renewable { None } else { self.left() }
+        Lends { at_most: if renewable { None } else { self.left() }, under: self.since }
     }
 
     fn is_known(&self) -> bool {
@@ -90,7 +103,25 @@ impl Session {
 
 impl Sessions {
     pub(super) fn new(cluster: Arc<Cluster>, login: Login) -> Arc<Self> {
-        Arc::new(Self { cluster, login, current: Mutex::new(None), turn: tokio::sync::Mutex::default() })
+        let (current, turn, ended) =
+            (Mutex::new(None), tokio::sync::Mutex::default(), watch::Sender::default());
+        Arc::new(Self { cluster, login, current, turn, ended })
+    }
+
+    /// Tells when logins end.
+    pub(super) fn ended(&self) -> watch::Receiver<LoginTime> {
+        self.ended.subscribe()
+    }
+
+    /// Where it stands, as far as is known here.
+    pub(super) async fn state(&self) -> LoginState {
+        match self.current() {
+            Some(session) if session.since >= *self.ended.borrow() && session.holds().await => {
+                let until = session.left().and_then(|left| SystemTime::now().checked_add(left));
+                LoginState::LoggedIn { until }
+            }
+            _ => LoginState::LoggedOut,
+        }
     }
 
     /// The token in use, or a new one.
@@ -127,6 +158,9 @@ impl Sessions {
         if old.is_known() && tokens::terms(&self.cluster, &old.token, deadline).await? != Terms::Unknown {
             return Ok(Standing::Known);
         }
+        if old.is_known() {
+            self.is_over(old);
+        }
         if self.turn.lock().await.in_vain.is_some_and(|at| at.elapsed() < PAUSE) {
             return Ok(Standing::Gone);
         }
@@ -149,6 +183,19 @@ impl Sessions {
                 "the server at {place} does not know the token in {source}, or its policies allow it nothing: it has expired, was revoked, or is of another server or namespace"
             )
         }
+    }
+
+    /// Tells that a session's token is known to nobody any more.
+    fn is_over(&self, session: &Session) {
+        self.ends_before(session.since.just_after());
+    }
+
+    fn ends_before(&self, time: LoginTime) {
+        self.ended.send_if_modified(|ended| {
+            let later = time > *ended;
+            *ended = time.max(*ended);
+            later
+        });
     }
 
     fn current(&self) -> Option<Arc<Session>> {
@@ -194,8 +241,15 @@ impl Sessions {
                 turn.failure = None;
                 let file = if self.login.makes_tokens() { None } else { used.pop() };
                 let terms = Mutex::new((Instant::now(), token.terms));
-                let session = Arc::new(Session { token: token.value, terms, file });
+                let before = self.current();
+                // A file that was only touched holds the same token, and what was lent to it stays.
+                let same = before.as_ref().filter(|before| before.token == token.value);
+                let since = same.map_or_else(LoginTime::now, |before| before.since);
+                let session = Arc::new(Session { token: token.value, terms, since, file });
                 *self.current.lock() = Some(Arc::clone(&session));
+                if before.is_some() {
+                    self.ends_before(since);
+                }
                 tokio::spawn(keep(Arc::downgrade(&self), Arc::downgrade(&session)));
                 Ok(session)
             }
@@ -272,6 +326,11 @@ async fn renewals(sessions: Weak<Sessions>, session: Weak<Session>) {
                 tracing::warn!("the token from {} cannot be renewed: {error}", sessions.login.source());
                 let left = session.left().unwrap_or_default();
                 if left.is_zero() || matches!(error, ProviderError::Refused(_)) {
+                    // It may be refused the renewal alone.
+                    let known = tokens::terms(&sessions.cluster, &session.token, sessions.cluster.deadline());
+                    if left.is_zero() || matches!(known.await, Ok(Terms::Unknown)) {
+                        sessions.is_over(&session);
+                    }
                     return;
                 }
                 left / 3

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use hushfs::providers::{Fetched, Provider, ProviderError};
+use hushfs::providers::{Fetched, Mint, Provider, ProviderError};
 
 use super::admin::{Aws, REGION, unique};
 use super::{Moto, READ_SECRETS, Secrets};
@@ -14,7 +14,7 @@ fn at_once(provider: &Arc<dyn Provider>, paths: &[String]) -> Vec<Result<Fetched
     block_on(async {
         let tasks = paths.iter().map(|path| {
             let (provider, asked) = (Arc::clone(provider), reference(path, None));
-            tokio::spawn(async move { provider.fetch(&asked).await })
+            tokio::spawn(async move { provider.fetch(&asked, Mint::Allowed).await })
         });
         let mut all = Vec::new();
         for task in tasks.collect::<Vec<_>>() {
@@ -65,7 +65,10 @@ fn what_is_asked_for_one_after_the_other_goes_alone() {
     let provider = opened(&server, &network, &["secretsmanager:GetSecretValue"], "");
     let before = network.requests();
     for name in &names {
-        assert_eq!(bytes(&block_on(provider.fetch(&reference(name, None))).unwrap()), name.as_bytes());
+        assert_eq!(
+            bytes(&block_on(provider.fetch(&reference(name, None), Mint::Allowed)).unwrap()),
+            name.as_bytes()
+        );
     }
     assert_eq!(network.requests() - before, 3);
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hushfs::providers::{Provider, ProviderError};
+use hushfs::providers::{Mint, Provider, ProviderError};
 use serde_json::{Value, json};
 
 use super::admin::{ACCOUNT, Aws, Keys, REGION, unique};
@@ -112,7 +112,7 @@ fn many_fetches_log_in_once() {
         let mut all = Vec::new();
         for _ in 0..16 {
             let (provider, asked) = (provider.clone(), crate::upstream::reference(&setup.name, None));
-            all.push(tokio::spawn(async move { provider.fetch(&asked).await.map(|_| ()) }));
+            all.push(tokio::spawn(async move { provider.fetch(&asked, Mint::Allowed).await.map(|_| ()) }));
         }
         for one in all {
             one.await.unwrap().unwrap();

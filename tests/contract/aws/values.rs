@@ -1,6 +1,6 @@
 //! What a reference can ask for.
 
-use hushfs::providers::{Provider, ProviderError};
+use hushfs::providers::{Mint, Provider, ProviderError};
 use serde_json::json;
 
 use super::admin::{ACCOUNT, Aws, REGION, unique};
@@ -12,7 +12,7 @@ fn opened<U: Upstream>(server: &U, more: &str) -> Box<dyn Provider> {
 }
 
 fn at(provider: &dyn Provider, path: &str, version: &str) -> Result<Vec<u8>, ProviderError> {
-    block_on(provider.fetch(&reference(path, Some(version)))).map(|fetched| bytes(&fetched))
+    block_on(provider.fetch(&reference(path, Some(version)), Mint::Allowed)).map(|fetched| bytes(&fetched))
 }
 
 fn value(provider: &dyn Provider, path: &str) -> Vec<u8> {

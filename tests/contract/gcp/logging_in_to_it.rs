@@ -170,7 +170,12 @@ fn one_login_serves_all_who_wait() {
             let tasks: Vec<_> = (0..16)
                 .map(|_| {
                     let provider = std::sync::Arc::clone(&provider);
-                    tokio::spawn(async move { provider.fetch(&reference(path, None)).await.map(drop) })
+                    tokio::spawn(async move {
+                        provider
+                            .fetch(&reference(path, None), hushfs::providers::Mint::Allowed)
+                            .await
+                            .map(drop)
+                    })
                 })
                 .collect();
             let mut all = Vec::new();

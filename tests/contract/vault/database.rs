@@ -67,7 +67,7 @@ fn postgres() -> SocketAddr {
 }
 
 /// A database engine with a role that lends logins and one whose password is rotated; answers where it is mounted.
-fn engine(bao: &Bao) -> String {
+pub(super) fn engine(bao: &Bao) -> String {
     let (database, address) = (bao.mount("sys/mounts", "database", &json!(null)), postgres());
     let config = json!({
         "plugin_name": "postgresql-database-plugin", "allowed_roles": "*", "username": "postgres", "password": "any",
@@ -90,7 +90,7 @@ fn left(expires: Option<SystemTime>) -> u64 {
     expires.unwrap().duration_since(SystemTime::now()).unwrap().as_secs()
 }
 
-fn psql(sql: &str, user: &str) -> String {
+pub(super) fn psql(sql: &str, user: &str) -> String {
     let address = postgres();
     let out = Command::new("psql")
         .args(["-h", "127.0.0.1", "-p", &address.port().to_string(), "-U", user, "-tAc", sql, "postgres"])
@@ -110,7 +110,7 @@ fn each_fetch_is_lent_a_login_of_its_own() {
     let path = format!("{database}/creds/app");
     let (first, second) = (fetch(&*provider, &path).unwrap(), fetch(&*provider, &path).unwrap());
     let lease = first.lease.as_ref().unwrap();
-    assert!(lease.id.starts_with(&format!("{path}/")), "{}", lease.id);
+    assert!(lease.handle.starts_with(&format!("{path}/")), "{}", lease.handle);
     assert_eq!((lease.lasts.as_secs(), lease.renewable), (1800, true));
     assert!((1790..=1800).contains(&left(first.expires)));
     assert_ne!(first.version, second.version);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
-use hushfs::providers::{Provider, ProviderError};
+use hushfs::providers::{Mint, Provider, ProviderError};
 use rcgen::{CertificateParams, KeyPair, PKCS_ED25519, SigningKey};
 use serde_json::{Value, json};
 
@@ -292,7 +292,7 @@ fn thirty_two_fetches_log_in_once() {
         let tasks: Vec<_> = (0..32)
             .map(|_| {
                 let (provider, asked) = (std::sync::Arc::clone(&provider), asked.clone());
-                tokio::spawn(async move { provider.fetch(&asked).await.map(|_| ()) })
+                tokio::spawn(async move { provider.fetch(&asked, Mint::Allowed).await.map(|_| ()) })
             })
             .collect();
         for task in tasks {

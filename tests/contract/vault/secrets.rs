@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use hushfs::providers::{Provider, ProviderError};
+use hushfs::providers::{Mint, Provider, ProviderError};
 use serde_json::json;
 
 use super::server::{Bao, text_file, unique};
@@ -99,10 +99,10 @@ fn a_deleted_and_a_destroyed_version_say_so() {
     let path = format!("secret/{path}");
     let latest = fetch(&*provider, &path).err().unwrap();
     assert!(matches!(&latest, ProviderError::NotFound(m) if m.contains("version 3 was deleted")), "{latest}");
-    let first = block_on(provider.fetch(&reference(&path, Some("1")))).err().unwrap();
+    let first = block_on(provider.fetch(&reference(&path, Some("1")), Mint::Allowed)).err().unwrap();
     assert!(matches!(&first, ProviderError::NotFound(m) if m.contains("version 1 was destroyed")), "{first}");
-    block_on(provider.fetch(&reference(&path, Some("2")))).unwrap();
-    let none = block_on(provider.fetch(&reference(&path, Some("zero")))).err().unwrap();
+    block_on(provider.fetch(&reference(&path, Some("2")), Mint::Allowed)).unwrap();
+    let none = block_on(provider.fetch(&reference(&path, Some("zero")), Mint::Allowed)).err().unwrap();
     assert!(matches!(none, ProviderError::Misconfigured(_)), "{none}");
 }
 
@@ -122,7 +122,7 @@ fn an_engine_without_versions_is_found_out() {
     let second = fetch(&*provider, &path).unwrap();
     assert!(values(&second)["password"] == "second");
     assert_ne!(first.version, second.version);
-    let pinned = block_on(provider.fetch(&reference(&path, Some("1")))).err().unwrap();
+    let pinned = block_on(provider.fetch(&reference(&path, Some("1")), Mint::Allowed)).err().unwrap();
     assert!(matches!(pinned, ProviderError::Misconfigured(_)), "{pinned}");
     let none = fetch(&*provider, &format!("{mount}/nothing")).err().unwrap();
     assert!(matches!(none, ProviderError::NotFound(_)), "{none}");
@@ -169,7 +169,7 @@ fn where_the_server_does_not_say_what_is_mounted_both_are_tried() {
     );
     let (provider, network) = without_mounts(bao, &rules, "");
     let pinned = reference(&format!("secret/{path}"), Some("9"));
-    let error = block_on(provider.fetch(&pinned)).err().unwrap();
+    let error = block_on(provider.fetch(&pinned, Mint::Allowed)).err().unwrap();
     assert!(matches!(error, ProviderError::NotFound(_)), "{error}");
     assert!(values(&fetch(&*provider, &format!("secret/{path}")).unwrap())["a"] == "two");
     let before = network.requests();
@@ -228,11 +228,13 @@ fn a_certificate_is_issued_with_its_parameters_and_ends_with_itself() {
     assert!(issued["private_key"].as_str().unwrap().contains("PRIVATE KEY"));
     assert!((1700..=1800).contains(&left(fetched.expires)));
     assert_eq!(fetched.version, issued["serial_number"]);
+    let lease = fetched.lease.as_ref().expect("it was made for us alone");
+    assert!((1700..=1800).contains(&lease.lasts.as_secs()) && !lease.renewable && !lease.revocable);
     let other = fetch(&*provider, &format!("{pki}/issue/web")).unwrap();
     assert_ne!(fetched.version, other.version, "each is another");
     let lent = fetch(&*provider, &format!("{pki}/issue/leased")).unwrap();
     let lease = lent.lease.as_ref().expect("a lease");
-    assert!(lease.id.starts_with(&format!("{pki}/issue/leased/")), "{}", lease.id);
+    assert!(lease.handle.starts_with(&format!("{pki}/issue/leased/")), "{}", lease.handle);
     assert!((1700..=1800).contains(&lease.lasts.as_secs()));
     // Without parameters it is read, which the engine does not know and such policies do not allow.
     let error = fetch(&*provider, &format!("{pki}/issue/readable")).err().unwrap();
@@ -252,7 +254,7 @@ fn a_leased_credential_keeps_its_terms() {
     let good = provider(bao, &rules, &params("10.1.2.3"));
     let fetched = fetch(&*good, &format!("{ssh}/creds/otp")).unwrap();
     let lease = fetched.lease.as_ref().expect("a lease");
-    assert!(lease.id.starts_with(&format!("{ssh}/creds/otp/")), "{}", lease.id);
+    assert!(lease.handle.starts_with(&format!("{ssh}/creds/otp/")), "{}", lease.handle);
     assert_eq!((lease.lasts.as_secs(), lease.renewable), (1200, false));
     assert!((1190..=1200).contains(&left(fetched.expires)));
     assert!(values(&fetched)["username"] == "ubuntu");
@@ -269,7 +271,8 @@ fn a_token_can_be_a_secret() {
     let fetched = fetch(&*provider, "auth/token/create").unwrap();
     assert!(values(&fetched)["client_token"].as_str().unwrap().starts_with("s."));
     assert!((590..=600).contains(&left(fetched.expires)));
-    assert!(fetched.lease.is_none());
+    let lease = fetched.lease.as_ref().expect("it was made for us alone");
+    assert!((590..=600).contains(&lease.lasts.as_secs()) && lease.revocable && !lease.renewable);
 }
 
 #[test]

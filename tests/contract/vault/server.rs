@@ -62,7 +62,20 @@ impl Bao {
 
     /// One that a test may seal, and what opens it again.
     pub(super) fn own() -> (Self, Value) {
-        let mut bao = Self::new("bao-own");
+        Self::opened(Self::new("bao-own"))
+    }
+
+    /// One that writes each request that it answers to a file, which is given too.
+    pub(super) fn audited() -> (Self, PathBuf) {
+        let log = directory().join(unique("audit"));
+        let device = format!(
+            "audit \"file\" \"requests\" {{\n options = {{ file_path = \"{}\" }}\n}}\n",
+            log.display()
+        );
+        (Self::opened(Self::configured("bao-audited", "tls_disable = true", &device)).0, log)
+    }
+
+    fn opened(mut bao: Self) -> (Self, Value) {
         let (_, made) = bao.ask("POST", "sys/init", &json!({ "secret_shares": 1, "secret_threshold": 1 }));
         bao.root = made["root_token"].as_str().unwrap().to_owned();
         let key = json!({ "key": made["keys"][0] });
@@ -108,7 +121,7 @@ impl Bao {
 
     /// One that nobody has initialised.
     pub(super) fn new(name: &str) -> Self {
-        Self::configured(name, "tls_disable = true")
+        Self::configured(name, "tls_disable = true", "")
     }
 
     /// One that turns everybody away who has no certificate of its authority.
@@ -121,7 +134,7 @@ impl Bao {
             beside("vault-key.pem"),
             ca.display()
         );
-        Self { ca: Some(ca), ..Self::configured("bao-picky", &tls) }
+        Self { ca: Some(ca), ..Self::configured("bao-picky", &tls, "") }
     }
 
     /// One that nobody has initialised, whose certificate is signed by itself, and maybe that of an authority.
@@ -134,13 +147,13 @@ impl Bao {
             "tls_cert_file = \"{certificate}\"\n tls_key_file = \"{}\"",
             text_file(&key.serialize_pem())
         );
-        Self { ca: Some(certificate.into()), ..Self::configured("bao-self-signed", &tls) }
+        Self { ca: Some(certificate.into()), ..Self::configured("bao-self-signed", &tls, "") }
     }
 
-    fn configured(name: &str, listener: &str) -> Self {
+    fn configured(name: &str, listener: &str, more: &str) -> Self {
         let address = free_port();
         let config = format!(
-            "storage \"inmem\" {{}}\nlistener \"tcp\" {{\n address = \"{address}\"\n {listener}\n}}\napi_addr = \"http://{address}\"\n"
+            "storage \"inmem\" {{}}\nlistener \"tcp\" {{\n address = \"{address}\"\n {listener}\n}}\napi_addr = \"http://{address}\"\n{more}"
         );
         let file = directory().join(unique("config"));
         std::fs::write(&file, config).unwrap();

@@ -17,7 +17,7 @@ use tokio::sync::{Mutex, OnceCell};
 
 use super::http::{Http, unreadable};
 use super::settings::{Origin, Role, Settings};
-use super::{ProviderError, Stamp, files};
+use super::{LoginState, ProviderError, Stamp, files};
 
 mod ini;
 mod keys;
@@ -118,6 +118,16 @@ impl Login {
                 state.failed = Some((Instant::now(), error.clone()));
                 Err(error)
             }
+        }
+    }
+
+    /// Where it stands. Waits for a login that is under way.
+    pub(super) async fn state(&self) -> LoginState {
+        match &self.0.lock().await.kept {
+            Some(kept) if kept.holds(SystemTime::now()).await => {
+                LoginState::LoggedIn { until: kept.signed.credentials.expiry() }
+            }
+            _ => LoginState::LoggedOut,
         }
     }
 
