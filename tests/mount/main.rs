@@ -26,6 +26,8 @@ mod inotify;
 mod life;
 mod limits;
 mod log;
+#[cfg(feature = "command")]
+mod metrics;
 mod mutate;
 mod on_change;
 mod open;
@@ -45,9 +47,13 @@ mod sandbox;
 mod service;
 mod spoof;
 mod stat;
+#[cfg(feature = "command")]
+mod status;
 mod suggest;
 mod support;
 mod unit;
 mod user;
 mod ways;
+#[cfg(feature = "command")]
+mod watch;
 mod xattr;
