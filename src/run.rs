@@ -163,6 +163,7 @@ struct Daemon {
     resolver: Arc<Resolver>,
     audit: Audit,
     fs: Arc<Fs>,
+    readers: Arc<Readers>,
     changes: Changes,
     state: Mutex<State>,
     /// Who watches what.
@@ -207,7 +208,7 @@ impl Daemon {
             limits,
         );
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
-        let changes = changed::changes(readers, &access, audit.clone());
+        let changes = changed::changes(Arc::clone(&readers), &access, audit.clone());
         changes.watch(changed::watched(&config));
         let state = Mutex::new(State { config, notifications: None });
         let told = Mutex::new(Some(told));
@@ -218,6 +219,7 @@ impl Daemon {
             resolver,
             audit,
             fs,
+            readers,
             changes,
             state,
             watchers,

@@ -141,6 +141,7 @@ async fn act(ask: Ask, peer: Peer, operator: Arc<dyn Operator>) -> Reply {
         Ask::Whoami => operator.whoami(&peer).await,
         Ask::Explain { path, whom } => operator.explain(&peer, &path, &whom).await,
         Ask::Status => operator.status().await,
+        Ask::Readers => operator.readers().await,
         Ask::Evict { which } => operator.evict(&peer, &which).await,
         Ask::Refresh { which } => return operator.refresh(Arc::new(peer), which).await,
         Ask::Watch { path } => return operator.watch(Arc::new(peer), path).await,

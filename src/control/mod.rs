@@ -21,7 +21,8 @@ pub use asking::{Lines, ask};
 pub use listener::Listener;
 pub use peer::Peer;
 pub use report::{
-    Evicted, MemoryStatus, MountStatus, ProviderRow, Refreshed, Report, SecretRow, Trouble, VersionSeen,
+    Evicted, MemoryStatus, MountStatus, ProviderRow, ReaderRow, ReadersReport, Refreshed, Report, SecretRow,
+    Trouble, VersionSeen,
 };
 
 /// What can be asked.
@@ -44,6 +45,8 @@ pub enum Ask {
     },
     /// How does it go?
     Status,
+    /// Who read which version of what, and still runs?
+    Readers,
     /// Fetch these again now. Answered with many lines.
     Refresh {
         /// Which.
@@ -96,9 +99,11 @@ impl Ask {
             Self::Whoami | Self::Explain { whom: Whom::Itself | Whom::Pid(_), .. } => Whose::Everybody,
             // Who is no operator may watch what the rules let him read.
             Self::Watch { .. } => Whose::Everybody,
-            Self::Reload { .. } | Self::Status | Self::Refresh { .. } | Self::Evict { .. } => {
-                Whose::Operators
-            }
+            Self::Reload { .. }
+            | Self::Status
+            | Self::Readers
+            | Self::Refresh { .. }
+            | Self::Evict { .. } => Whose::Operators,
             Self::Explain { whom: Whom::Unit(_) | Whom::Container(_), .. } => Whose::Operators,
         }
     }
@@ -137,6 +142,8 @@ pub enum Answer {
     Explained(Explained),
     /// How it goes.
     Status(Box<Report>),
+    /// Who reads.
+    Readers(ReadersReport),
     /// So many are being fetched again; a line for each follows, and then [`Answer::Done`].
     Refreshing {
         /// How many.
@@ -174,6 +181,8 @@ pub trait Operator: Send + Sync {
     async fn explain(&self, peer: &Peer, path: &str, whom: &Whom) -> Answer;
     /// Tells how it goes. From memory alone: whatever hangs does not hold it up.
     async fn status(&self) -> Answer;
+    /// Tells who read which version, and still runs.
+    async fn readers(&self) -> Answer;
     /// Has secrets fetched again, and tells of each.
     async fn refresh(self: Arc<Self>, peer: Arc<Peer>, which: Which) -> Reply;
     /// Forgets secrets.

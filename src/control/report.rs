@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::readers::Row;
 use crate::resolve::{ProviderStatus, SecretStatus};
 
 /// How it goes. Never a value, nor how long it is.
@@ -74,6 +75,31 @@ pub struct SecretRow {
     pub status: SecretStatus,
     /// The files that show it, or a key of it: `scope/name`.
     pub files: Vec<String>,
+}
+
+/// Who read what, and still runs: the layout of `status --readers --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReadersReport {
+    /// When this was so.
+    pub time: Timestamp,
+    /// One for each process, file and version, by file.
+    pub readers: Vec<ReaderRow>,
+    /// Readings that were forgotten because there were too many: unless it is 0, somebody may be missing here.
+    pub forgotten: u64,
+}
+
+/// A process that read a version of a file, and still runs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReaderRow {
+    /// Who read what, and when.
+    #[serde(flatten)]
+    pub row: Row,
+    /// Whether it has that version open at this moment.
+    pub open: bool,
+    /// The version that an open would give now; `None` where none is known.
+    pub current: Option<String>,
+    /// Whether it holds an old version: another is the current one, and this one is the last that it opened, or is open still.
+    pub stale: bool,
 }
 
 /// What came of fetching one secret again.

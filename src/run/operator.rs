@@ -36,7 +36,11 @@ impl Operator for Daemon {
     }
 
     async fn status(&self) -> Answer {
-        Answer::Status(Box::new(self.report()))
+        Answer::Status(Box::new(self.report().await))
+    }
+
+    async fn readers(&self) -> Answer {
+        Answer::Readers(self.who_reads())
     }
 
     async fn refresh(self: Arc<Self>, peer: Arc<Peer>, which: Which) -> Reply {

@@ -1,15 +1,21 @@
 //! How it goes, from memory alone: for operators, and for metrics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
 use super::Daemon;
-use crate::control::{MemoryStatus, MountStatus, ProviderRow, Report, SecretRow};
+use crate::control::{MemoryStatus, MountStatus, ProviderRow, ReaderRow, ReadersReport, Report, SecretRow};
 use crate::metrics::Sample;
+use crate::providers::LoginState;
+use crate::readers::Row;
 use crate::resolve::ProviderStatus;
 use crate::sys::arena;
+
+/// How long the providers may take to say where their logins stand, which reaches nobody.
+const LOGINS: Duration = Duration::from_millis(500);
 
 impl Daemon {
     /// What is so now, for metrics.
@@ -28,8 +34,54 @@ impl Daemon {
         }
     }
 
+    /// Until when logins are good, of the providers that say so at once.
+    async fn logins(&self) -> HashMap<String, Option<Timestamp>> {
+        let names: Vec<_> =
+            self.state.lock().config.providers.iter().map(|provider| provider.name.clone()).collect();
+        let mut asked = tokio::task::JoinSet::new();
+        for name in names {
+            let link = self.resolver.link().clone();
+            asked.spawn(async move {
+                let state = tokio::time::timeout(LOGINS, link.login_state(&name)).await;
+                let until = match state {
+                    Ok(Ok(LoginState::LoggedIn { until })) => until.and_then(|until| until.try_into().ok()),
+                    _ => None,
+                };
+                (name, until)
+            });
+        }
+        asked.join_all().await.into_iter().collect()
+    }
+
+    /// Who read which version of what, and still runs.
+    pub(super) fn who_reads(&self) -> ReadersReport {
+        let versions: HashMap<_, _> = self
+            .resolver
+            .status()
+            .secrets
+            .into_iter()
+            .filter_map(|secret| Some((secret.reference, secret.version?)))
+            .collect();
+        let open: HashSet<_> = self
+            .fs
+            .open_versions()
+            .into_iter()
+            .map(|(process, path, version)| (process.pid.0, path, version))
+            .collect();
+        let one = |row: Row| {
+            let open = open.contains(&(row.pid, row.path.clone(), row.version.clone()));
+            let current = versions.get(&row.reference).cloned();
+            let is_old = current.as_ref().is_some_and(|current| *current != row.version);
+            ReaderRow { open, stale: is_old && (row.newest || open), current, row }
+        };
+        let (readers, forgotten) =
+            (self.readers.rows().into_iter().map(one).collect(), self.readers.forgotten());
+        ReadersReport { time: Timestamp::now(), readers, forgotten }
+    }
+
     /// What operators are told.
-    pub(super) fn report(&self) -> Report {
+    pub(super) async fn report(&self) -> Report {
+        let logins = self.logins().await;
         let known = self.resolver.status();
         let unlocked = arena::unlocked().map(|errno| io::Error::from_raw_os_error(errno).to_string());
         let memory = MemoryStatus {
@@ -55,7 +107,7 @@ impl Daemon {
                     ..ProviderStatus::default()
                 }),
                 kind: provider.kind.name.to_owned(),
-                login_until: None,
+                login_until: logins.get(&provider.name).copied().flatten(),
             });
             (state.config.mount.clone(), providers.collect())
         };

@@ -23,6 +23,7 @@ mod hang;
 mod learn;
 mod hardening;
 mod inotify;
+mod inventory;
 mod life;
 mod limits;
 mod log;

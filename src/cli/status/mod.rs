@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use super::daemon::{SocketArg, does_not_answer, unexpected};
 use super::{Failure, Outcome, term};
-use crate::control::{self, Answer, Ask, Report};
+use crate::control::{self, Answer, Ask, ReadersReport, Report};
 
 mod grid;
 mod page;
+mod readers;
 mod words;
+
+use readers::Of;
 
 /// The exit code where something is stale or failed, and that was asked.
 const EXIT_TROUBLED: u8 = 4;
@@ -23,6 +26,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   hushfs status
+  hushfs status --stale        # after a rotation: who still holds the version before
   hushfs status --check        # for a health check: says only what is not well
   hushfs status --json | jq '.secrets[] | select(.kept == \"failed\")'
 
@@ -37,6 +41,12 @@ pub(crate) struct Args {
     /// Say only what is not well, and exit with 4 where something is not
     #[arg(long)]
     check: bool,
+    /// List the processes that read something and still run, each with the version
+    #[arg(long, conflicts_with = "check")]
+    readers: bool,
+    /// Of those, list the ones that hold an old version: while there are any, it must not be revoked
+    #[arg(long, conflicts_with = "check")]
+    stale: bool,
     #[command(flatten)]
     daemon: SocketArg,
 }
@@ -44,6 +54,14 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> Outcome {
     if args.watch {
         return watch(args);
+    }
+    if let Some(of) = args.readers() {
+        let report = who_reads(args, of)?;
+        term::say(match args.json {
+            true => serde_json::to_string_pretty(&report).unwrap_or_default(),
+            false => page().readers(&report, of),
+        });
+        return Ok(ExitCode::SUCCESS);
     }
     let report = asked(args)?;
     let troubled = report.troubles().next().is_some();
@@ -64,13 +82,25 @@ pub(crate) fn run(args: &Args) -> Outcome {
 /// Draws it again and again. One that is started again meanwhile is found again.
 fn watch(args: &Args) -> Outcome {
     loop {
-        let drawn = match asked(args) {
-            Ok(report) => page().whole(&report),
-            Err(failure) => failure.to_string(),
+        let drawn = match args.readers() {
+            Some(of) => who_reads(args, of).map(|report| page().readers(&report, of)),
+            None => asked(args).map(|report| page().whole(&report)),
         };
+        let drawn = drawn.unwrap_or_else(|failure| failure.to_string());
         term::redraw(drawn.trim_end())
             .map_err(|error| Failure::new(format!("the output cannot be written: {error}")))?;
         std::thread::sleep(PAUSE);
+    }
+}
+
+impl Args {
+    /// Which readers are to be told of, where that is what is asked.
+    fn readers(&self) -> Option<Of> {
+        match (self.readers, self.stale) {
+            (_, true) => Some(Of::Stale),
+            (true, false) => Some(Of::All),
+            (false, false) => None,
+        }
     }
 }
 
@@ -79,9 +109,20 @@ fn page() -> page::Page {
 }
 
 fn asked(args: &Args) -> Result<Report, Failure> {
-    let control = args.daemon.find(None)?;
-    match control::ask(&control, &Ask::Status, PATIENCE).map_err(|error| does_not_answer(&control, &error))? {
+    match ask(args, &Ask::Status)? {
         Answer::Status(report) => Ok(*report),
         other => Err(unexpected(other)),
     }
+}
+
+fn who_reads(args: &Args, of: Of) -> Result<ReadersReport, Failure> {
+    match ask(args, &Ask::Readers)? {
+        Answer::Readers(report) => Ok(readers::only(report, of)),
+        other => Err(unexpected(other)),
+    }
+}
+
+fn ask(args: &Args, ask: &Ask) -> Result<Answer, Failure> {
+    let control = args.daemon.find(None)?;
+    control::ask(&control, ask, PATIENCE).map_err(|error| does_not_answer(&control, &error))
 }

@@ -16,13 +16,14 @@ pub(super) struct Page {
     pub(super) fancy: bool,
 }
 
-const PROVIDERS: [Column; 6] = [
+const PROVIDERS: [Column; 7] = [
     Column { name: "PROVIDER", least: Some(8), goes: 0 },
     Column { name: "KIND", least: None, goes: 3 },
     Column { name: "STATE", least: None, goes: 0 },
     Column { name: "ASKED", least: None, goes: 1 },
     Column { name: "FAILED", least: None, goes: 1 },
     Column { name: "TOOK", least: None, goes: 2 },
+    Column { name: "LOGIN", least: None, goes: 3 },
 ];
 
 const SECRETS: [Column; 7] = [
@@ -122,6 +123,7 @@ fn provider(row: &ProviderRow, now: Timestamp) -> Vec<Said> {
         status.asked.to_string().into(),
         status.failed.to_string().into(),
         status.took_micros.map_or_else(|| "-".to_owned(), took).into(),
+        row.login_until.map_or_else(|| "-".to_owned(), |until| between(now, until)).into(),
     ]
 }
 
