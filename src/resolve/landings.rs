@@ -82,7 +82,7 @@ impl Memory {
                     slot.lease = Some(lease.clone());
                 }
                 // It is over, so there is nothing to be ended either.
-                Err(why) if matches!(why, ResolveError::Provider(ProviderError::NotFound(_))) => {
+                Err(ResolveError::Provider(ProviderError::NotFound(_))) => {
                     slot.lease = None;
                     slot.entry.state = State::Unknown;
                     return self.plan_for(reference, Some((now, Duty::Refresh)));
