@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::bundles;
 use super::cache;
 use super::checked::{CacheRules, Scope};
 use super::learning;
@@ -21,7 +22,7 @@ use super::trust::Trust;
 use crate::identity::selector;
 use crate::policy::Rules;
 
-const SCOPE: &[&str] = &["owner", "group", "mode", "allow", "learn_until", "on_change", "file"];
+const SCOPE: &[&str] = &["owner", "group", "mode", "allow", "learn_until", "on_change", "bundle", "file"];
 
 /// Checks all scopes; they come out in the order of their names.
 pub(super) fn scopes(
@@ -95,6 +96,8 @@ fn scope(
         .filter_map(|(file, table)| draft(file, table.as_deref(), &inherited, merged, used, report))
         .collect();
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
+    let names: Vec<_> = list.iter().map(|file| file.key).collect();
+    let bundles = bundles::bundles(&settings, &names, report);
     // From here on each mistake would be a consequence of one above.
     on_change.as_ref()?;
     let (rules, written, learn_until) = (rules?, written?, learn_until?);
@@ -109,6 +112,7 @@ fn scope(
         dir_mode: dir_mode(widest(&owners, &files)),
         rules,
         learn_until,
+        bundles,
         files: files.into_iter().map(|draft| Arc::new(draft.file)).collect(),
     })
 }

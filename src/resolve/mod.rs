@@ -261,6 +261,13 @@ impl Resolver {
         Err(last.into())
     }
 
+    /// Whether a value that somebody was given may be given again, however young another one is: what was lent has not ended.
+    pub fn still_lasts(&self, reference: &Reference, secret: &Secret) -> bool {
+        let ended = |lease| self.ended.borrow().has(reference.provider(), lease);
+        let expired = secret.expires.is_some_and(|end| end <= Moment::now());
+        !expired && !secret.lease.as_ref().is_some_and(ended)
+    }
+
     /// Forgets everything, wiping it where nobody holds it any more.
     pub fn clear(&self) {
         self.memory.lock().clear();
