@@ -17,10 +17,13 @@ use crate::failure::Failure;
 use crate::identity::{By, Identity, ProcessId, Watch, ended};
 use crate::policy::{Grant, Purpose};
 use crate::reference::Reference;
-use crate::resolve::{Found, ResolveError, Secret};
+use crate::resolve::{Found, ResolveError};
 
 /// How long a generation lasts. Who opens the rest later than that sees what is current then.
 const LASTS: Duration = Duration::from_mins(5);
+
+/// How long the open of one file waits for what the others show. What takes longer is found by whoever opens it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Generations that are kept; what was begun longest ago goes first.
 const KEPT: NonZeroUsize = NonZeroUsize::new(1024).unwrap();
@@ -41,9 +44,19 @@ pub(super) struct Generations(Mutex<LruCache<Key, Generation>>);
 
 struct Generation {
     since: Instant,
-    secrets: HashMap<Reference, Arc<Secret>>,
+    secrets: HashMap<Reference, Found>,
     /// The files that were opened in it.
     opened: HashSet<String>,
+}
+
+/// How a process stands with a file that it opens.
+enum Sees {
+    /// It sees this in its generation.
+    Pinned(Found),
+    /// It has a generation, in which this could not be had.
+    Lacking,
+    /// A generation begins.
+    Anew,
 }
 
 impl Default for Generations {
@@ -53,29 +66,49 @@ impl Default for Generations {
 }
 
 impl Generations {
-    /// What the process is to see of a file that it has not opened in its generation yet.
-    fn pinned(&self, process: ProcessId, bundle: &Bundle, target: &Target) -> Option<Arc<Secret>> {
-        let mut all = self.0.lock();
-        let generation = all.get_mut(&(process, bundle.name.clone()))?;
-        if generation.since.elapsed() >= LASTS || generation.opened.contains(&target.path) {
-            return None;
+    /// How the process stands with `target`.
+    fn sees(&self, process: ProcessId, bundle: &Bundle, target: &Target) -> Sees {
+        let all = self.0.lock();
+        match all.peek(&(process, bundle.name.clone())) {
+            Some(generation) if generation.is_for(target) => {
+                generation.secrets.get(&target.whole).cloned().map_or(Sees::Lacking, Sees::Pinned)
+            }
+            _ => Sees::Anew,
         }
-        let secret = Arc::clone(generation.secrets.get(&target.whole)?);
-        generation.opened.insert(target.path.clone());
-        Some(secret)
     }
 
-    /// Has a generation begin with the open of `target`.
-    fn begin(
+    /// The process is given that of `target`: in its generation, if it has one that began after `asked`, or lacked just this; else
+    /// one begins with it. Gives what it is given after all: another thread of it may have begun one meanwhile.
+    fn give(
         &self,
         process: ProcessId,
         bundle: &Bundle,
         target: &Target,
-        secrets: HashMap<Reference, Arc<Secret>>,
-    ) {
+        asked: Instant,
+        given: Given,
+    ) -> Found {
+        let Given { own, others } = given;
+        let mut all = self.0.lock();
+        let key = (process, bundle.name.clone());
+        if let Some(generation) = all.get_mut(&key)
+            && generation.is_for(target)
+            && (generation.since >= asked || !generation.secrets.contains_key(&target.whole))
+        {
+            generation.opened.insert(target.path.clone());
+            return generation.secrets.entry(target.whole.clone()).or_insert(own).clone();
+        }
+        let mut secrets = others;
+        secrets.insert(target.whole.clone(), own.clone());
         let opened = HashSet::from([target.path.clone()]);
-        let generation = Generation { since: Instant::now(), secrets, opened };
-        self.0.lock().put((process, bundle.name.clone()), generation);
+        all.put(key, Generation { since: Instant::now(), secrets, opened });
+        own
+    }
+
+    /// The process is given what it sees of `target` in its generation.
+    fn opened(&self, process: ProcessId, bundle: &Bundle, target: &Target) {
+        if let Some(generation) = self.0.lock().get_mut(&(process, bundle.name.clone())) {
+            generation.opened.insert(target.path.clone());
+        }
     }
 
     /// Lets go of those that are over, and of those of processes that have ended.
@@ -103,6 +136,19 @@ impl Generations {
     }
 }
 
+/// What was found of a bundle.
+struct Given {
+    own: Found,
+    others: HashMap<Reference, Found>,
+}
+
+impl Generation {
+    /// Whether the process may see it when it opens `target`.
+    fn is_for(&self, target: &Target) -> bool {
+        self.since.elapsed() < LASTS && !self.opened.contains(&target.path)
+    }
+}
+
 impl Access {
     /// What is known of what `target` shows, without asking anybody; `None` where that has to be asked for.
     pub(super) fn known_to(
@@ -114,20 +160,27 @@ impl Access {
         let Some(bundle) = bundled(grant, target) else {
             return self.resolver.cached(grant, &target.whole);
         };
-        if let Some(found) = self.pinned(who, bundle, target) {
-            return Some(Ok(found));
-        }
-        let own = self.resolver.cached(grant, &target.whole)?;
-        let behind = grant.to_refresh();
-        let mut secrets = HashMap::new();
-        for member in others(bundle, target) {
-            // One that cannot be had is found by itself, by whoever opens a file that shows it.
-            if let Ok(found) = self.resolver.cached(&behind, member)? {
-                secrets.insert(member.clone(), found.secret);
+        let asked = Instant::now();
+        let mut found = HashMap::new();
+        match self.generations.sees(who.process, bundle, target) {
+            Sees::Pinned(pinned) if self.resolver.still_lasts(&target.whole, &pinned.secret) => {
+                self.generations.opened(who.process, bundle, target);
+                return Some(Ok(pinned));
+            }
+            Sees::Lacking => {}
+            Sees::Pinned(_) | Sees::Anew => {
+                let behind = grant.to_refresh();
+                for member in others(bundle, target) {
+                    // One that cannot be had is found by itself, by whoever opens a file that shows it.
+                    if let Ok(one) = self.resolver.cached(&behind, member)? {
+                        found.insert(member.clone(), one);
+                    }
+                }
             }
         }
-        self.begin(who, bundle, target, secrets, own.as_ref().ok());
-        Some(own)
+        let own = self.resolver.cached(grant, &target.whole)?;
+        let given = |own| Given { own, others: found };
+        Some(own.map(|own| self.generations.give(who.process, bundle, target, asked, given(own))))
     }
 
     /// The same, asking for what is not known: all that belongs together at once.
@@ -142,46 +195,28 @@ impl Access {
         let Some(bundle) = bundled(grant, target) else {
             return self.resolver.fetch(grant, &target.whole, may_ask).await;
         };
+        let asked = Instant::now();
+        let lacking = matches!(self.generations.sees(who.process, bundle, target), Sees::Lacking);
         let fetched: Vec<_> = others(bundle, target)
+            .filter(|_| !lacking)
             .map(|member| {
                 let (resolver, turns) = (Arc::clone(&self.resolver), turns(member));
                 let (behind, member) = (grant.to_refresh(), member.clone());
                 tokio::spawn(async move {
                     let may_ask = || Ok::<_, ResolveError>(Arc::clone(&turns));
-                    let found = resolver.fetch(&behind, &member, may_ask).await;
-                    (member, found)
+                    let found = tokio::time::timeout(PATIENCE, resolver.fetch(&behind, &member, may_ask));
+                    found.await.ok()?.ok().map(|found| (member, found))
                 })
             })
             .collect();
         let own = self.resolver.fetch(grant, &target.whole, may_ask).await?;
-        let mut secrets = HashMap::new();
+        let mut others = HashMap::new();
         for one in fetched {
-            if let Ok((member, Ok(found))) = one.await {
-                secrets.insert(member, found.secret);
+            if let Ok(Some((member, found))) = one.await {
+                others.insert(member, found);
             }
         }
-        self.begin(who, bundle, target, secrets, Some(&own));
-        Ok(own)
-    }
-
-    /// What the process sees in its generation, as long as that may be given.
-    fn pinned(&self, who: &Identity, bundle: &Bundle, target: &Target) -> Option<Found> {
-        let secret = self.generations.pinned(who.process, bundle, target)?;
-        self.resolver.still_lasts(&target.whole, &secret).then_some(Found { secret, stale: false })
-    }
-
-    fn begin(
-        &self,
-        who: &Identity,
-        bundle: &Bundle,
-        target: &Target,
-        mut secrets: HashMap<Reference, Arc<Secret>>,
-        own: Option<&Found>,
-    ) {
-        if let Some(own) = own {
-            secrets.insert(target.whole.clone(), Arc::clone(&own.secret));
-            self.generations.begin(who.process, bundle, target, secrets);
-        }
+        Ok(self.generations.give(who.process, bundle, target, asked, Given { own, others }))
     }
 }
 

@@ -94,7 +94,7 @@ fn what_of_a_bundle_cannot_be_had_fails_by_itself_and_is_fetched_with_the_rest_o
     let mut host = Host::new();
     rotate(&host, "1");
     let provider = Service::of(&host, "one").provider("");
-    let more = "file.asked = \"asked:x\"\nfile.gone = \"local:gone\"\nbundle.all = [\"site.crt\", \"asked\", \"gone\"]\n";
+    let more = "file.asked = \"asked:x\"\nfile.gone = \"local:gone\"\nbundle.all = [\"site.crt\", \"site.key\", \"asked\", \"gone\"]\n";
     host.configure("", &format!("{}{provider}", scope(more)));
     host.mount();
     let service = Service::again(&host);
@@ -107,6 +107,11 @@ fn what_of_a_bundle_cannot_be_had_fails_by_itself_and_is_fetched_with_the_rest_o
     assert_eq!(program.opens(&host, "gone"), "", "it is an error, and nothing was read");
     host.set("gone", b"there");
     assert_eq!(program.opens(&host, "gone"), "there");
+    assert_eq!(
+        program.opens(&host, "site.key"),
+        "key 1",
+        "what was lacking joined the generation and began none"
+    );
 }
 
 #[test]
