@@ -13,6 +13,7 @@ use crate::failure::Failure;
 use crate::identity::{Caller, Identity, UserNamespace};
 use crate::metrics::Metrics;
 use crate::policy::Grant;
+use crate::providers::ProviderError;
 use crate::reference::Reference;
 
 /// Numbers attempts.
@@ -194,6 +195,10 @@ impl Attempt {
     /// Records that it is denied or failed, and gives back why. The caller gets nothing either way, so a record that is lost
     /// changes nothing for it.
     pub(super) fn failed(mut self, audit: &Audit, who: Option<&Identity>, failure: Failure) -> Failure {
+        // Nobody was asked, and nobody was to be given anything but a size: no attempt.
+        if let Failure::Provider(ProviderError::WouldMint(_)) = failure {
+            return failure;
+        }
         let outcome = if failure.is_denial() { Outcome::Denied } else { Outcome::Failed };
         let again = failure.is_over_a_bound() && !self.bursts.begins(self.caller.uid, &failure, self.since);
         let record = Record {

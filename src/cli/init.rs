@@ -134,6 +134,8 @@ on_failure = "deny"
 # missing_for = "5s"      # it is remembered that a secret does not exist
 # refused_for = "30s"     # it is remembered that the provider refuses it
 # idle_after  = "1h"      # after the last read it is no longer fetched ahead
+# prefetch    = false     # whether it is fetched before anybody reads
+# revoke      = "on_shutdown"   # when a credential that was lent is ended
 "##,
         path = crate::config::quoted(&places.store)
     )

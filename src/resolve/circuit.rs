@@ -28,8 +28,8 @@ const PAUSES: Backoff = Backoff {
 pub(super) enum Circuit<K, E> {
     /// It is asked.
     Closed {
-        /// The last secret that failed, if nothing has succeeded since.
-        failed: Option<K>,
+        /// The last secret that failed, if nothing has succeeded since, and why.
+        failed: Option<(K, E)>,
     },
     /// It is left alone.
     Open {
@@ -79,6 +79,14 @@ impl<K: PartialEq + Clone, E: Clone> Circuit<K, E> {
         }
     }
 
+    /// Why its last question failed, whether it is left alone for that or not.
+    pub(super) fn trouble(&self) -> Option<&E> {
+        match self {
+            Self::Closed { failed } => failed.as_ref().map(|(_, why)| why),
+            Self::Open { why, .. } | Self::HalfOpen { why, .. } => Some(why),
+        }
+    }
+
     /// From when on somebody may ask, where nobody may now.
     pub(super) fn until(&self) -> Option<Moment> {
         match self {
@@ -121,9 +129,9 @@ impl<K: PartialEq + Clone, E: Clone> Circuit<K, E> {
         };
         let failures = match self {
             Self::Closed { failed } => {
-                let of_another = failed.as_ref().is_some_and(|failed| failed != secret);
+                let of_another = failed.as_ref().is_some_and(|(failed, _)| failed != secret);
                 if !of_another && asked.is_none() {
-                    *failed = Some(secret.clone());
+                    *failed = Some((secret.clone(), why));
                     return;
                 }
                 1

@@ -41,7 +41,7 @@ const RENEWED: f64 = 2.0 / 3.0;
 const SELDOM: Duration = Duration::from_mins(1);
 
 /// How long a failure is remembered after its pause, so that the next one has a longer pause.
-const REMEMBERED: Duration = Duration::from_mins(10);
+const REMEMBERED: Duration = Duration::from_mins(2);
 
 /// What is known.
 #[derive(Debug)]

@@ -67,7 +67,8 @@ impl Memory {
     pub(super) fn look(&mut self, grant: &Grant, reference: &Reference, current: bool) -> Look<Arc<Secret>> {
         let now = Moment::now();
         let down = |upstreams: &HashMap<String, Upstream>| {
-            upstreams.get(reference.provider()).and_then(|upstream| upstream.circuit.blocks(now)).cloned()
+            let why = upstreams.get(reference.provider()).and_then(|upstream| upstream.circuit.blocks(now));
+            why.map(ResolveError::left_alone)
         };
         let Some(slot) = self.slots.get(reference) else {
             return down(&self.upstreams).map_or(Look::Fetch(None), Look::Fail);

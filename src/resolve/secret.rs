@@ -98,6 +98,17 @@ impl ResolveError {
         }
     }
 
+    /// That the provider is left alone, for this reason: another secret than the one that is asked for, maybe.
+    pub(super) fn left_alone(&self) -> Self {
+        match self.cause() {
+            Self::Provider(ProviderError::Unavailable { message, .. }) => ProviderError::unavailable(
+                format!("the provider is left alone for now, since it failed: {message}"),
+            )
+            .into(),
+            cause => cause.clone(),
+        }
+    }
+
     /// Why in the first place.
     pub(super) fn cause(&self) -> &Self {
         match self {

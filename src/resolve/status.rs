@@ -37,9 +37,9 @@ pub struct Status {
 pub struct ProviderStatus {
     /// Its name.
     pub name: String,
-    /// Whether it is asked: `None` as ever, else why it is left alone for now.
+    /// `None` where it answers, else why it does not: its last question failed.
     pub down: Option<String>,
-    /// When it is asked again, where it is left alone.
+    /// When it is asked again, where it is left alone for that.
     pub asked_again: Option<Timestamp>,
     /// Questions since hushfs started.
     pub asked: u64,
@@ -124,7 +124,7 @@ impl Resolver {
         }
         let memory = self.memory.lock();
         let mut providers: Vec<_> =
-            memory.upstreams.iter().map(|(name, upstream)| of_provider(name, upstream, now)).collect();
+            memory.upstreams.iter().map(|(name, upstream)| of_provider(name, upstream)).collect();
         let (cache_used, cache_max) = (memory.slots.used(), memory.slots.max());
         let (hits, misses) = (memory.hits, memory.misses);
         drop(memory);
@@ -134,10 +134,10 @@ impl Resolver {
     }
 }
 
-fn of_provider(name: &str, upstream: &Upstream, now: Moment) -> ProviderStatus {
+fn of_provider(name: &str, upstream: &Upstream) -> ProviderStatus {
     ProviderStatus {
         name: name.to_owned(),
-        down: upstream.circuit.blocks(now).map(ToString::to_string),
+        down: upstream.circuit.trouble().map(ToString::to_string),
         asked_again: upstream.circuit.until().and_then(time),
         asked: upstream.asked,
         failed: upstream.failed,

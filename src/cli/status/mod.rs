@@ -27,7 +27,7 @@ const PAUSE: Duration = Duration::from_secs(1);
 #[command(after_help = "Examples:
   hushfs status
   hushfs status --stale        # after a rotation: who still holds the version before
-  hushfs status --check        # for a health check: says only what is not well
+  hushfs status --check        # for monitoring: says only what is not well
   hushfs status --json | jq '.secrets[] | select(.kept == \"failed\")'
 
 Exit codes: 0 it runs, 1 it does not run or does not answer; with --check 4 where a provider is left alone, or a secret is stale or failed.")]

@@ -105,7 +105,7 @@ impl Page {
 fn left_alone(row: &ProviderRow, now: Timestamp) -> String {
     match row.status.asked_again {
         Some(until) => format!("left alone for {}", between(now, until)),
-        None => "being tried".to_owned(),
+        None => "failing".to_owned(),
     }
 }
 
