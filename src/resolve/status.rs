@@ -65,6 +65,9 @@ pub enum Kept {
 pub struct SecretStatus {
     /// Its reference, whole.
     pub reference: String,
+    /// For which workload it is made (`scope/workload`), where each has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<String>,
     /// Where it stands.
     pub kept: Kept,
     /// The provider's name for its version.
@@ -101,7 +104,7 @@ impl Resolver {
         let (cache_used, cache_max) = (memory.slots.used(), memory.slots.max());
         drop(memory);
         providers.sort_by(|a, b| a.name.cmp(&b.name));
-        secrets.sort_by(|a, b| a.reference.cmp(&b.reference));
+        secrets.sort_by(|a, b| (&a.reference, &a.made_for).cmp(&(&b.reference, &b.made_for)));
         Status { providers, secrets, cache_used, cache_max }
     }
 }
@@ -134,6 +137,7 @@ fn of_secret(reference: &Reference, slot: &Slot, now: Moment) -> SecretStatus {
     let refresh = slot.due.filter(|(_, duty)| *duty == Duty::Refresh);
     SecretStatus {
         reference: reference.to_string(),
+        made_for: reference.whom().map(str::to_owned),
         kept,
         version: held.map(|held| held.value.version.clone()),
         fetched: held.and_then(|held| held.value.fetched.try_into().ok()),
