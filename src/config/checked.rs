@@ -68,7 +68,7 @@ pub struct Provider {
 
 /// A directory of files with its rules.
 pub struct Scope {
-    /// The directory's name.
+    /// The directory's path below the mount: the name of the scope, or of a scope and one of its workloads (`scope/workload`).
     pub name: String,
     /// Where its rules are written, `file:line:column`, for messages.
     pub rules_at: String,
