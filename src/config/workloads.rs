@@ -9,7 +9,7 @@ use super::report::{At, Found, Report};
 use super::rules::{self, Checked, WrittenRule};
 use super::table::Entry;
 use super::trust::Trust;
-use crate::identity::{PinnedId, whole_unit_name};
+use crate::identity::PinnedId;
 
 /// What a workload looks like, for whoever has none yet.
 pub(super) const EXAMPLE: &str = "write who each is: `workload = { web = { unit = \"web.service\" }, worker = { unit = \"worker.service\" } }`";
@@ -137,13 +137,14 @@ fn contradict((a, first): &Part<'_, '_>, (b, second): &Part<'_, '_>) -> bool {
     if let (Some(PinnedId::Uid(a)), Some(PinnedId::Uid(b))) = (first.pins(), second.pins()) {
         return a != b;
     }
-    let unit = |entry: &Entry<'_>| {
-        let name = entry.value.as_str()?.split('/').next()?;
-        (!name.contains('*')).then(|| whole_unit_name(name).into_owned())
-    };
     match (a.key, b.key) {
         ("unit", "unit") | ("user_unit", "user_unit") => unit(a).zip(unit(b)).is_some_and(|(a, b)| a != b),
         ("exe", "exe") => first.describe() != second.describe(),
         _ => false,
     }
+}
+
+/// The unit that an entry names, where it is one alone.
+fn unit<'s>(entry: &Entry<'s>) -> Option<&'s str> {
+    entry.value.as_str()?.split('/').next().filter(|name| !name.contains('*'))
 }

@@ -70,7 +70,7 @@ fn pairs_that_contradict_each_other_are_no_rules_where_others_are() {
         assert!(found.iter().any(|(one, _)| one.starts_with(place) && one.contains(said)), "{found:?}");
     }
     for (allow, workload) in [
-        ("{ uid = 0, unit = \"a.service\" }", "{ unit = \"b\" }"),
+        ("{ uid = 0, unit = \"a.service\" }", "{ unit = \"b.service\" }"),
         ("{ uid = 0, unit = \"a.service/*\" }", "{ unit = \"b.service/*\" }"),
         ("{ uid = 0, user_unit = \"a.service\" }", "{ user_unit = \"b.service\" }"),
         ("{ uid = 0, exe = \"/usr/bin/cat\" }", "{ exe = \"/usr/bin/tail\" }"),
