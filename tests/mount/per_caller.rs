@@ -11,13 +11,17 @@ use crate::explain::{explained, text};
 use crate::inotify::{Watch, poker};
 use crate::support::{HUSHFS, Host, as_user, says, signal};
 
-/// Makes a user at each call, with a number. `lasts` says for how many seconds.
+/// Makes a user at each call, with a number. `lasts` says for how many seconds. While there is a file `down`, it has no `app`.
 const PROGRAM: &str = r#"#!/bin/sh
 cd "$MADE" || exit 1
 read -r question
 case $question in
     *'"operation":"revoke"'*) echo "$question" >> revoked; echo '{}'; exit ;;
 esac
+if [ -e down ] && [ "${question#*'"path":"app"'}" != "$question" ]; then
+    echo '{"error": {"kind": "unavailable"}}'
+    exit
+fi
 echo "$question" >> made
 number=$(wc -l < made)
 end=$(date -u -d "+$(cat lasts) seconds" +%FT%TZ)
@@ -53,7 +57,7 @@ impl<'h> Made<'h> {
             "[scope.db]\nallow = {{ uid = 1000 }}\nmode = \"0444\"\n{lines}\n[scope.db.workload]\n{workloads}
              [scope.db.file]\nuser = {{ from = \"made:app#user\", per_caller = true }}
              \".env\" = {{ from = \"made:app\", format = \"dotenv\", per_caller = true }}
-             shared = \"made:app#user\"\n[scope.plain]\nallow = {{ uid = 1000 }}\nfile.t = \"local:t\"\n"
+             shared = \"made:shared#user\"\n[scope.plain]\nallow = {{ uid = 1000 }}\nfile.t = \"local:t\"\n"
         );
         self.0.configure("", &format!("{scope}{provider}"));
     }
@@ -274,6 +278,19 @@ fn a_rotation_is_announced_in_the_directory_of_the_workload_alone() {
     assert_eq!(changed["scope"], "db/web");
     let refreshed = host.recorded("the new one", |record| record["op"] == "refresh");
     assert_eq!((&refreshed["path"], &refreshed["scope"]), (&"made:app".into(), &"db/web".into()));
+}
+
+#[test]
+fn what_fails_for_two_workloads_is_one_thing_that_fails_and_no_provider_that_is_down() {
+    let host = mounted(600, "");
+    fs::write(host.path("made/down"), "").unwrap();
+    for _ in 0..2 {
+        for (program, file) in [(WEB, "db/web/user"), (WORKER, "db/worker/user")] {
+            let output = as_user(1000, program).arg(host.file(file)).output().unwrap();
+            assert!(text(&output).contains("Input/output error"), "{}", text(&output));
+        }
+    }
+    assert_eq!(read_by(1000, WEB, host.file("db/web/shared")).unwrap(), "user-1", "at once");
 }
 
 #[test]

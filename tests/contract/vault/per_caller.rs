@@ -90,8 +90,8 @@ fn two_workloads_are_two_users_of_the_database_until_hushfs_is_stopped() {
     assert_eq!(read("/usr/bin/cat", &web).unwrap(), of_web, "the same again");
     assert!(read("/usr/bin/cat", &mounted.file("web/password")).is_some_and(|password| !password.is_empty()));
     assert_eq!((read("/usr/bin/cat", &worker), read("/usr/bin/tail", &web)), (None, None));
-    let made = format!("SELECT count(*) FROM pg_roles WHERE rolname IN ('{of_web}', '{of_worker}')");
-    assert_eq!(psql(&made, "postgres"), "2");
+    let (_, lent) = bao.ask("LIST", &format!("sys/leases/lookup/{database}/creds/app"), &json!(null));
+    assert_eq!(lent["data"]["keys"].as_array().map(Vec::len), Some(2), "{lent}");
     assert!(exists(&of_web) && exists(&of_worker));
     mounted.stop();
     assert!(is_dropped(&of_web) && is_dropped(&of_worker), "ended with hushfs");
