@@ -10,9 +10,12 @@ use super::trust::Trust;
 use crate::identity::{PinnedId, Says, Selector, Step, selector};
 use crate::policy::Rule;
 
-/// What a rule looks like, for whoever has none yet.
-const EXAMPLE: &str =
-    "add a rule that says who may read, such as `allow = { user = \"app\", exe = \"/usr/bin/app\" }`";
+/// What a rule looks like, for whoever has none yet under this key.
+fn example(key: &str) -> String {
+    format!(
+        "add a rule that says who may read, such as `{key} = {{ user = \"app\", exe = \"/usr/bin/app\" }}`"
+    )
+}
 
 /// A rule with what it demands of the caller's ids.
 pub(super) struct Checked {
@@ -48,7 +51,7 @@ pub(super) fn rules(
 ) -> Option<Vec<Checked>> {
     let Some(allow) = allow else {
         let message = format!("scope `{}` has no `allow`: nobody could read it", scope.key);
-        report.error(Found::at(&scope.key_at, message).hint(EXAMPLE));
+        report.error(Found::at(&scope.key_at, message).hint(example("allow")));
         return None;
     };
     let written = written(allow, trust, report)?;
@@ -68,11 +71,11 @@ pub(super) fn written<'s>(
     report: &mut Report,
 ) -> Option<Vec<WrittenRule<'s>>> {
     let Some(items) = items(list) else {
-        report.error(list.wrong_type("a rule or a list of rules").hint(EXAMPLE));
+        report.error(list.wrong_type("a rule or a list of rules").hint(example(list.key)));
         return None;
     };
     if items.is_empty() {
-        report.error(Found::at(&list.at, "an empty list of rules lets nobody in").hint(EXAMPLE));
+        report.error(Found::at(&list.at, "an empty list of rules lets nobody in").hint(example(list.key)));
         return None;
     }
     let rules: Vec<_> = items.iter().map(|item| written_rule(item, trust, report)).collect();
@@ -81,13 +84,13 @@ pub(super) fn written<'s>(
 
 fn written_rule<'s>(entry: &Entry<'s>, trust: &Trust, report: &mut Report) -> Option<WrittenRule<'s>> {
     let Some(table) = entry.value.as_table() else {
-        report.error(entry.wrong_type("rules, which are tables").hint(EXAMPLE));
+        report.error(entry.wrong_type("rules, which are tables").hint(example(entry.key)));
         return None;
     };
     let rule = WrittenRule { at: entry.at.clone(), parts: entries(entry.at.source, table) };
     if rule.parts.is_empty() {
         let found = Found::at(&entry.at, "a rule without selectors would let everybody in");
-        report.error(found.hint(EXAMPLE));
+        report.error(found.hint(example(entry.key)));
         return None;
     }
     rule.read(trust, report)?;

@@ -97,8 +97,8 @@ fn what_is_wrong_with_workloads_is_shown_once_at_its_place_with_a_remedy() {
     for (lines, place, said, remedy) in [
         ("workload = {}", "8:1", "no workload", "web.service"),
         ("workload = \"web\"", "8:12", "takes a table", "web.service"),
-        ("workload.web = []", "8:16", "lets nobody in", "allow = {"),
-        ("workload.web = {}", "8:16", "without selectors", "allow = {"),
+        ("workload.web = []", "8:16", "lets nobody in", "`web = {"),
+        ("workload.web = {}", "8:16", "without selectors", "`web = {"),
         ("workload.\"a/b\" = { gid = 5 }", "8:10", "workload: a name cannot contain `/`", ""),
         ("workload.web = { unti = \"a.service\" }", "8:18", "`unti`", "`unit`"),
         ("workloads.web = { gid = 5 }", "8:1", "`workloads` is not known", "the key is `workload`"),
