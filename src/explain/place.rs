@@ -39,6 +39,11 @@ fn meant(near: Option<&str>) -> String {
     near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
+/// Whether the scope of that name has a directory for each of its workloads.
+fn has_workloads(config: &Config, scope: &str) -> bool {
+    config.scopes.iter().any(|one| one.name.split_once('/').is_some_and(|(above, _)| above == scope))
+}
+
 /// What is said where there is no scope of a name. Everybody can list the directories in which scopes are.
 fn no_scope(config: &Config, scope: &str) -> NoSuchPath {
     let names: Vec<_> = config.scopes.iter().map(|one| one.name.as_str()).collect();
@@ -66,7 +71,9 @@ impl Place {
         let names: Vec<_> = below.components().collect();
         let (scope, name) = match names.as_slice() {
             [Component::Normal(scope), Component::Normal(name)] => (scope.to_string_lossy(), name),
-            [Component::Normal(scope), Component::Normal(workload), Component::Normal(name)] => {
+            [Component::Normal(scope), Component::Normal(workload), Component::Normal(name)]
+                if has_workloads(config, &scope.to_string_lossy()) =>
+            {
                 (format!("{}/{}", scope.to_string_lossy(), workload.to_string_lossy()).into(), name)
             }
             _ => return Err(NoSuchPath::NotAFile(path.to_owned())),
