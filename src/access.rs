@@ -24,6 +24,7 @@ use crate::audit::record::{Op, Record};
 use crate::config::checked::{File, Limits, Scope};
 use crate::failure::Failure;
 use crate::identity::{Attestor, Caller, Evidence, Identity, ProcessId, Tid};
+use crate::metrics::Metrics;
 use crate::policy::{Grant, Purpose};
 use crate::readers::{Opening, Readers};
 use crate::reference::Reference;
@@ -35,12 +36,14 @@ mod behind;
 mod bursts;
 mod deciding;
 mod misses;
+mod operators;
 mod pauses;
 mod size;
 mod spent;
 mod turns;
 mod waiting;
 
+pub use attempt::Act;
 use attempt::{Attempt, Given, Requests};
 use deciding::{Rejected, Standing};
 use misses::Misses;
@@ -336,6 +339,7 @@ impl Access {
         attestor: Arc<Attestor>,
         resolver: Arc<Resolver>,
         audit: Audit,
+        metrics: Arc<Metrics>,
         readers: Arc<Readers>,
         limits: Limits,
     ) -> Arc<Self> {
@@ -346,7 +350,7 @@ impl Access {
             audit,
             readers,
             limits,
-            requests: Requests::new(),
+            requests: Requests::new(metrics),
             pauses: Pauses::default(),
             waiting: Waiting::new(&limits),
             misses: Misses::new(&limits),

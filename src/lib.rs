@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Beside that way: `config/` (raw -> checked), `fetcher/` (the process that runs `providers/`, one file each), `control/`
-//! (the socket on which the daemon is asked), `explain/` (what a decision turns on, for people), `cli/` (one file per verb), `run.rs` (the only file that names every module),
+//! (the socket on which the daemon is asked), `metrics/` (what is counted, for Prometheus), `explain/` (what a decision turns on, for people), `cli/` (one file per verb), `run.rs` (the only file that names every module),
 //! `pokes/` (what tells watchers of a file that it changed), and
 //! at the bottom `sandbox/` (what the fetcher may not do), `secret.rs` and `sys/` (the only unsafe code).
 
@@ -34,6 +34,7 @@ pub mod explain;
 pub mod fuse;
 pub mod fs;
 pub mod access;
+pub mod metrics;
 pub mod failure;
 pub mod audit;
 pub mod render;
@@ -59,5 +60,6 @@ pub mod words;
 pub mod bounded;
 pub mod tally;
 pub mod clock;
+pub mod socket;
 pub mod secret;
 pub mod sys;

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
@@ -20,6 +21,7 @@ use crate::fetcher::{self, Link, ProviderSettings};
 use crate::fs::Fs;
 use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, Misplaced, PinnedId};
+use crate::metrics::{Metrics, Server};
 use crate::mount::{Mount, MountError};
 use crate::pokes::{self, Poker, Pokes};
 use crate::providers::Runs;
@@ -35,12 +37,16 @@ mod demand;
 mod harden;
 mod learning;
 mod operator;
+mod orders;
 mod reload;
 mod signals;
+mod status;
+mod watchers;
 
 pub use ask::{Answered, Providers};
 pub use harden::harden;
 use signals::{Event, Signals};
+use watchers::Watchers;
 
 /// How long the end may take, once leases have been ended.
 const FAREWELL: Duration = Duration::from_millis(800);
@@ -157,8 +163,14 @@ struct Daemon {
     resolver: Arc<Resolver>,
     audit: Audit,
     fs: Arc<Fs>,
+    readers: Arc<Readers>,
     changes: Changes,
     state: Mutex<State>,
+    /// Who watches what.
+    watchers: Arc<Watchers>,
+    metrics: Arc<Metrics>,
+    /// When it was mounted.
+    since: Timestamp,
     /// What the resolver tells, until somebody listens.
     told: Mutex<Option<mpsc::UnboundedReceiver<Told>>>,
     /// Beside the state, so that whoever holds a lock may announce. There is none in a mount for one user.
@@ -180,22 +192,44 @@ impl Daemon {
         let limits = config.limits;
         let link = Link::start(fetcher_command(config.fetcher), &providers(&config))
             .map_err(system("cannot start the fetcher"))?;
-        let readers = Arc::<Readers>::default();
-        let demand = demand::OfReaders(Arc::clone(&readers));
+        let (readers, watchers) = (Arc::<Readers>::default(), Arc::<Watchers>::default());
+        let demand = demand::Alive { readers: Arc::clone(&readers), watchers: Arc::clone(&watchers) };
         let (resolver, told) = Resolver::new(link, limits.cache_max / 2, limits.deadline, demand);
         resolver.configure(config.cache_rules());
         let attestor = Attestor::new().map(Arc::new).map_err(system("cannot read /proc"))?;
         attestor.ask_runtimes_at(&config.runtimes);
-        let access =
-            Access::new(attestor, Arc::clone(&resolver), audit.clone(), Arc::clone(&readers), limits);
+        let metrics = Metrics::new();
+        let access = Access::new(
+            attestor,
+            Arc::clone(&resolver),
+            audit.clone(),
+            Arc::clone(&metrics),
+            Arc::clone(&readers),
+            limits,
+        );
         let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
-        let changes = changed::changes(readers, &access, audit.clone());
+        let changes = changed::changes(Arc::clone(&readers), &access, audit.clone());
         changes.watch(changed::watched(&config));
         let state = Mutex::new(State { config, notifications: None });
         let told = Mutex::new(Some(told));
         let (reloading, reloaded) = (tokio::sync::Mutex::new(()), tokio::sync::Notify::new());
-        let pokes = OnceLock::new();
-        Ok(Arc::new(Self { access, resolver, audit, fs, changes, state, told, pokes, reloading, reloaded }))
+        let (pokes, since) = (OnceLock::new(), Timestamp::now());
+        Ok(Arc::new(Self {
+            access,
+            resolver,
+            audit,
+            fs,
+            readers,
+            changes,
+            state,
+            watchers,
+            metrics,
+            since,
+            told,
+            pokes,
+            reloading,
+            reloaded,
+        }))
     }
 
     /// Answers on `fuse` until a signal ends it.
@@ -214,18 +248,26 @@ impl Daemon {
             let _ = self.pokes.set(pokes);
         }
         let workers = session.run().map_err(system("cannot start threads"))?;
-        let (control, point) = {
+        let (control, point, metrics) = {
             let mut state = self.state.lock();
             state.notifications = Some(workers.notifications);
             if mount.is_for_one_user() {
                 warn_of_others(&state.config);
             }
-            (state.config.control.clone(), state.config.mount.clone())
+            (state.config.control.clone(), state.config.mount.clone(), state.config.metrics.clone())
         };
+        let scrapes = match &metrics {
+            Some(metrics) => {
+                Some(Server::bind(metrics).map_err(system("cannot listen where `[metrics]` says"))?)
+            }
+            None => None,
+        };
+        let daemon = Arc::downgrade(self);
+        let told = self.metrics.told(move || daemon.upgrade().map(|daemon| daemon.sample()));
         let listener = Listener::bind(&control).map_err(system("cannot listen on the control socket"))?;
         tracing::info!(mount = %point.display(), control = %control.display(), "mounted");
         let _ = sd_notify::notify(&[sd_notify::NotifyState::Ready]);
-        runtime.spawn(sweep(Arc::clone(&self.access)));
+        runtime.spawn(sweep(Arc::clone(&self.access), Arc::clone(&self.watchers)));
         runtime.spawn(Arc::clone(&self.resolver).keep());
         runtime.spawn(Arc::clone(self).tell_of_arrivals());
         runtime.block_on(async {
@@ -254,10 +296,17 @@ impl Daemon {
                     std::future::pending::<()>().await;
                 }
             };
+            let scraped = async {
+                match scrapes {
+                    Some(scrapes) => scrapes.serve(told).await,
+                    None => std::future::pending().await,
+                }
+            };
             let why = tokio::select! {
                 why = until => why,
                 () = unmounted => "unmounted by somebody else",
                 never = self.tell_when_learned() => match never {},
+                never = scraped => match never {},
                 () = disconnected => "the connection to the kernel ended",
                 () = listener.serve(Arc::clone(&operator)) => "the control socket closed",
             };
@@ -300,11 +349,12 @@ fn pokes(mount: &Mount, poker: Arc<Poker>) -> io::Result<Option<Pokes>> {
     Pokes::start(start, private.try_clone_to_owned()?, poker).map(Some)
 }
 
-/// Lets go of what is held of callers that have ended.
-async fn sweep(access: Arc<Access>) {
+/// Lets go of what is held of callers and watchers that have ended.
+async fn sweep(access: Arc<Access>, watchers: Arc<Watchers>) {
     loop {
         tokio::time::sleep(SWEEP).await;
         access.forget_the_ended();
+        watchers.forget_the_gone();
     }
 }
 

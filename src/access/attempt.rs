@@ -11,6 +11,7 @@ use crate::audit::record::{LAYOUT, Op, Outcome, Record};
 use crate::audit::{Audit, Verdict};
 use crate::failure::Failure;
 use crate::identity::{Caller, Identity, UserNamespace};
+use crate::metrics::Metrics;
 use crate::policy::Grant;
 use crate::reference::Reference;
 
@@ -19,6 +20,7 @@ pub(super) struct Requests {
     run: String,
     next: AtomicU64,
     bursts: Arc<Bursts>,
+    metrics: Arc<Metrics>,
 }
 
 /// An attempt that is not answered yet.
@@ -29,6 +31,7 @@ pub(super) struct Attempt {
     request: String,
     since: Instant,
     bursts: Arc<Bursts>,
+    metrics: Arc<Metrics>,
 }
 
 /// What somebody is given.
@@ -41,15 +44,16 @@ pub(super) struct Given<'v> {
 }
 
 impl Requests {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(metrics: Arc<Metrics>) -> Self {
         let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        Self { run: format!("{seconds:x}"), next: AtomicU64::new(1), bursts: Arc::default() }
+        Self { run: format!("{seconds:x}"), next: AtomicU64::new(1), bursts: Arc::default(), metrics }
     }
 
     pub(super) fn begin(&self, op: Op, caller: Caller, target: &Arc<Target>) -> Attempt {
         let request = self.number();
-        let (target, bursts) = (Arc::clone(target), Arc::clone(&self.bursts));
-        Attempt { op, caller, target, request, since: Instant::now(), bursts }
+        let (target, since) = (Arc::clone(target), Instant::now());
+        let (bursts, metrics) = (Arc::clone(&self.bursts), Arc::clone(&self.metrics));
+        Attempt { op, caller, target, request, since, bursts, metrics }
     }
 }
 
@@ -91,6 +95,40 @@ impl Requests {
     }
 }
 
+/// What an operator had done by the daemon.
+pub struct Act<'a> {
+    /// The verb, as typed.
+    pub verb: &'static str,
+    /// What was named: a file, a scope, a reference, or all.
+    pub path: String,
+    /// Who asked, by the kernel's word.
+    pub by: Caller,
+    /// The version it came to, where it is about one secret.
+    pub version: Option<&'a str>,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// What is to be told besides.
+    pub told: &'a str,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Requests {
+    /// Puts on record what an operator had done.
+    pub(super) fn put_act_on_record(&self, audit: &Audit, act: &Act<'_>) -> Verdict {
+        let words = [act.verb, act.told].into_iter().filter(|words| !words.is_empty());
+        audit.record(Record {
+            outcome: act.outcome,
+            uid: act.by.uid,
+            gid: act.by.gid,
+            pid: act.by.tid.0,
+            version: act.version.unwrap_or_default().to_owned(),
+            reason: words.collect::<Vec<_>>().join("; "),
+            ..blank(self.number(), Op::Operator, act.path.clone(), act.took)
+        })
+    }
+}
+
 /// A record by hushfs itself, of something at `path`.
 pub(super) fn blank(request: String, op: Op, path: String, took: Duration) -> Record {
     Record {
@@ -128,7 +166,7 @@ impl Attempt {
 
     /// Records that it is allowed.
     pub(super) fn allowed(
-        self,
+        mut self,
         audit: &Audit,
         who: &Identity,
         grant: &Grant,
@@ -142,10 +180,12 @@ impl Attempt {
             stale: given.stale,
             ..self.record(Outcome::Allowed, Some(who))
         };
-        match audit.record(record) {
+        let recorded = match audit.record(record) {
             Verdict::Recorded | Verdict::Waived => Ok(()),
             Verdict::Lost => Err(Failure::NotOnRecord),
-        }
+        };
+        self.counted(if recorded.is_ok() { Outcome::Allowed } else { Outcome::Failed });
+        recorded
     }
 
     /// As [`Attempt::failed`], for what a decision gives.
@@ -155,7 +195,7 @@ impl Attempt {
 
     /// Records that it is denied or failed, and gives back why. The caller gets nothing either way, so a record that is lost
     /// changes nothing for it.
-    pub(super) fn failed(self, audit: &Audit, who: Option<&Identity>, failure: Failure) -> Failure {
+    pub(super) fn failed(mut self, audit: &Audit, who: Option<&Identity>, failure: Failure) -> Failure {
         let outcome = if failure.is_denial() { Outcome::Denied } else { Outcome::Failed };
         let again = failure.is_over_a_bound() && !self.bursts.begins(self.caller.uid, &failure, self.since);
         let record = Record {
@@ -171,10 +211,16 @@ impl Attempt {
             _ => tracing::debug!(path = record.path, uid = record.uid, pid = record.pid, "denied: {failure}"),
         }
         let _ = audit.record(record);
+        self.counted(outcome);
         failure
     }
 
-    fn record(self, outcome: Outcome, who: Option<&Identity>) -> Record {
+    fn counted(&self, outcome: Outcome) {
+        self.metrics.attempt(&self.target.scope.name, self.op, outcome);
+    }
+
+    /// Its record. It is made once.
+    fn record(&mut self, outcome: Outcome, who: Option<&Identity>) -> Record {
         Record {
             outcome,
             scope: self.target.scope.name.clone(),
@@ -193,7 +239,12 @@ impl Attempt {
                 .unwrap_or_default()
                 .to_owned(),
             other_user_namespace: who.is_some_and(|who| who.user_namespace == UserNamespace::Other),
-            ..blank(self.request, self.op, self.target.path.clone(), self.since.elapsed())
+            ..blank(
+                std::mem::take(&mut self.request),
+                self.op,
+                self.target.path.clone(),
+                self.since.elapsed(),
+            )
         }
     }
 }

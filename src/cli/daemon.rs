@@ -12,11 +12,11 @@ use crate::mount;
 use crate::words::printable;
 
 /// How long the daemon may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Which daemon, or none.
+/// Which daemon.
 #[derive(Debug, clap::Args)]
-pub(super) struct DaemonArg {
+pub(super) struct SocketArg {
     #[command(flatten)]
     config: ConfigArg,
     /// Control socket of the daemon to ask
@@ -25,6 +25,13 @@ pub(super) struct DaemonArg {
     /// .sock added.
     #[arg(long, value_name = "SOCKET", env = "HUSHFS_CONTROL")]
     control: Option<PathBuf>,
+}
+
+/// Which daemon, or none.
+#[derive(Debug, clap::Args)]
+pub(super) struct DaemonArg {
+    #[command(flatten)]
+    of: SocketArg,
     /// Go by the configuration file alone, whether a daemon runs or not
     #[arg(long)]
     offline: bool,
@@ -43,13 +50,13 @@ pub(super) enum Asked {
 impl DaemonArg {
     /// Asks the daemon that serves `path`, an absolute path or `scope/name`.
     pub(super) fn ask(&self, path: Option<&Path>, ask: &Ask) -> Result<Asked, Failure> {
-        if let Some(control) = self.control.as_ref().filter(|_| !self.offline) {
+        if let Some(control) = self.of.control.as_ref().filter(|_| !self.offline) {
             return answered(control, ask);
         }
-        if !self.offline && !self.config.is_there() {
-            return answered(&by_mount(path, &self.config.path())?, ask);
+        if !self.offline && !self.of.config.is_there() {
+            return answered(&by_mount(path, &self.of.config.path())?, ask);
         }
-        let config = match config::load(&self.config.path()) {
+        let config = match config::load(&self.of.config.path()) {
             Ok(config) => config,
             Err(problems) => return Ok(Asked::Wrong(check::refuse(&problems))),
         };
@@ -60,6 +67,31 @@ impl DaemonArg {
             Ok(answer) => Ok(Asked::Answered(answer)),
             Err(error) if nobody_listens(&error) => Ok(Asked::Alone(Box::new(config))),
             Err(error) => Err(does_not_answer(&config.control, &error)),
+        }
+    }
+}
+
+impl SocketArg {
+    /// Where the daemon listens that serves `path`, an absolute path or `scope/name`; for what only a daemon can do. A
+    /// configuration that is wrong by now does not hide a daemon that runs.
+    pub(super) fn find(&self, path: Option<&Path>) -> Result<PathBuf, Failure> {
+        if let Some(control) = &self.control {
+            return Ok(control.clone());
+        }
+        if !self.config.is_there() {
+            return by_mount(path, &self.config.path())
+                .map_err(|none| none.hint("is it running? name its control socket with --control, or its configuration with --config"));
+        }
+        match config::load(&self.config.path()) {
+            Ok(config) => Ok(config.control),
+            Err(_) => by_mount(path, &self.config.path()).map_err(|_| {
+                let config = self.config.path();
+                Failure::new(format!(
+                    "the configuration {} is wrong or not there, so it cannot tell where hushfs listens",
+                    config.display()
+                ))
+                .hint("`hushfs check` says what is wrong; or name the daemon's socket with --control")
+            }),
         }
     }
 }
@@ -128,9 +160,7 @@ pub(super) fn does_not_answer(control: &Path, error: &io::Error) -> Failure {
 pub(super) fn unexpected(answer: Answer) -> Failure {
     match answer {
         Answer::Refused { message } | Answer::Wrong { message } => Failure::new(message),
-        Answer::Done { .. } | Answer::Seen { .. } | Answer::Explained(_) => {
-            Failure::new("the daemon answers something else")
-                .hint("is it of the same version as this command?")
-        }
+        _ => Failure::new("the daemon answers something else")
+            .hint("is it of the same version as this command?"),
     }
 }

@@ -108,6 +108,12 @@ on_failure = "deny"
 # file.token = "local:app#token"
 # file.".env" = {{ from = "local:app", format = "dotenv" }}
 
+# Numbers for Prometheus (docs/metrics.md): on a socket, or on an address of this host. Off unless you say so.
+#
+# [metrics]
+# listen = "/run/hushfs-metrics.sock"  # or "127.0.0.1:9464"
+# group  = "prometheus"                # who may ask, beside root; for a socket only
+
 # Bounds, as they are unless you say otherwise.
 #
 # [limits]

@@ -1,7 +1,7 @@
 //! The command line: one file for each verb, and a line in `Verb`.
 //!
-//! Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 `explain` says denied, 78 the configuration is wrong
-//! (`EX_CONFIG` of sysexits.h).
+//! Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 `explain` says denied, 4 `status --check` finds something
+//! stale or failed, 78 the configuration is wrong (`EX_CONFIG` of sysexits.h).
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,18 +11,24 @@ use clap::{Parser, Subcommand};
 mod audit;
 mod check;
 mod daemon;
+mod evict;
 mod explain;
 mod get;
 mod init;
 mod log;
 mod mount;
 mod names;
+mod path;
 mod record;
 mod records;
+mod refresh;
 mod reload;
+mod status;
 mod store;
 mod suggest;
 mod term;
+mod watch;
+mod which;
 mod whoami;
 
 /// The configuration is wrong: `EX_CONFIG` of sysexits.h.
@@ -32,7 +38,7 @@ pub const EXIT_CONFIG: u8 = 78;
 #[derive(Debug, Parser)]
 #[command(name = "hushfs", version, arg_required_else_help = true)]
 #[command(
-    after_help = "Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 explain: denied, 78 the configuration is wrong."
+    after_help = "Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 explain: denied, 4 status --check: something is stale or failed, 78 the configuration is wrong."
 )]
 struct Cli {
     #[command(subcommand)]
@@ -51,6 +57,14 @@ enum Verb {
     Get(get::Args),
     /// Make the running daemon read its configuration again
     Reload(reload::Args),
+    /// Show how the running daemon does: providers, secrets, memory
+    Status(status::Args),
+    /// Have secrets fetched again now
+    Refresh(refresh::Args),
+    /// Have secrets forgotten now
+    Evict(evict::Args),
+    /// Print a line for each version of a file as it comes
+    Watch(watch::Args),
     /// Say why a process may read a file, or why not
     Explain(explain::Args),
     /// Show what hushfs sees of you
@@ -87,6 +101,10 @@ pub fn main() -> ExitCode {
         Verb::Mount(args) => mount::run(args),
         Verb::Get(args) => get::run(&args),
         Verb::Reload(args) => reload::run(args),
+        Verb::Status(args) => status::run(&args),
+        Verb::Refresh(args) => refresh::run(args),
+        Verb::Evict(args) => evict::run(args),
+        Verb::Watch(args) => watch::run(&args),
         Verb::Explain(args) => explain::run(args),
         Verb::Whoami(args) => whoami::run(args),
         Verb::Store(args) => store::run(args),

@@ -56,6 +56,32 @@ pub(crate) fn arrangement() -> ContentArrangement {
     }
 }
 
+/// The columns and rows of the terminal that standard output is; `None` where it is none, or does not tell.
+pub(crate) fn size() -> Option<(usize, usize)> {
+    let size = rustix::termios::tcgetwinsize(rustix::stdio::stdout()).ok()?;
+    (size.ws_col > 0).then(|| (usize::from(size.ws_col), usize::from(size.ws_row)))
+}
+
+/// Puts a whole page in the place of the last one, as far as it fits. What is no terminal gets it below.
+pub(crate) fn redraw(page: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    let Some((_, rows)) = size().filter(|_| std::io::stdout().is_terminal()) else {
+        writeln!(out, "{page}\n")?;
+        return out.flush();
+    };
+    let lines: Vec<_> = page.lines().collect();
+    let fits = if lines.len() < rows { lines.len() } else { rows.saturating_sub(2) };
+    out.write_all(b"\x1b[H")?;
+    for line in lines.iter().take(fits) {
+        write!(out, "{line}\x1b[K\r\n")?;
+    }
+    if fits < lines.len() {
+        write!(out, "{} more lines\x1b[K", lines.len() - fits)?;
+    }
+    out.write_all(b"\x1b[J")?;
+    out.flush()
+}
+
 /// Whether errors go to a terminal that wants colours (<https://no-color.org>).
 pub(crate) fn is_fancy() -> bool {
     wants_colours(&std::io::stderr())

@@ -1,6 +1,7 @@
 //! The checked configuration: what the rest of the program works with. Nothing here can be wrong any more.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,8 @@ pub struct Config {
     pub scopes: Vec<Arc<Scope>>,
     /// Where audit records go.
     pub audit: Audit,
+    /// Where metrics are told, if anywhere.
+    pub metrics: Option<Metrics>,
     /// How the cache and the waits are bounded.
     pub limits: Limits,
     /// What stood in its files.
@@ -210,6 +213,29 @@ pub enum OnFailure {
     Deny,
     /// It is served, and the loss is counted and logged.
     Serve,
+}
+
+/// Metrics, and where they are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Metrics {
+    /// Where.
+    pub listen: MetricsAt,
+    /// Whether secrets are told of one by one, with their references (`secrets`).
+    pub secrets: bool,
+}
+
+/// Where metrics are told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MetricsAt {
+    /// A unix socket.
+    Socket {
+        /// Its path, absolute.
+        path: PathBuf,
+        /// Whose processes may ask, beside root's and those of the user hushfs runs as.
+        group: Option<u32>,
+    },
+    /// An address of this host that no other can reach.
+    Loopback(SocketAddr),
 }
 
 /// Bounds.

@@ -58,6 +58,9 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
     if old.namespaces != new.namespaces {
         changes.restart.push("`namespaces` changes, which takes a restart".to_owned());
     }
+    if old.metrics != new.metrics {
+        changes.restart.push("`[metrics]` changes, which takes a restart".to_owned());
+    }
     if old.fetcher != new.fetcher {
         changes.restart.push("the user of the fetcher changes, which takes a restart".to_owned());
     }

@@ -14,12 +14,14 @@ const TOP: &[&str] = &[
     "audit",
     "limits",
     "cache",
+    "metrics",
     "runtime",
     "fetcher",
     "provider",
     "scope",
 ];
 const AUDIT: &[&str] = &["to", "on_failure"];
+const METRICS: &[&str] = &["listen", "group", "secrets"];
 const FETCHER: &[&str] = &["user"];
 const RUNTIMES: &[&str] = &["docker", "podman"];
 const RUNTIME: &[&str] = &["socket"];
@@ -61,6 +63,7 @@ pub(super) fn merge<'s>(sources: &'s [Source<'s>], report: &mut Report) -> Merge
                 "audit" => values(&mut merged.values, "audit", &entry, AUDIT, report),
                 "limits" => values(&mut merged.values, "limits", &entry, LIMITS, report),
                 "cache" => values(&mut merged.values, "cache", &entry, CACHE, report),
+                "metrics" => values(&mut merged.values, "metrics", &entry, METRICS, report),
                 "fetcher" => values(&mut merged.values, "fetcher", &entry, FETCHER, report),
                 "runtime" => runtimes(&mut merged.values, &entry, report),
                 "provider" => tables(&mut merged.providers, &entry, report),

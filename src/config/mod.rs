@@ -16,6 +16,7 @@ mod fetcher;
 mod files;
 mod learning;
 mod merge;
+mod metrics;
 mod names;
 mod on_change;
 mod owners;
@@ -72,6 +73,7 @@ fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Prob
     let providers = providers::providers(&merged, sources, &settings.trust, &mut report);
     let runtimes = runtimes::runtimes(&merged, &settings.trust, sources, &mut report);
     let fetcher = fetcher::account(&merged, &mut report);
+    let metrics = metrics::metrics(&merged, &settings.trust, &settings.control, sources, &mut report);
     let cache = cache::top(&merged, &mut report);
     let scopes = scopes::scopes(&merged, &settings.trust, cache, &mut report);
     if report.has_errors() {
@@ -87,6 +89,7 @@ fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Prob
         fetcher,
         scopes,
         audit: settings.audit,
+        metrics,
         limits: settings.limits,
         print: Print::of(texts),
         warnings: report.into_warnings(),

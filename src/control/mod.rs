@@ -1,22 +1,29 @@
 //! The control socket: how the command line speaks to the daemon.
 //!
-//! One JSON object on one line each way. Everybody on the host can connect. Each verb declares who may use it, and who a peer
-//! is the kernel says ([`Peer`]), not the peer.
+//! One JSON object on one line says what is asked; one line answers it, or several where the verb goes on. Everybody on the
+//! host can connect. Each verb declares who may use it, and who a peer is the kernel says ([`Peer`]), not the peer.
 
-use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
 use crate::explain::{Explained, Seen, Whom};
 
+mod asking;
 mod listener;
 mod peer;
 mod places;
+mod report;
 
+pub use asking::{Lines, ask};
 pub use listener::Listener;
 pub use peer::Peer;
+pub use report::{
+    Evicted, MemoryStatus, MountStatus, ProviderRow, ReaderRow, ReadersReport, Refreshed, Report, SecretRow,
+    Trouble, VersionSeen,
+};
 
 /// What can be asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +43,45 @@ pub enum Ask {
         /// By whom.
         whom: Whom,
     },
+    /// How does it go?
+    Status,
+    /// Who read which version of what, and still runs?
+    Readers,
+    /// Fetch these again now. Answered with many lines.
+    Refresh {
+        /// Which.
+        which: Which,
+    },
+    /// Forget these now.
+    Evict {
+        /// Which.
+        which: Which,
+    },
+    /// Tell of each version of a file as it comes. Answered with lines until the peer goes away.
+    Watch {
+        /// `scope/name`, or the absolute path below the mount.
+        path: String,
+    },
+}
+
+/// Which secrets are meant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Which {
+    /// All of which anything is known.
+    All,
+    /// The one of a file (`scope/name`, or the absolute path below the mount), all of a scope, or one by its reference.
+    Named(String),
+}
+
+impl Which {
+    /// As it was typed.
+    pub fn written(&self) -> &str {
+        match self {
+            Self::All => "--all",
+            Self::Named(name) => name,
+        }
+    }
 }
 
 /// Whose business a verb is.
@@ -43,7 +89,7 @@ pub enum Ask {
 enum Whose {
     /// Root's, and that of the user the daemon runs as.
     Operators,
-    /// Everybody's: it tells only of the process that asks, or of processes of its uid.
+    /// Everybody's: it tells only of the process that asks, of processes of its uid, or of what it may read.
     Everybody,
 }
 
@@ -51,9 +97,20 @@ impl Ask {
     fn whose(&self) -> Whose {
         match self {
             Self::Whoami | Self::Explain { whom: Whom::Itself | Whom::Pid(_), .. } => Whose::Everybody,
-            Self::Reload { .. } => Whose::Operators,
+            // Who is no operator may watch what the rules let him read.
+            Self::Watch { .. } => Whose::Everybody,
+            Self::Reload { .. }
+            | Self::Status
+            | Self::Readers
+            | Self::Refresh { .. }
+            | Self::Evict { .. } => Whose::Operators,
             Self::Explain { whom: Whom::Unit(_) | Whom::Container(_), .. } => Whose::Operators,
         }
+    }
+
+    /// Whether the answer has no end of its own.
+    fn stays(&self) -> bool {
+        matches!(self, Self::Watch { .. })
     }
 }
 
@@ -83,6 +140,34 @@ pub enum Answer {
     },
     /// Why.
     Explained(Explained),
+    /// How it goes.
+    Status(Box<Report>),
+    /// Who reads.
+    Readers(ReadersReport),
+    /// So many are being fetched again; a line for each follows, and then [`Answer::Done`].
+    Refreshing {
+        /// How many.
+        secrets: usize,
+        /// How long each may take, in milliseconds.
+        deadline_millis: u64,
+    },
+    /// What came of one.
+    Refreshed(Refreshed),
+    /// What was forgotten.
+    Evicted {
+        /// Each that was meant.
+        secrets: Vec<Evicted>,
+    },
+    /// A version of what is watched.
+    Version(VersionSeen),
+}
+
+/// What is answered to one question.
+pub enum Reply {
+    /// One line.
+    Once(Answer),
+    /// Lines as they come. Whoever makes them is told that the peer went away by the channel's end.
+    Lines(mpsc::Receiver<Answer>),
 }
 
 /// Does what is asked.
@@ -94,25 +179,14 @@ pub trait Operator: Send + Sync {
     async fn whoami(&self, peer: &Peer) -> Answer;
     /// Explains what would become of an open of `path`; to who is no operator, only of his own processes.
     async fn explain(&self, peer: &Peer, path: &str, whom: &Whom) -> Answer;
-}
-
-/// Asks the daemon whose socket is at `path`, and waits for its answer for at most `patience`.
-///
-/// # Errors
-/// When nobody listens there, or what is said cannot be understood.
-pub fn ask(path: &Path, ask: &Ask, patience: Duration) -> io::Result<Answer> {
-    use std::io::{BufRead, Write};
-    let mut stream = std::os::unix::net::UnixStream::connect(path)?;
-    stream.set_read_timeout(Some(patience))?;
-    stream.set_write_timeout(Some(patience))?;
-    let mut line = serde_json::to_vec(ask).map_err(io::Error::other)?;
-    line.push(b'\n');
-    match stream.write_all(&line) {
-        // Turned away before it was heard: why is there to be read.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {}
-        written => written?,
-    }
-    let mut line = String::new();
-    std::io::BufReader::new(stream).read_line(&mut line)?;
-    serde_json::from_str(&line).map_err(|_| io::Error::from(io::ErrorKind::InvalidData))
+    /// Tells how it goes. From memory alone: whatever hangs does not hold it up.
+    async fn status(&self) -> Answer;
+    /// Tells who read which version, and still runs.
+    async fn readers(&self) -> Answer;
+    /// Has secrets fetched again, and tells of each.
+    async fn refresh(self: Arc<Self>, peer: Arc<Peer>, which: Which) -> Reply;
+    /// Forgets secrets.
+    async fn evict(&self, peer: &Peer, which: &Which) -> Answer;
+    /// Tells of each version of a file, whoever is no operator only while the rules let it open the file.
+    async fn watch(self: Arc<Self>, peer: Arc<Peer>, path: String) -> Reply;
 }

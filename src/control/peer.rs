@@ -14,6 +14,7 @@ use crate::sys::pidfd;
 pub struct Peer {
     pid: u32,
     uid: u32,
+    gid: u32,
     /// `None` where the process is gone, or in no pid namespace that we see.
     pidfd: Option<OwnedFd>,
 }
@@ -28,12 +29,17 @@ impl Peer {
             Err(error) if error.raw_os_error() == Some(libc::ENOPROTOOPT) => by_number(pid),
             other => other.ok(),
         };
-        Ok(Self { pid, uid: told.uid(), pidfd })
+        Ok(Self { pid, uid: told.uid(), gid: told.gid(), pidfd })
     }
 
     /// Its uid when it connected.
     pub fn uid(&self) -> u32 {
         self.uid
+    }
+
+    /// Its gid when it connected.
+    pub fn gid(&self) -> u32 {
+        self.gid
     }
 
     /// Its first thread; 0 for one outside of our pid namespace.
@@ -87,7 +93,7 @@ mod tests {
 
     #[test]
     fn on_older_kernels_a_process_is_pinned_by_its_number() {
-        let peer = |pid| Peer { pid, uid: 1, pidfd: by_number(pid) };
+        let peer = |pid| Peer { pid, uid: 1, gid: 1, pidfd: by_number(pid) };
         assert!(peer(std::process::id()).lives());
         assert!(!peer(0).lives() && !peer(u32::MAX >> 2).lives());
     }

@@ -320,6 +320,7 @@ fn config() -> crate::config::Config {
         fetcher: None,
         scopes: vec![place(Rules::default(), 0o555, "f").scope],
         audit,
+        metrics: None,
         limits: crate::config::checked::Limits::DEFAULT,
         print: crate::config::Print::default(),
         warnings: Vec::new(),

@@ -2,7 +2,7 @@
 //!
 //! What a successor of this process would need (which version, of which inode) is also written to a table in a memfd.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
@@ -11,6 +11,7 @@ use super::Ino;
 use crate::access::Target;
 use crate::failure::Failure;
 use crate::identity::{Identity, ProcessId};
+use crate::reference::Reference;
 use crate::render::Content;
 use crate::sys::sharedtable::{RECORD, SharedTable};
 use crate::tally::Tally;
@@ -142,6 +143,22 @@ impl Handles {
             self.table.write(usize::from(id.slot()), &[0; RECORD]);
             open.free.push(id.slot());
         }
+    }
+
+    /// How many are open.
+    pub(super) fn count(&self) -> usize {
+        self.open.read().by_id.len()
+    }
+
+    /// How many are open that show each of these secrets, named whole, whatever their version.
+    pub(super) fn of(&self, secrets: &BTreeSet<Reference>) -> Vec<usize> {
+        let mut counts: HashMap<_, _> = secrets.iter().map(|secret| (secret.unpinned(), 0_usize)).collect();
+        for (_, handle) in self.open.read().by_id.values() {
+            if let Some(count) = counts.get_mut(&handle.target.whole.unpinned()) {
+                *count += 1;
+            }
+        }
+        secrets.iter().map(|secret| counts.get(&secret.unpinned()).copied().unwrap_or(0)).collect()
     }
 
     /// Whether anybody has the inode open.

@@ -3,7 +3,7 @@
 //! This folder owns the inode tree and the open handles. It knows nothing of the FUSE protocol (`fuse/`) and decides
 //! nothing (`access.rs`).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -169,6 +169,16 @@ impl Fs {
             handle.remember(who?);
             Ok(Arc::clone(&handle.content))
         })
+    }
+
+    /// How many files are open.
+    pub fn open_handles(&self) -> usize {
+        self.handles.count()
+    }
+
+    /// How many files are open that show each of these secrets, named whole.
+    pub fn open_handles_of(&self, secrets: &BTreeSet<Reference>) -> Vec<usize> {
+        self.handles.of(secrets)
     }
 
     /// Lets a handle go.

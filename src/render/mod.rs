@@ -2,12 +2,14 @@
 //!
 //! This folder owns formats: each is one file and a line in `encode`. It does not know who reads.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
 use crate::bounded::Bounded;
 use crate::config::checked::{File, Format};
+use crate::reference::Reference;
 use crate::resolve::Secret;
 use crate::secret::SecretBytes;
 
@@ -90,6 +92,15 @@ impl Renderer {
         let weight = content.size() + content.secret.bytes.len() as u64;
         self.rendered.lock().put(file.clone(), Arc::clone(&content), weight);
         Ok(content)
+    }
+
+    /// Forgets what it rendered from these secrets, named whole, whatever their version.
+    pub fn forget(&self, secrets: &BTreeSet<Reference>) {
+        let secrets: BTreeSet<_> = secrets.iter().map(Reference::unpinned).collect();
+        let mut rendered = self.rendered.lock();
+        let of = |file: &&File| secrets.contains(&file.from.whole().unpinned());
+        let of: Vec<_> = rendered.iter().map(|(file, _)| file).filter(of).cloned().collect();
+        of.iter().for_each(|file| drop(rendered.remove(file)));
     }
 
     /// Forgets everything.

@@ -37,6 +37,9 @@ const SPREAD: f64 = 0.1;
 /// The part of its time after which a lease is renewed.
 const RENEWED: f64 = 2.0 / 3.0;
 
+/// What is added to the pause where nobody waits and the provider has said no.
+const SELDOM: Duration = Duration::from_mins(1);
+
 /// How long a failure is remembered after its pause, so that the next one has a longer pause.
 const REMEMBERED: Duration = Duration::from_mins(10);
 
@@ -301,7 +304,15 @@ impl<V: Clone> Entry<V> {
                     false => Some((held.span.usable, Duty::Forget)),
                 }
             }
-            State::Failed(trouble) if self.rules.prefetch => Some((again(trouble), Duty::Refresh)),
+            // Who had a value may still wait for the next one. Who never had any asks again himself.
+            State::Failed(trouble @ Trouble { why: ResolveError::Expired(_), .. }) if wanted => {
+                Some((again(trouble), Duty::Refresh))
+            }
+            State::Failed(trouble) if self.rules.prefetch => {
+                // An answer is no outage: nobody waits for another one.
+                let pause = if trouble.why.is_no() { SELDOM } else { Duration::ZERO };
+                Some((again(trouble).after(pause), Duty::Refresh))
+            }
             State::Failed(trouble) => Some((trouble.again.after(REMEMBERED), Duty::Forget)),
         }
     }

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use super::landings::Landing;
-use super::memory::{Landed, Wanted};
+use super::memory::{Landed, Memory, Wanted};
 use super::single::{Flight, Joined, Pilot};
 use super::{Arrival, ResolveError, Resolver, Secret, Told};
 use crate::clock::Moment;
-use crate::policy::Grant;
-use crate::providers::Mint;
+use crate::policy::{Grant, Purpose};
+use crate::providers::{Mint, ProviderError};
 use crate::reference::Reference;
 
 pub(super) fn wanted(reference: &Reference, mint: Mint) -> Wanted {
@@ -104,9 +104,23 @@ impl Resolver {
         let result =
             match tokio::time::timeout_at(until, self.link.fetch(&wanted.reference, wanted.mint)).await {
                 Err(_) => Err(ResolveError::TimedOut),
+                // The fetcher said so, and asked nobody.
+                Ok(Err(error @ ProviderError::WouldMint(_))) => return (None, Err(error.into())),
                 Ok(Err(error)) => Err(error.into()),
                 Ok(Ok(fetched)) => Ok(Arc::new(Secret::new(fetched))),
             };
         (Some(asked), result)
+    }
+}
+
+impl Memory {
+    /// Somebody waited for a fetch: for its bytes, or for its size, which the kernel asks for before an open.
+    pub(super) fn missed(&mut self, grant: &Grant, reference: &Reference) {
+        self.misses += 1;
+        if grant.purpose() == Purpose::Read
+            && let Some(slot) = self.slots.peek_mut(reference)
+        {
+            slot.reads += 1;
+        }
     }
 }

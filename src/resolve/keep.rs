@@ -104,6 +104,8 @@ fn to_refresh(memory: &Memory, reference: &Reference, wanted: bool, now: Moment)
     match &slot.grant {
         Some(grant) => Some(grant.to_refresh()),
         None if slot.entry.rules.prefetch => Some(Grant::to_prefetch()),
+        // Fetched for an operator, and watched.
+        None if wanted => Some(Grant::of_operator().to_refresh()),
         None => None,
     }
 }

@@ -82,7 +82,7 @@ impl Memory {
                     slot.lease = Some(lease.clone());
                 }
                 // It is over, so there is nothing to be ended either.
-                Err(why) if matches!(why, ResolveError::Provider(ProviderError::NotFound(_))) => {
+                Err(ResolveError::Provider(ProviderError::NotFound(_))) => {
                     slot.lease = None;
                     slot.entry.state = State::Unknown;
                     return self.plan_for(reference, Some((now, Duty::Refresh)));
@@ -149,7 +149,7 @@ impl Memory {
                 slot.lease.clone_from(&secret.lease);
                 slot.version = Some(secret.version.clone());
             }
-            (Err(why), Some(_)) if !why.would_mint() => {
+            (Err(why), Some(_)) => {
                 slot.entry.failed(why.clone(), now, &mut self.chance);
             }
             // The provider was not asked, so nothing is known that was not before.

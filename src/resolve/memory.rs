@@ -37,6 +37,9 @@ pub(super) struct Memory {
     agenda: BTreeSet<(Moment, Reference)>,
     rules: HashMap<Reference, CacheRules>,
     pub(super) chance: Drawn,
+    /// Reads that were answered from memory since the start, and reads and stats that waited for a fetch.
+    pub(super) hits: u64,
+    pub(super) misses: u64,
 }
 
 impl Memory {
@@ -49,6 +52,8 @@ impl Memory {
             agenda: BTreeSet::new(),
             rules: HashMap::new(),
             chance: Drawn::new(),
+            hits: 0,
+            misses: 0,
         }
     }
 
@@ -75,7 +80,7 @@ impl Memory {
             look = slot.entry.look(now, current, Some(&why));
         }
         if grant.purpose() == Purpose::Read {
-            slot.read_at(now, grant, &look);
+            self.hits += u64::from(slot.read_at(now, grant, &look));
             if slot.due.is_some_and(|(_, duty)| duty == Duty::Forget) {
                 self.plan(reference, true);
             }

@@ -12,7 +12,7 @@
 //!   leases.rs     what was lent: renewed, and ended (lent.rs)
 //!   keep.rs       what is done though nobody waits: refreshing ahead, forgetting
 //!   files.rs      files of this host that values come from: a change of theirs is noticed
-//!   orders.rs     what operators have done: refresh, evict
+//!   orders.rs     what operators have done: refresh, evict, watch
 //!   status.rs     what of it is told to operators
 //! ```
 
@@ -231,9 +231,13 @@ impl Resolver {
                 None => flights::wait(landing).await,
                 Some(secret) => match tokio::time::timeout(PATIENCE, flights::wait(landing)).await {
                     Ok(landed) => landed,
-                    Err(_) => return Ok(Found { secret, stale: true }),
+                    Err(_) => {
+                        self.memory.lock().missed(grant, reference);
+                        return Ok(Found { secret, stale: true });
+                    }
                 },
             };
+            self.memory.lock().missed(grant, reference);
             match landed {
                 Ok(secret) if self.is_current(reference, &secret) => {
                     return Ok(Found { secret, stale: false });

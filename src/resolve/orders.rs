@@ -1,4 +1,4 @@
-//! What operators have done: fetch it again now, forget it now.
+//! What operators have done: fetch it again now, forget it now, keep it fresh.
 
 use std::sync::Arc;
 
@@ -39,6 +39,12 @@ impl Resolver {
         let mut memory = self.memory.lock();
         memory.call_off(reference);
         memory.forget(reference).is_some()
+    }
+
+    /// Somebody wants it kept fresh from now on, if it is known: as long as the demand says so.
+    pub fn want(&self, reference: &Reference) {
+        self.memory.lock().plan(reference, true);
+        self.earlier.notify_one();
     }
 
     /// The secrets of which anything is known.

@@ -118,7 +118,7 @@ impl ResolveError {
     }
 
     /// Whether it says that the provider could not be reached or had too much to do: it passes, and nobody must act.
-    pub(super) fn passes(&self) -> bool {
+    pub fn passes(&self) -> bool {
         matches!(self.cause(), Self::TimedOut | Self::Provider(ProviderError::Unavailable { .. }))
     }
 

@@ -58,15 +58,17 @@ impl Slot {
         }
     }
 
-    /// A reader looked at it and got that.
-    pub(super) fn read_at(&mut self, now: Moment, grant: &Grant, look: &Look<Arc<Secret>>) {
+    /// Somebody reads it now. Gives whether memory answers: who has to wait looks several times, and is counted once it has.
+    pub(super) fn read_at(&mut self, now: Moment, grant: &Grant, look: &Look<Arc<Secret>>) -> bool {
         self.entry.read = Some(now);
-        self.reads += 1;
-        if !matches!(look, Look::Fetch(_)) {
-            self.hits += 1;
-        }
         if self.grant.is_none() {
             self.grant = Some(grant.clone());
         }
+        let answers = !matches!(look, Look::Fetch(_));
+        if answers {
+            self.reads += 1;
+            self.hits += 1;
+        }
+        answers
     }
 }

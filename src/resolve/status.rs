@@ -12,6 +12,9 @@ use super::upstream::Upstream;
 use crate::clock::Moment;
 use crate::reference::Reference;
 
+/// Secrets that are told of without letting readers in between.
+const AT_ONCE: usize = 256;
+
 /// What is remembered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -23,10 +26,14 @@ pub struct Status {
     pub cache_used: u64,
     /// The same.
     pub cache_max: u64,
+    /// Reads that were answered from memory since the start, and reads and stats that waited for a fetch.
+    pub hits: u64,
+    /// The same.
+    pub misses: u64,
 }
 
 /// One provider, as far as fetches told.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderStatus {
     /// Its name.
     pub name: String,
@@ -72,6 +79,8 @@ pub struct SecretStatus {
     pub kept: Kept,
     /// The provider's name for its version.
     pub version: Option<String>,
+    /// When the provider made it.
+    pub created: Option<Timestamp>,
     /// When that was fetched.
     pub fetched: Option<Timestamp>,
     /// Until when it is served without a question.
@@ -88,24 +97,43 @@ pub struct SecretStatus {
     pub retried: Option<Timestamp>,
     /// Opens that it answered since it is remembered.
     pub reads: u64,
-    /// How many of them it answered from memory.
+    /// How many of them it answered from memory; one whose value a `stat` before it had fetched is one of these.
     pub hits: u64,
 }
 
+impl SecretStatus {
+    /// Whether it is served beyond its time, or there is none.
+    pub fn is_in_trouble(&self) -> bool {
+        matches!(self.kept, Kept::Stale | Kept::Failed)
+    }
+}
+
 impl Resolver {
+    /// What is remembered of one secret; `None` where nothing is.
+    pub fn status_of(&self, reference: &Reference) -> Option<SecretStatus> {
+        let memory = self.memory.lock();
+        memory.slots.peek(reference).map(|slot| of_secret(reference, slot, Moment::now()))
+    }
+
     /// What is remembered now.
     pub fn status(&self) -> Status {
         let now = Moment::now();
+        let references = self.references();
+        let mut secrets = Vec::with_capacity(references.len());
+        for some in references.chunks(AT_ONCE) {
+            let memory = self.memory.lock();
+            let known = some.iter().filter_map(|of| Some(of_secret(of, memory.slots.peek(of)?, now)));
+            secrets.extend(known);
+        }
         let memory = self.memory.lock();
         let mut providers: Vec<_> =
             memory.upstreams.iter().map(|(name, upstream)| of_provider(name, upstream, now)).collect();
-        let mut secrets: Vec<_> =
-            memory.slots.iter().map(|(reference, slot)| of_secret(reference, slot, now)).collect();
         let (cache_used, cache_max) = (memory.slots.used(), memory.slots.max());
+        let (hits, misses) = (memory.hits, memory.misses);
         drop(memory);
         providers.sort_by(|a, b| a.name.cmp(&b.name));
         secrets.sort_by(|a, b| (&a.reference, &a.made_for).cmp(&(&b.reference, &b.made_for)));
-        Status { providers, secrets, cache_used, cache_max }
+        Status { providers, secrets, cache_used, cache_max, hits, misses }
     }
 }
 
@@ -140,6 +168,7 @@ fn of_secret(reference: &Reference, slot: &Slot, now: Moment) -> SecretStatus {
         made_for: reference.whom().map(str::to_owned),
         kept,
         version: held.map(|held| held.value.version.clone()),
+        created: held.and_then(|held| held.value.created.try_into().ok()),
         fetched: held.and_then(|held| held.value.fetched.try_into().ok()),
         fresh_until: held.and_then(|held| time(held.span.fresh)),
         usable_until: held.and_then(|held| time(held.span.usable)),

@@ -21,6 +21,8 @@ impl Daemon {
         if arrival.purpose.is_behind() && arrival.is_news {
             self.access.put_on_record(arrival);
         }
+        self.metrics.fetched(arrival);
+        self.watchers.tell(arrival);
         if let Some((before, now)) = arrival.change() {
             tracing::info!(secret = %arrival.reference, before, now, "another version");
             self.changed(&arrival.reference, Some(before), now);

@@ -1,10 +1,11 @@
 //! What the control socket can ask of the daemon.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Daemon;
-use crate::control::{Answer, Operator, Peer};
+use crate::control::{Answer, Operator, Peer, Reply, Which};
 use crate::explain::{self, Asked, Explained, Explanation, JudgedBy, OUTDATED, Place, View, Whom};
 
 /// What is said to a peer that ended or became somebody else while it was looked at.
@@ -33,10 +34,30 @@ impl Operator for Daemon {
             Err(message) => Answer::Refused { message },
         }
     }
+
+    async fn status(&self) -> Answer {
+        Answer::Status(Box::new(self.report().await))
+    }
+
+    async fn readers(&self) -> Answer {
+        Answer::Readers(self.who_reads())
+    }
+
+    async fn refresh(self: Arc<Self>, peer: Arc<Peer>, which: Which) -> Reply {
+        self.refresh_all(peer, which)
+    }
+
+    async fn evict(&self, peer: &Peer, which: &Which) -> Answer {
+        self.evict_all(peer, which)
+    }
+
+    async fn watch(self: Arc<Self>, peer: Arc<Peer>, path: String) -> Reply {
+        self.watch_path(peer, path).await
+    }
 }
 
 impl Daemon {
-    async fn explained(&self, peer: &Peer, path: &str, whom: &Whom) -> Result<Explained, String> {
+    pub(super) async fn explained(&self, peer: &Peer, path: &str, whom: &Whom) -> Result<Explained, String> {
         let outdated = match peer.is_operator() {
             true => self.is_outdated().await,
             false => None,

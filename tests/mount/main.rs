@@ -23,9 +23,12 @@ mod hang;
 mod learn;
 mod hardening;
 mod inotify;
+mod inventory;
 mod life;
 mod limits;
 mod log;
+#[cfg(feature = "command")]
+mod metrics;
 mod mutate;
 mod on_change;
 mod open;
@@ -47,9 +50,13 @@ mod sandbox;
 mod service;
 mod spoof;
 mod stat;
+#[cfg(feature = "command")]
+mod status;
 mod suggest;
 mod support;
 mod unit;
 mod user;
 mod ways;
+#[cfg(feature = "command")]
+mod watch;
 mod xattr;

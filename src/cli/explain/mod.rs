@@ -5,14 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use super::daemon::{Asked, DaemonArg, unexpected};
-use super::{Failure, Outcome, term};
+use super::{Failure, Outcome, path, term};
 use crate::config::Config;
 use crate::control::{Answer, Ask};
 use crate::explain::{self, Explained, Explanation, JudgedBy, Outcome as Judged, Place, View, Whom};
 use crate::identity::{Attestor, Runtimes, Tid};
 
 pub(super) mod page;
-mod path;
 
 /// The exit code where somebody would be denied.
 const EXIT_DENIED: u8 = 3;
