@@ -90,10 +90,20 @@ impl Reference {
         self.made_for.as_deref()
     }
 
+    /// Its text, and for whom it is made: for people who are to tell one from another.
+    pub fn named(&self) -> String {
+        named(&self.to_string(), self.whom())
+    }
+
     /// The same reference without whom it is made for: what its text says.
     pub fn as_asked(&self) -> Self {
         Self { made_for: None, ..self.clone() }
     }
+}
+
+/// The text of a reference, and for whom it is made.
+pub fn named(text: &str, whom: Option<&str>) -> String {
+    whom.map_or_else(|| text.to_owned(), |whom| format!("{text} for {whom}"))
 }
 
 impl FromStr for Reference {
@@ -174,6 +184,7 @@ mod tests {
         for derived in [web.whole(), web.unpinned(), web.at_version("3")] {
             assert_eq!(derived.whom(), Some("db/web"));
         }
+        assert_eq!((web.named().as_str(), reference.named().as_str()), ("p:db#user for db/web", "p:db#user"));
         assert_eq!((web.as_asked(), web.as_asked().whom()), (reference, None));
     }
 

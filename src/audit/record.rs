@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::checked::is_of_scope;
+
 /// The version of this layout: raised when a field changes its meaning or goes. New fields do not raise it.
 pub const LAYOUT: u32 = 1;
 
@@ -72,7 +74,7 @@ pub struct Record {
 impl Record {
     /// Whether it is about the scope `asked`, or one of its workloads (`scope/workload`).
     pub fn is_of_scope(&self, asked: &str) -> bool {
-        self.scope.strip_prefix(asked).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        is_of_scope(&self.scope, asked)
     }
 }
 

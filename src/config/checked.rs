@@ -89,6 +89,11 @@ pub struct Scope {
     pub files: Vec<Arc<File>>,
 }
 
+/// Whether `name` is the scope `asked`, or one of its workloads (`scope/workload`).
+pub fn is_of_scope(name: &str, asked: &str) -> bool {
+    name.strip_prefix(asked).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
 impl Scope {
     /// Until when the scope is learning, if it is `now`.
     pub fn learns_until(&self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {

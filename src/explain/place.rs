@@ -4,7 +4,7 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::view::View;
-use crate::config::checked::{Config, File, Scope};
+use crate::config::checked::{Config, File, Scope, is_of_scope};
 use crate::words::nearest;
 
 /// A file of a scope, or a name that the scope may not have.
@@ -41,14 +41,13 @@ fn meant(near: Option<&str>) -> String {
 
 /// Whether the scope of that name has a directory for each of its workloads.
 fn has_workloads(config: &Config, scope: &str) -> bool {
-    config.scopes.iter().any(|one| one.name.split_once('/').is_some_and(|(above, _)| above == scope))
+    config.scopes.iter().any(|one| one.name != scope && is_of_scope(&one.name, scope))
 }
 
 /// What is said where there is no scope of a name. Everybody can list the directories in which scopes are.
 fn no_scope(config: &Config, scope: &str) -> NoSuchPath {
     let names: Vec<_> = config.scopes.iter().map(|one| one.name.as_str()).collect();
-    let has = |name: &&&str| name.split_once('/').is_some_and(|(above, _)| above == scope);
-    if let Some(workload) = names.iter().find(has) {
+    if let Some(workload) = names.iter().find(|name| is_of_scope(name, scope)) {
         return NoSuchPath::OfAWorkload(scope.to_owned(), (*workload).to_owned());
     }
     let is = |name: &&&str| name.split_once('/').is_some_and(|(_, workload)| workload == scope);

@@ -10,7 +10,7 @@ use super::entry::{Duty, State};
 use super::slot::Slot;
 use super::upstream::Upstream;
 use crate::clock::Moment;
-use crate::reference::Reference;
+use crate::reference::{self, Reference};
 
 /// Secrets that are told of without letting readers in between.
 const AT_ONCE: usize = 256;
@@ -102,6 +102,11 @@ pub struct SecretStatus {
 }
 
 impl SecretStatus {
+    /// Its reference, and for whom it is made.
+    pub fn named(&self) -> String {
+        reference::named(&self.reference, self.made_for.as_deref())
+    }
+
     /// Whether it is served beyond its time, or there is none.
     pub fn is_in_trouble(&self) -> bool {
         matches!(self.kept, Kept::Stale | Kept::Failed)

@@ -294,6 +294,50 @@ fn what_fails_for_two_workloads_is_one_thing_that_fails_and_no_provider_that_is_
 }
 
 #[test]
+fn operators_are_told_of_each_workloads_own_and_name_one_or_all() {
+    let host = mounted(600, "");
+    let says = |args: &[&str]| text(&host.run_ok(args, b""));
+    assert_eq!(read_by(1000, WEB, host.file("db/web/user")).unwrap(), "user-1");
+    let worker = Ended::start(WORKER, &["-f", &host.file("db/worker/user").display().to_string()]);
+    host.recorded("the worker's read", |record| record["path"] == "db/worker/user");
+    let status: serde_json::Value = serde_json::from_str(&says(&["status", "--json"])).unwrap();
+    let known: Vec<_> = status["secrets"].as_array().unwrap().iter().collect();
+    let told = |number: usize, key: &str| known[number][key].clone();
+    assert_eq!(
+        (known.len(), told(0, "reference"), told(1, "reference")),
+        (2, "made:app".into(), "made:app".into())
+    );
+    assert_eq!((told(0, "made_for"), told(1, "made_for")), ("db/web".into(), "db/worker".into()));
+    let files = |of: &str| serde_json::json!([format!("db/{of}/.env"), format!("db/{of}/user")]);
+    assert_eq!((told(0, "files"), told(1, "files")), (files("web"), files("worker")));
+    assert!(says(&["status"]).contains("made:app for db/worker"));
+
+    // One workload's alone: nobody holds an old one of the other's.
+    // What is shared was read by nobody, and for operators nothing is made.
+    let said = text(&host.run(&["refresh", "db/web"], b""));
+    assert_eq!(said.matches("made:app for ").count(), 1, "{said}");
+    assert_eq!(says(&["refresh", "db/web/user"]).trim(), "made:app for db/web: version 3 -> 4");
+    assert_eq!(read_by(1000, WEB, host.file("db/web/user")).unwrap(), "user-4");
+    // The web's readers have ended, which is noticed soon.
+    host.eventually("nobody holds an old one", || {
+        says(&["status", "--stale"]).contains("no process that runs holds an old version")
+    });
+    for all in ["db", "made:app"] {
+        let said = says(&["evict", all]);
+        assert!(said.contains("made:app for db/web: forgotten"), "{all}: {said}");
+        assert!(said.contains("made:app for db/worker: forgotten"), "{all}: {said}");
+        assert!(read_by(1000, WEB, host.file("db/web/user")).is_some());
+        assert!(read_by(1000, WORKER, host.file("db/worker/user")).is_some());
+    }
+    assert!(says(&["refresh", "made:app"]).contains("for db/worker: version"));
+    host.eventually("the worker alone holds an old one", || {
+        let stale = says(&["status", "--stale"]);
+        stale.contains("db/worker/user") && !stale.contains("db/web")
+    });
+    drop(worker);
+}
+
+#[test]
 fn the_credential_of_a_workload_that_ended_is_ended_and_the_others_is_not() {
     let host = mounted(600, "revoke = \"on_exit\"");
     let made = Made(&host);

@@ -18,6 +18,7 @@ use super::names::Names;
 use super::records::{self, SourceArgs, Told, Until, when};
 use super::{Failure, Outcome, term};
 use crate::audit::Line;
+use crate::config::checked::is_of_scope;
 use crate::config::{self, Config};
 use crate::words;
 
@@ -113,8 +114,7 @@ fn configuration(args: &Args) -> Option<Config> {
 /// Checks that there is a scope of that name.
 fn known(scope: &str, config: &Config) -> Result<(), Failure> {
     let names: Vec<_> = config.scopes.iter().map(|scope| scope.name.as_str()).collect();
-    let is = |name: &&str| *name == scope || name.split_once('/').is_some_and(|(above, _)| above == scope);
-    if names.iter().any(is) {
+    if names.iter().any(|name| is_of_scope(name, scope)) {
         return Ok(());
     }
     let failure = Failure::new(format!(
