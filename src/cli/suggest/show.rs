@@ -23,13 +23,15 @@ const HEADER: &str = "\
 /// All of it.
 pub(super) fn toml(suggestions: &Suggestions) -> String {
     let mut text = HEADER.to_owned();
+    // The workloads of a scope follow each other and are in one table, which can have its header only once.
+    let mut last = String::new();
     for scope in &suggestions.scopes {
-        let _ = write!(text, "\n{}", of_scope(scope, suggestions));
+        let _ = write!(text, "\n{}", of_scope(scope, suggestions, &mut last));
     }
     text.trim_end().to_owned()
 }
 
-fn of_scope(of: &OfScope, suggestions: &Suggestions) -> String {
+fn of_scope(of: &OfScope, suggestions: &Suggestions, last: &mut String) -> String {
     let mut text = String::new();
     let rules: Vec<_> = of.callers.iter().filter_map(|one| Some((one, one.rule.as_ref()?))).collect();
     let scope = printable(&of.scope);
@@ -61,7 +63,11 @@ fn of_scope(of: &OfScope, suggestions: &Suggestions) -> String {
         },
     );
     if !rules.is_empty() {
-        let _ = writeln!(text, "{table}\n{list} = [");
+        if *last != table {
+            let _ = writeln!(text, "{table}");
+            *last = table;
+        }
+        let _ = writeln!(text, "{list} = [");
         for (one, rule) in rules {
             about(&mut text, "  ", one);
             let _ = writeln!(text, "  {rule},");
