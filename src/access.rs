@@ -8,7 +8,7 @@
 //!  open, read, reopen      one attempt, one record (attempt.rs)
 //!    |-- who, and may they (deciding.rs)   --> a grant
 //!    |-- room and rate     (waiting.rs, misses.rs, turns.rs)
-//!    |-- the value         resolve/, render/
+//!    |-- the value         resolve/, render/; of files that belong together, one generation (generations.rs)
 //!    '-- counted           (spent.rs), and told to the inventory of readers/
 //!  size                    what stat tells (size.rs)
 //! ```
@@ -35,6 +35,7 @@ mod attempt;
 mod behind;
 mod bursts;
 mod deciding;
+mod generations;
 mod misses;
 mod operators;
 mod pauses;
@@ -44,8 +45,11 @@ mod turns;
 mod waiting;
 
 pub use attempt::Act;
+pub use generations::Bundle;
+
 use attempt::{Attempt, Given, Requests};
 use deciding::{Rejected, Standing};
+use generations::Generations;
 use misses::Misses;
 use pauses::Pauses;
 use spent::Spent;
@@ -62,6 +66,8 @@ pub struct Target {
     pub path: String,
     /// The whole secret that the file shows, or shows a key of.
     pub whole: Reference,
+    /// What belongs together with it.
+    pub bundle: Option<Arc<Bundle>>,
 }
 
 /// An answer that is there, or one to wait for.
@@ -101,6 +107,7 @@ pub struct Access {
     waiting: Waiting,
     misses: Misses,
     spent: Spent,
+    generations: Generations,
     turns: Turns,
     closing: watch::Sender<bool>,
 }
@@ -127,6 +134,7 @@ impl Access {
     pub fn forget_the_ended(&self) {
         self.attestor.forget_the_ended();
         self.readers.forget_the_ended();
+        self.generations.forget_the_ended();
     }
 
     /// Lets somebody read through a descriptor that another process opened, who inherited it or was passed it: decided, and
@@ -166,6 +174,7 @@ impl Access {
             file: Arc::clone(&target.file),
             path: target.path.clone(),
             whole: target.whole.at_version(version),
+            bundle: None,
         });
         self.obtain(attempt, caller, &pinned, Purpose::Read, self.limits.deadline, Ok(()))
             .then(|result| result.map_err(gone))
@@ -201,7 +210,7 @@ impl Access {
             (Standing::Admitted((who, _)), Err(full)) => {
                 return Answer::Now(Err(attempt.failed(&self.audit, Some(&who), full)));
             }
-            (Standing::Admitted((who, grant)), Ok(())) => match self.resolver.cached(&grant, &target.whole) {
+            (Standing::Admitted((who, grant)), Ok(())) => match self.known_to(&who, &grant, target) {
                 Some(found) => {
                     let found = found.map_err(Failure::from);
                     return Answer::Now(self.finish(attempt, target, who, &grant, found));
@@ -240,12 +249,12 @@ impl Access {
         if let Err(full) = room {
             return Err((full, Some(who)));
         }
-        match self.resolver.cached(&grant, &target.whole) {
+        match self.known_to(&who, &grant, target) {
             Some(Ok(found)) => return Ok((who, grant, found)),
             Some(Err(why)) => return Err((why.into(), Some(who))),
             None => {}
         }
-        let fetched = self.wait(caller.tid, &who, wait, &grant, &target.whole).await;
+        let fetched = self.wait(caller.tid, &who, wait, &grant, target).await;
         // The wait may have been long: who asks and what they may are looked at again, last before the reply.
         let (who, grant) = self.settle(caller, target, purpose).await?;
         match fetched {
@@ -261,13 +270,12 @@ impl Access {
         who: &Identity,
         limit: Duration,
         grant: &Grant,
-        whole: &Reference,
+        target: &Target,
     ) -> Result<Found, Failure> {
         let mut closing = self.closing.subscribe();
-        let may_ask = || self.misses.count(who).map(|()| self.turns.of(who.uid, whole.provider()));
         tokio::select! {
             biased;
-            fetched = self.resolver.fetch(grant, whole, may_ask) => fetched,
+            found = self.find(who, grant, target) => found,
             () = tokio::time::sleep(limit) => Err(Failure::TimedOut),
             () = self.until_stopped(tid) => Err(Failure::Interrupted),
             _ = closing.wait_for(|closing| *closing) => Err(Failure::Closing),
@@ -355,6 +363,7 @@ impl Access {
             waiting: Waiting::new(&limits),
             misses: Misses::new(&limits),
             spent: Spent::new(),
+            generations: Generations::default(),
             turns: Turns::default(),
             closing: watch::Sender::new(false),
         })
@@ -380,6 +389,7 @@ impl Access {
         self.resolver.forget_providers(names);
         // What was rendered holds the secret it was rendered from.
         self.renderer.clear();
+        self.generations.clear();
     }
 
     /// Answers everybody who waits, and wipes what is remembered.
@@ -387,5 +397,6 @@ impl Access {
         self.closing.send_replace(true);
         self.resolver.clear();
         self.renderer.clear();
+        self.generations.clear();
     }
 }

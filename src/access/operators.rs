@@ -15,6 +15,7 @@ impl Access {
         let known = secrets.iter().map(|secret| self.resolver.evict(secret)).collect();
         // What was rendered holds the secret it was rendered from.
         self.renderer.forget(secrets);
+        self.generations.clear();
         known
     }
 

@@ -1,6 +1,6 @@
 //! The checked configuration: what the rest of the program works with. Nothing here can be wrong any more.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +85,8 @@ pub struct Scope {
     pub rules: Rules,
     /// Until when a caller whom a rule names by uid may read with any program, and is put on record with it.
     pub learn_until: Option<jiff::Timestamp>,
+    /// Files of which a process sees one generation, by the bundle's name.
+    pub bundles: BTreeMap<String, Vec<String>>,
     /// The files, in the order of their names.
     pub files: Vec<Arc<File>>,
 }
@@ -95,6 +97,16 @@ pub fn is_of_scope(name: &str, asked: &str) -> bool {
 }
 
 impl Scope {
+    /// The bundle that a file is in: its name, and the whole secrets that its files show, each once.
+    pub fn bundle_of(&self, file: &str) -> Option<(&str, Vec<Reference>)> {
+        let (name, of) = self.bundles.iter().find(|(_, of)| of.iter().any(|name| name == file))?;
+        let shown = |name: &String| self.files.iter().find(|file| file.name == *name);
+        let mut members: Vec<_> = of.iter().filter_map(shown).map(|file| file.from.whole()).collect();
+        members.sort();
+        members.dedup();
+        Some((name, members))
+    }
+
     /// Until when the scope is learning, if it is `now`.
     pub fn learns_until(&self, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
         self.learn_until.filter(|until| now < *until)

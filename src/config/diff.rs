@@ -96,10 +96,10 @@ fn find<'c>(config: &'c Config, name: &str) -> Option<&'c Arc<Scope>> {
 }
 
 fn same(a: &Scope, b: &Scope) -> bool {
-    let Scope { name, rules_at: _, uid, gid, dir_mode, rules, learn_until, files } = a;
+    let Scope { name, rules_at: _, uid, gid, dir_mode, rules, learn_until, bundles, files } = a;
     let described = |rule: &Rule| rule.selectors().iter().map(|one| one.describe()).collect::<Vec<_>>();
-    (name, uid, gid, dir_mode, learn_until, files)
-        == (&b.name, &b.uid, &b.gid, &b.dir_mode, &b.learn_until, &b.files)
+    (name, uid, gid, dir_mode, learn_until, bundles, files)
+        == (&b.name, &b.uid, &b.gid, &b.dir_mode, &b.learn_until, &b.bundles, &b.files)
         && rules.iter().map(described).eq(b.rules.iter().map(described))
 }
 

@@ -7,6 +7,7 @@
 
 use std::path::Path;
 
+mod bundles;
 mod cache;
 pub mod checked;
 mod diff;

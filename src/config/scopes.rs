@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::bundles;
 use super::cache;
 use super::checked::{CacheRules, Scope};
 use super::learning;
@@ -22,7 +23,8 @@ use super::workloads::{self, Directory, EXAMPLE};
 use crate::identity::selector;
 use crate::policy::Rules;
 
-const SCOPE: &[&str] = &["owner", "group", "mode", "allow", "learn_until", "on_change", "file", "workload"];
+const SCOPE: &[&str] =
+    &["owner", "group", "mode", "allow", "learn_until", "on_change", "bundle", "file", "workload"];
 
 /// What the checks of all scopes turn on.
 struct Context<'c, 's> {
@@ -134,6 +136,8 @@ fn directory(
         .filter_map(|(file, table)| draft(file, table.as_deref(), &inherited, merged, used, report))
         .collect();
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
+    let names: Vec<_> = list.iter().map(|file| file.key).collect();
+    let bundles = bundles::bundles(settings, &names, report);
     // From here on each mistake would be a consequence of one above.
     on_change.as_ref()?;
     let (rules, written, learn_until) = (rules?, written?, learn_until?);
@@ -147,6 +151,7 @@ fn directory(
         dir_mode: dir_mode(widest(&owners, &files)),
         rules,
         learn_until,
+        bundles,
         files: files.into_iter().map(|draft| Arc::new(draft.file)).collect(),
         name,
     })

@@ -43,6 +43,7 @@ fn place(rules: Rules, mode: u16, name: &str) -> Place {
         dir_mode: mode,
         rules,
         learn_until: None,
+        bundles: std::collections::BTreeMap::new(),
         files: vec![Arc::clone(&file)],
     };
     Place { scope: Arc::new(scope), file: (name == "f").then_some(file), name: name.into() }

@@ -329,10 +329,17 @@ mod tests {
             dir_mode: 0o500,
             rules: Rules::default(),
             learn_until: None,
+            bundles: std::collections::BTreeMap::new(),
             files: Vec::new(),
         };
         let content = Renderer::new(1 << 20, 1 << 20).render(&file, Secret::made_up(bytes, version)).unwrap();
-        let target = Target { scope: Arc::new(scope), file: Arc::new(file), path: "s/f".into(), whole: from };
+        let target = Target {
+            scope: Arc::new(scope),
+            file: Arc::new(file),
+            path: "s/f".into(),
+            whole: from,
+            bundle: None,
+        };
         let process = ProcessId { pid: Pid(pid), start: 7 };
         let opener = Identity { process, uid: 1, gid: 1, ..somebody() };
         Handle::new(Arc::new(target), content, Arc::new(opener))

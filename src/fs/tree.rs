@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use crate::access::Target;
+use crate::access::{Bundle, Target};
 use crate::config::checked::{Config, File, Scope};
 use crate::failure::Failure;
 use crate::reference::Reference;
@@ -230,6 +230,9 @@ impl Tree {
             file: Arc::clone(file),
             path,
             whole: file.from.whole(),
+            bundle: scope
+                .bundle_of(&file.name)
+                .map(|(name, members)| Arc::new(Bundle { name: format!("{}/{name}", scope.name), members })),
         });
         self.showing.entry(target.whole.clone()).or_default().push(target.path.clone());
         self.nodes.insert(ino, Node::File(FileNode { target, shown, since }));

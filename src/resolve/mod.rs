@@ -77,6 +77,7 @@ pub struct Resolver {
 }
 
 /// A secret that was found.
+#[derive(Clone)]
 pub struct Found {
     /// It.
     pub secret: Arc<Secret>,
@@ -259,6 +260,19 @@ impl Resolver {
             }
         }
         Err(last.into())
+    }
+
+    /// Whether a value that somebody was given may be given again, however young another one is. What was lent may while it is
+    /// the one that is given out: then it is renewed, and has not been ended.
+    pub fn still_lasts(&self, reference: &Reference, secret: &Arc<Secret>) -> bool {
+        if secret.lease.is_none() {
+            return secret.expires.is_none_or(|end| Moment::now() < end);
+        }
+        let is_it = match self.memory.lock().slots.peek(reference).map(|slot| &slot.entry.state) {
+            Some(State::Held(held)) => Arc::ptr_eq(&held.value, secret) && Moment::now() < held.span.usable,
+            _ => false,
+        };
+        is_it && self.is_current(reference, secret)
     }
 
     /// Forgets everything, wiping it where nobody holds it any more.

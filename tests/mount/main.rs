@@ -18,6 +18,7 @@ mod exe;
 mod explain;
 mod explain_state;
 mod fetcher;
+mod generations;
 mod groups;
 mod hang;
 mod learn;

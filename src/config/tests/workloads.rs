@@ -123,7 +123,8 @@ fn per_caller_makes_a_secret_for_each_workload_alone() {
         "workload = { a = { uid = 7 }, b = { uid = 8 } }
          file.own = { from = \"minted:db#user\", per_caller = true }
          file.too = { from = \"minted:db#password\", per_caller = true }
-         file.all = { from = \"minted:db\", per_caller = false }",
+         file.all = { from = \"minted:db\", per_caller = false }
+         bundle.both = [\"own\", \"all\"]",
     );
     let whole = |scope: usize, name: &str| {
         config.scopes[scope].files.iter().find(|file| file.name == name).unwrap().from.whole()
@@ -133,6 +134,8 @@ fn per_caller_makes_a_secret_for_each_workload_alone() {
     assert_eq!(whole(0, "all"), whole(1, "all"));
     assert_eq!((whole(0, "own").whom(), whole(1, "own").whom()), (Some("db/a"), Some("db/b")));
     assert_eq!(config.cache_rules().len(), 3);
+    let (_, bundle) = config.scopes[1].bundle_of("own").unwrap();
+    assert_eq!(bundle, [whole(1, "all"), whole(1, "own")]);
 }
 
 #[test]
