@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 
 use hushfs::config::checked::{AuditSink, CacheRules, Format, OnFailure};
 use hushfs::config::{Config, Problems, diff, load};
+use hushfs::providers::Asks;
 use tempfile::TempDir;
 
 /// Where things are before a scope is added.
@@ -159,7 +160,8 @@ file.".env" = { from = "local:web", format = "dotenv", mode = "0400" }
     assert_eq!(config.audit.on_failure, OnFailure::Serve);
     assert_eq!((config.limits.cache_max, config.limits.size_max), (1 << 20, 4096));
     assert_eq!(config.limits.deadline.as_secs(), 2);
-    assert_eq!(config.scopes[0].files[0].cache, CacheRules::DEFAULT);
+    let kept = CacheRules { asks: Asks::LocalFile, ..CacheRules::DEFAULT };
+    assert_eq!(config.scopes[0].files[0].cache, kept);
     assert_eq!((config.limits.misses_per_uid, config.limits.misses_per_process), (7, 100));
     let scope = &config.scopes[0];
     assert_eq!((scope.uid, scope.gid, scope.dir_mode), (1000, 1001, 0o550));

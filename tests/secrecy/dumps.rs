@@ -170,7 +170,8 @@ fn a_dump_amid_fetches_has_no_value_on_its_way() {
     let host = Host::new();
     // Too large to be remembered, so that each read is a fetch.
     host.set("raw", value.repeat(15_000).as_bytes());
-    let limits = "[limits]\ncache_max = \"1MiB\"\nsize_max = \"1MiB\"";
+    // Whoever is dumped stands still meanwhile, for some seconds.
+    let limits = "[limits]\ncache_max = \"1MiB\"\nsize_max = \"1MiB\"\ndeadline = \"1min\"";
     host.configure(limits, "[scope.a]\nallow = { uid = 0 }\nfile.raw = \"local:raw\"\n");
     let daemon = Daemon::start(&host, &[], &[]);
     let cores = tempfile::Builder::new().prefix("hushfs-cores-").tempdir().unwrap();
