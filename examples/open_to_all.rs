@@ -4,6 +4,7 @@
 //! language rightly refuses. Whoever is let through by owner, group and mode may read. Callers are identified all the same, for the
 //! record: what is left out is the rules, not the knowledge of who reads.
 
+use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -51,6 +52,7 @@ fn open_to_all(scope: &Scope) -> Arc<Scope> {
         dir_mode: *dir_mode,
         rules,
         learn_until: None,
+        bundles: BTreeMap::new(),
         files,
     })
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// Names one secret, or one key of it, at one provider.
 ///
@@ -16,6 +17,7 @@ pub struct Reference {
     path: String,
     key: Option<String>,
     version: Option<String>,
+    made_for: Option<Arc<str>>,
 }
 
 /// Why a text is not a reference. Each says what to write instead.
@@ -76,6 +78,32 @@ impl Reference {
     pub fn at_version(&self, version: &str) -> Self {
         Self { version: Some(version.to_owned()), ..self.clone() }
     }
+
+    /// The same reference to what is made for `whom` alone (`scope/workload`): another secret to all who keep secrets by their
+    /// references, and the same question to the provider. Not part of the text.
+    pub fn made_for(&self, whom: &str) -> Self {
+        Self { made_for: Some(whom.into()), ..self.clone() }
+    }
+
+    /// Whom it is made for, where it is for one alone.
+    pub fn whom(&self) -> Option<&str> {
+        self.made_for.as_deref()
+    }
+
+    /// Its text, and for whom it is made: for people who are to tell one from another.
+    pub fn named(&self) -> String {
+        named(&self.to_string(), self.whom())
+    }
+
+    /// The same reference without whom it is made for: what its text says.
+    pub fn as_asked(&self) -> Self {
+        Self { made_for: None, ..self.clone() }
+    }
+}
+
+/// The text of a reference, and for whom it is made.
+pub fn named(text: &str, whom: Option<&str>) -> String {
+    whom.map_or_else(|| text.to_owned(), |whom| format!("{text} for {whom}"))
 }
 
 impl FromStr for Reference {
@@ -106,7 +134,7 @@ impl FromStr for Reference {
         if path.split('/').any(climbs) || text.chars().any(char::is_control) {
             return Err(ReferenceError::BadPath);
         }
-        Ok(Self { provider: provider.to_owned(), path: path.to_owned(), key, version })
+        Ok(Self { provider: provider.to_owned(), path: path.to_owned(), key, version, made_for: None })
     }
 }
 
@@ -146,6 +174,18 @@ mod tests {
         ] {
             assert_eq!(text.parse::<Reference>(), Err(error), "{text:?}");
         }
+    }
+
+    #[test]
+    fn what_is_made_for_one_is_another_secret_with_the_same_text() {
+        let reference: Reference = "p:db#user".parse().unwrap();
+        let (web, worker) = (reference.made_for("db/web"), reference.made_for("db/worker"));
+        assert!(web != worker && web != reference && web.to_string() == reference.to_string());
+        for derived in [web.whole(), web.unpinned(), web.at_version("3")] {
+            assert_eq!(derived.whom(), Some("db/web"));
+        }
+        assert_eq!((web.named().as_str(), reference.named().as_str()), ("p:db#user for db/web", "p:db#user"));
+        assert_eq!((web.as_asked(), web.as_asked().whom()), (reference, None));
     }
 
     proptest! {

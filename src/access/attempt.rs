@@ -80,6 +80,8 @@ impl Requests {
         }
         let record = Record {
             outcome: if failure.is_none() { Outcome::Allowed } else { Outcome::Failed },
+            // What is made for one workload is told from what is made for another.
+            scope: reference.whom().unwrap_or_default().to_owned(),
             version,
             reason: failure.as_ref().map(ToString::to_string).unwrap_or_default(),
             errno: failure.as_ref().map(Failure::errno_name).unwrap_or_default().to_owned(),

@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::checked::is_of_scope;
+
 /// The version of this layout: raised when a field changes its meaning or goes. New fields do not raise it.
 pub const LAYOUT: u32 = 1;
 
@@ -19,9 +21,9 @@ pub struct Record {
     pub op: Op,
     /// How it ended.
     pub outcome: Outcome,
-    /// The file below the mount, `scope/name`; for operator verbs the reference.
+    /// The file below the mount, `scope/name` or `scope/workload/name`; for operator verbs the reference.
     pub path: String,
-    /// The scope.
+    /// The scope, or `scope/workload`. Of what hushfs did by itself, the workload that it was for, where it was for one.
     pub scope: String,
     /// The caller's uid (for operator verbs, the real uid).
     pub uid: u32,
@@ -67,6 +69,13 @@ pub struct Record {
     /// How many equal attempts this line stands for (1 unless coalesced).
     #[serde(default = "one", skip_serializing_if = "is_one")]
     pub count: u64,
+}
+
+impl Record {
+    /// Whether it is about the scope `asked`, or one of its workloads (`scope/workload`).
+    pub fn is_of_scope(&self, asked: &str) -> bool {
+        is_of_scope(&self.scope, asked)
+    }
 }
 
 /// What was attempted.

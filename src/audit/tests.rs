@@ -119,6 +119,13 @@ fn lost(lines: &[Line]) -> u64 {
 }
 
 #[test]
+fn a_scope_is_named_with_its_workloads() {
+    let is = |asked: &str, scope: &str| Record { scope: scope.to_owned(), ..denied(1) }.is_of_scope(asked);
+    assert!(is("db", "db") && is("db", "db/web") && is("db/web", "db/web"));
+    assert!(!is("db", "dbs") && !is("db/web", "db") && !is("web", "db/web") && !is("db/w", "db/web"));
+}
+
+#[test]
 fn records_survive_in_order_and_the_file_is_private() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("audit.log");

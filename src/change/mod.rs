@@ -91,6 +91,18 @@ pub struct Change {
     pub new: String,
 }
 
+impl Change {
+    /// The scope that the file is in.
+    pub fn scope(&self) -> &str {
+        scope_of(&self.path)
+    }
+}
+
+/// Everything but the name: a scope of workloads has one more level.
+fn scope_of(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(scope, _)| scope)
+}
+
 /// What was done about a change, for the record.
 #[derive(Debug)]
 pub struct Done {
@@ -166,7 +178,7 @@ impl Action {
     fn shared_by<'p>(&self, path: &'p str) -> &'p str {
         match self {
             Self::Command(_) => path,
-            Self::Signal(_) => path.split('/').next().unwrap_or_default(),
+            Self::Signal(_) => scope_of(path),
             Self::Unit(_) => "",
         }
     }

@@ -182,6 +182,8 @@ struct FileReport<'a> {
     from: String,
     format: &'static str,
     mode: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    per_caller: bool,
 }
 
 #[derive(Serialize)]
@@ -216,6 +218,7 @@ fn scope_report(scope: &Scope) -> ScopeReport<'_> {
         from: one.from.to_string(),
         format: format_name(one.format),
         mode: octal(one.mode),
+        per_caller: one.from.whom().is_some(),
     });
     ScopeReport {
         name: &scope.name,

@@ -5,7 +5,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::config::normal;
 use crate::mount;
 
-/// `scope/name` as it is, and what is the path of a file from the current directory as the path from the root.
+/// `scope/name` or `scope/workload/name` as it is, and what is the path of a file from the current directory as the path from the root.
 pub(super) fn meant(path: &str) -> String {
     let here = std::env::current_dir().unwrap_or_default();
     from_here(path, &here, &mount::seen().unwrap_or_default()).unwrap_or_else(|| path.to_owned())
@@ -20,8 +20,12 @@ fn from_here(path: &str, here: &Path, mounts: &[PathBuf]) -> Option<String> {
     // There are no symbolic links in the mount.
     let whole = normal(&here.join(written));
     let is_of_here = matches!(written.components().next(), Some(Component::CurDir | Component::ParentDir));
+    let written = written.components().count();
+    // Of two names that are written in a directory of the mount the first is a scope: which of those have workloads in them is not
+    // known here.
+    let is_file = |names| names == 2 || (names == 3 && written != 2);
     let below =
-        |mount: &PathBuf| whole.strip_prefix(mount).is_ok_and(|below| below.components().count() == 2);
+        |mount: &PathBuf| whole.strip_prefix(mount).is_ok_and(|below| is_file(below.components().count()));
     (is_of_here || mounts.iter().any(below)).then(|| whole.to_str().map(str::to_owned)).flatten()
 }
 
@@ -37,6 +41,11 @@ mod tests {
             ("/run/hushfs/a", "./token", Some("/run/hushfs/a/token")),
             ("/run/hushfs/a", "../b/token", Some("/run/hushfs/b/token")),
             ("/run/hushfs/a", "b/token", None),
+            ("/run/hushfs/a/web", "token", Some("/run/hushfs/a/web/token")),
+            ("/run/hushfs/a/web", "../worker/token", Some("/run/hushfs/a/worker/token")),
+            ("/run/hushfs/a", "./web/token", Some("/run/hushfs/a/web/token")),
+            ("/run/hushfs", "a/web/token", Some("/run/hushfs/a/web/token")),
+            ("/root", "a/web/token", None),
             ("/run/hushfs", "a/token", Some("/run/hushfs/a/token")),
             ("/run", "hushfs/a/token", Some("/run/hushfs/a/token")),
             ("/run", "./hushfs/a/token", Some("/run/hushfs/a/token")),

@@ -82,7 +82,8 @@ fn duration(entry: &Entry<'_>, report: &mut Report) -> Option<Duration> {
         .ok()
 }
 
-fn switch(entry: &Entry<'_>, report: &mut Report) -> Option<bool> {
+/// A switch that is on or off.
+pub(super) fn switch(entry: &Entry<'_>, report: &mut Report) -> Option<bool> {
     let written = entry.value.as_bool();
     if written.is_none() {
         report.error(entry.wrong_type("true or false"));

@@ -71,7 +71,7 @@ pub struct Provider {
 
 /// A directory of files with its rules.
 pub struct Scope {
-    /// The directory's name.
+    /// The directory's path below the mount: the name of the scope, or of a scope and one of its workloads (`scope/workload`).
     pub name: String,
     /// Where its rules are written, `file:line:column`, for messages.
     pub rules_at: String,
@@ -89,6 +89,11 @@ pub struct Scope {
     pub bundles: BTreeMap<String, Vec<String>>,
     /// The files, in the order of their names.
     pub files: Vec<Arc<File>>,
+}
+
+/// Whether `name` is the scope `asked`, or one of its workloads (`scope/workload`).
+pub fn is_of_scope(name: &str, asked: &str) -> bool {
+    name.strip_prefix(asked).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 impl Scope {

@@ -40,6 +40,7 @@ mod tests;
 mod trust;
 mod users;
 mod walk;
+mod workloads;
 
 pub use checked::Config;
 pub use diff::{Changes, diff};

@@ -25,6 +25,7 @@ pub(super) struct Report {
 }
 
 /// One finding, not yet with line and column.
+#[derive(PartialEq)]
 pub(super) struct Found {
     place: Place,
     message: String,
@@ -38,6 +39,7 @@ enum Severity {
     Warning,
 }
 
+#[derive(PartialEq)]
 enum Place {
     File(PathBuf),
     Text(At),
@@ -80,12 +82,19 @@ impl Report {
 
     /// It is wrong.
     pub(super) fn error(&mut self, found: Found) {
-        self.found.push(found);
+        self.add(found);
     }
 
     /// It is allowed but should be looked at.
     pub(super) fn warn(&mut self, found: Found) {
-        self.found.push(Found { severity: Severity::Warning, ..found });
+        self.add(Found { severity: Severity::Warning, ..found });
+    }
+
+    /// Once, also where what is written once is checked for several workloads.
+    fn add(&mut self, found: Found) {
+        if !self.found.contains(&found) {
+            self.found.push(found);
+        }
     }
 
     /// Whatever stands at `at` is never shown: it may be a secret that somebody put where none belongs.

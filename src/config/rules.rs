@@ -10,9 +10,12 @@ use super::trust::Trust;
 use crate::identity::{PinnedId, Says, Selector, Step, selector};
 use crate::policy::Rule;
 
-/// What a rule looks like, for whoever has none yet.
-const EXAMPLE: &str =
-    "add a rule that says who may read, such as `allow = { user = \"app\", exe = \"/usr/bin/app\" }`";
+/// What a rule looks like, for whoever has none yet under this key.
+fn example(key: &str) -> String {
+    format!(
+        "add a rule that says who may read, such as `{key} = {{ user = \"app\", exe = \"/usr/bin/app\" }}`"
+    )
+}
 
 /// A rule with what it demands of the caller's ids.
 pub(super) struct Checked {
@@ -21,6 +24,22 @@ pub(super) struct Checked {
     pub(super) at: At,
     pub(super) uid: Option<u32>,
     pub(super) gids: Vec<u32>,
+}
+
+/// A rule as it is written, with at least one selector.
+pub(super) struct WrittenRule<'s> {
+    /// The place of the rule.
+    pub(super) at: At,
+    /// Its selectors.
+    pub(super) parts: Vec<Entry<'s>>,
+}
+
+impl<'s> WrittenRule<'s> {
+    /// Reads its selectors. `None` when one of them is wrong.
+    pub(super) fn read(&self, trust: &Trust, report: &mut Report) -> Option<Vec<Part<'_, 's>>> {
+        let read: Vec<_> = self.parts.iter().map(|part| Some((part, one(part, trust, report)?))).collect();
+        read.into_iter().collect()
+    }
 }
 
 /// Checks the rules of the scope named `scope`. `None` when one of them is wrong.
@@ -32,39 +51,61 @@ pub(super) fn rules(
 ) -> Option<Vec<Checked>> {
     let Some(allow) = allow else {
         let message = format!("scope `{}` has no `allow`: nobody could read it", scope.key);
-        report.error(Found::at(&scope.key_at, message).hint(EXAMPLE));
+        report.error(Found::at(&scope.key_at, message).hint(example("allow")));
         return None;
     };
-    let Some(written) = items(allow) else {
-        report.error(allow.wrong_type("a rule or a list of rules").hint(EXAMPLE));
-        return None;
-    };
-    if written.is_empty() {
-        report.error(Found::at(&allow.at, "an empty list of rules lets nobody in").hint(EXAMPLE));
-        return None;
-    }
+    let written = written(allow, trust, report)?;
     let number = 1_usize..;
-    let checked: Vec<_> = number
-        .zip(&written)
-        .map(|(n, entry)| rule(format!("{}.{n}", scope.key), entry, trust, report))
-        .collect();
+    let checked = number.zip(&written).map(|(n, one)| {
+        let read = one.read(trust, report)?;
+        rule(format!("{}.{n}", scope.key), &one.at, read, trust, report)
+    });
+    let checked: Vec<_> = checked.collect();
     checked.into_iter().collect()
 }
 
-fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> Option<Checked> {
-    let Some(table) = entry.value.as_table() else {
-        report.error(entry.wrong_type("rules, which are tables").hint(EXAMPLE));
+/// The rules that stand there. `None` when one of them is none, or has a selector that is wrong.
+pub(super) fn written<'s>(
+    list: &Entry<'s>,
+    trust: &Trust,
+    report: &mut Report,
+) -> Option<Vec<WrittenRule<'s>>> {
+    let Some(items) = items(list) else {
+        report.error(list.wrong_type("a rule or a list of rules").hint(example(list.key)));
         return None;
     };
-    let written = entries(entry.at.source, table);
-    if written.is_empty() {
-        let found = Found::at(&entry.at, "a rule without selectors would let everybody in");
-        report.error(found.hint(EXAMPLE));
+    if items.is_empty() {
+        report.error(Found::at(&list.at, "an empty list of rules lets nobody in").hint(example(list.key)));
         return None;
     }
-    let read: Vec<_> = written.iter().map(|part| Some((part, one(part, trust, report)?))).collect();
-    let read: Vec<_> = read.into_iter().collect::<Option<_>>()?;
-    if let Some(found) = nobody_in_particular(entry, &read) {
+    let rules: Vec<_> = items.iter().map(|item| written_rule(item, trust, report)).collect();
+    rules.into_iter().collect()
+}
+
+fn written_rule<'s>(entry: &Entry<'s>, trust: &Trust, report: &mut Report) -> Option<WrittenRule<'s>> {
+    let Some(table) = entry.value.as_table() else {
+        report.error(entry.wrong_type("rules, which are tables").hint(example(entry.key)));
+        return None;
+    };
+    let rule = WrittenRule { at: entry.at.clone(), parts: entries(entry.at.source, table) };
+    if rule.parts.is_empty() {
+        let found = Found::at(&entry.at, "a rule without selectors would let everybody in");
+        report.error(found.hint(example(entry.key)));
+        return None;
+    }
+    rule.read(trust, report)?;
+    Some(rule)
+}
+
+/// Checks the rule at a place that demands all of these.
+pub(super) fn rule(
+    name: String,
+    at: &At,
+    read: Vec<Part<'_, '_>>,
+    trust: &Trust,
+    report: &mut Report,
+) -> Option<Checked> {
+    if let Some(found) = nobody_in_particular(at, &read) {
         report.error(found);
         return None;
     }
@@ -76,11 +117,11 @@ fn rule(name: String, entry: &Entry<'_>, trust: &Trust, report: &mut Report) -> 
     });
     let gids = gids.collect();
     let selectors = read.into_iter().map(|(_, selector)| selector).collect();
-    Some(Checked { rule: Rule::new(name, selectors), at: entry.at.clone(), uid: uid.value, gids })
+    Some(Checked { rule: Rule::new(name, selectors), at: at.clone(), uid: uid.value, gids })
 }
 
 /// What is wrong with a rule that does not say who the caller must be.
-fn nobody_in_particular(rule: &Entry<'_>, read: &[Part<'_, '_>]) -> Option<Found> {
+fn nobody_in_particular(rule: &At, read: &[Part<'_, '_>]) -> Option<Found> {
     let of_a_user = read.iter().find(|(part, _)| says(part) == Some(Says::WhichOfAUser));
     if let Some((part, _)) = of_a_user
         && !pins_uid(read)
@@ -93,7 +134,7 @@ fn nobody_in_particular(rule: &Entry<'_>, read: &[Part<'_, '_>]) -> Option<Found
     }
     if !read.iter().any(|(part, _)| says(part) == Some(Says::Who)) {
         let message = "this rule says in what state the caller must be, and not who it is";
-        return Some(Found::at(&rule.at, message).hint("add a selector that names somebody, such as `user`"));
+        return Some(Found::at(rule, message).hint("add a selector that names somebody, such as `user`"));
     }
     None
 }

@@ -11,11 +11,13 @@ use super::owners::{self, Owners};
 use super::report::{Found, Report};
 use super::table::{Entry, find, unknown};
 use super::trust::Trust;
+use super::workloads;
 use crate::change::OnChange;
+use crate::providers::kind;
 use crate::reference::Reference;
 use crate::words::{listed, nearest};
 
-const FILE: &[&str] = &["from", "format", "mode", "on_change"];
+const FILE: &[&str] = &["from", "format", "mode", "on_change", "per_caller"];
 const FORMATS: &[&str] = &["raw", "dotenv", "json"];
 
 /// What holds for a file that says nothing else, and who is trusted.
@@ -28,6 +30,8 @@ pub(super) struct Inherited<'i, 's> {
     pub(super) trust: &'i Trust,
     /// What its scope says of how long secrets are kept.
     pub(super) cache: &'i [Entry<'s>],
+    /// The workload that it is for (`scope/workload`), where the scope has some.
+    pub(super) workload: Option<&'i str>,
     /// What is said of that for all, and by each provider.
     pub(super) providers: &'i BTreeMap<&'s str, CacheRules>,
 }
@@ -83,9 +87,49 @@ pub(super) fn draft<'e, 's>(
         return None;
     };
     let from = reference(from, merged, used, report)?;
+    let from = match find(table, "per_caller") {
+        Some(entry) => per_caller(entry, from, inherited, merged, report)?,
+        None => from,
+    };
     let cache = kept(inherited, &from, table, report);
     let (format, bits, on_change) = (format?, bits?, on_change?);
     Some(Drafted { file: File { name, from, format, mode: bits, cache, on_change }, mode })
+}
+
+/// What the file shows: to each workload its own, where that is written.
+fn per_caller(
+    entry: &Entry<'_>,
+    from: Reference,
+    inherited: &Inherited<'_, '_>,
+    merged: &Merged<'_>,
+    report: &mut Report,
+) -> Option<Reference> {
+    if !cache::switch(entry, report)? {
+        return Some(from);
+    }
+    let Some(workload) = inherited.workload else {
+        let message =
+            "one file shows one thing, and this scope has no workloads that could have files of their own";
+        let hint = format!("add them to the scope. {}", workloads::EXAMPLE);
+        report.error(Found::at(&entry.key_at, message).hint(hint));
+        return None;
+    };
+    if let Some(false) = mints(from.provider(), merged) {
+        let message = format!(
+            "`{}` makes nothing for a fetch: each workload is shown the same, fetched for it alone",
+            from.provider()
+        );
+        report.warn(Found::at(&entry.key_at, message).hint("leave `per_caller` out"));
+    }
+    Some(from.made_for(workload))
+}
+
+/// Whether a provider may make what it gives; `None` where it is wrong, which is reported with it.
+fn mints(provider: &str, merged: &Merged<'_>) -> Option<bool> {
+    let settings = merged.providers.get(provider)?.plain(&mut Report::default())?;
+    let settings = settings.as_table()?;
+    let kind = kind(settings.get("kind")?.as_str()?)?;
+    Some((kind.mints)(settings))
 }
 
 /// How long the secret is kept: what is said for all, by its provider, by the scope and by the file, each over the one before.

@@ -1,4 +1,4 @@
-//! `[scope.NAME]`: a directory of files, who owns it and who may read.
+//! `[scope.NAME]`: a directory of files, or one for each workload; who owns it and who may read.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -19,10 +19,20 @@ use super::rules::{self, Checked};
 use super::scope_files::{Drafted, Inherited, draft};
 use super::table::{Entry, find, unknown};
 use super::trust::Trust;
+use super::workloads::{self, Directory, EXAMPLE};
 use crate::identity::selector;
 use crate::policy::Rules;
 
-const SCOPE: &[&str] = &["owner", "group", "mode", "allow", "learn_until", "on_change", "bundle", "file"];
+const SCOPE: &[&str] =
+    &["owner", "group", "mode", "allow", "learn_until", "on_change", "bundle", "file", "workload"];
+
+/// What the checks of all scopes turn on.
+struct Context<'c, 's> {
+    merged: &'c Merged<'s>,
+    trust: &'c Trust,
+    /// What each provider says of how long secrets are kept.
+    providers: BTreeMap<&'s str, CacheRules>,
+}
 
 /// Checks all scopes; they come out in the order of their names.
 pub(super) fn scopes(
@@ -34,10 +44,11 @@ pub(super) fn scopes(
     let mut used = BTreeSet::new();
     let of_provider =
         |entry: &Entry<'_>, report: &mut Report| cache::of_provider(merged, entry.key, top, report);
-    let providers: BTreeMap<_, _> =
-        merged.providers.values().map(|entry| (entry.key, of_provider(entry, report))).collect();
-    let one = |entry| scope(entry, merged, trust, &providers, &mut used, report);
-    let scopes: Vec<_> = merged.scopes.values().filter_map(one).map(Arc::new).collect();
+    let providers = merged.providers.values().map(|entry| (entry.key, of_provider(entry, report))).collect();
+    let context = Context { merged, trust, providers };
+    let one = |entry| scope(entry, &context, &mut used, report);
+    let mut scopes: Vec<_> = merged.scopes.values().flat_map(one).map(Arc::new).collect();
+    scopes.sort_by(|a, b| a.name.cmp(&b.name));
     // A configuration without any scope is one that is only begun, and a file that was not read may use it.
     if !merged.scopes.is_empty() && report.is_complete() {
         for entry in merged.providers.values().filter(|entry| !used.contains(entry.key)) {
@@ -47,23 +58,26 @@ pub(super) fn scopes(
     scopes
 }
 
+/// The scope, or one for each of its workloads.
 fn scope(
     entry: &Entry<'_>,
-    merged: &Merged<'_>,
-    trust: &Trust,
-    providers: &BTreeMap<&str, CacheRules>,
+    context: &Context<'_, '_>,
     used: &mut BTreeSet<String>,
     report: &mut Report,
-) -> Option<Scope> {
+) -> Vec<Scope> {
     if let Err(error) = names::check(entry.key) {
         report.error(Found::at(&entry.key_at, format!("scope: {error}")));
     }
-    let settings = entry.table(report)?;
+    let Some(settings) = entry.table(report) else { return Vec::new() };
     let known: Vec<_> = SCOPE.iter().chain(cache::KEYS).copied().collect();
     for setting in settings.iter().filter(|setting| !known.contains(&setting.key)) {
         let hint = match setting.key {
             "files" => Some("write `file.NAME = \"provider:path\"`".to_owned()),
             "rule" | "rules" => Some("write `allow = { user = \"app\" }`".to_owned()),
+            "workloads" => Some(format!("the key is `workload`; {EXAMPLE}")),
+            "per_caller" => {
+                Some("it is said of a file: `file.NAME = { from = …, per_caller = true }`".to_owned())
+            }
             key if selector(key).is_some() => {
                 Some(format!("it belongs into a rule: `allow = {{ {key} = … }}`"))
             }
@@ -72,41 +86,66 @@ fn scope(
         unknown(report, setting, &known, "a scope", hint);
     }
     let allow = find(&settings, "allow");
-    let rules = rules::rules(entry, allow, trust, report);
-    let written = written(&settings, report);
+    let directories = match find(&settings, "workload") {
+        Some(table) => workloads::directories(entry, table, allow, context.trust, report),
+        None => {
+            let rules = rules::rules(entry, allow, context.trust, report);
+            let (name, at) = (entry.key.to_owned(), allow.unwrap_or(entry).key_at.clone());
+            vec![Directory { name, at, rules, is_of_workload: false }]
+        }
+    };
     let learn = find(&settings, "learn_until");
     let learn_until = learning::learn_until(entry.key, learn, Timestamp::now(), report);
+    let each = |one| directory(one, entry, &settings, learn_until, context, used, report);
+    directories.into_iter().filter_map(each).collect()
+}
+
+/// One directory of a scope with these settings.
+#[expect(clippy::option_option, reason = "as of `learning::learn_until`")]
+fn directory(
+    directory: Directory,
+    entry: &Entry<'_>,
+    settings: &[Entry<'_>],
+    learn_until: Option<Option<Timestamp>>,
+    context: &Context<'_, '_>,
+    used: &mut BTreeSet<String>,
+    report: &mut Report,
+) -> Option<Scope> {
+    let Directory { name, at, rules, is_of_workload } = directory;
+    let Context { merged, trust, providers } = context;
+    let written = written(settings, report);
     let owners = Owners::new(written.unwrap_or_default(), one_uid(rules.as_deref().unwrap_or_default()));
-    let on_change = match find(&settings, "on_change") {
+    let on_change = match find(settings, "on_change") {
         Some(entry) => on_change::on_change(entry, &owners, trust, report),
         None => Some(Vec::new()),
     };
-    let list = find(&settings, "file").and_then(|file| file.table(report)).unwrap_or_default();
+    let list = find(settings, "file").and_then(|file| file.table(report)).unwrap_or_default();
     if list.is_empty() {
         let found = Found::at(&entry.key_at, format!("scope `{}` has no files", entry.key));
         report.warn(found.hint("add one: `file.token = \"provider:path\"`"));
     }
     let tables: Vec<_> = list.iter().map(|file| (file, table(file, report))).collect();
     // For what is wrong in them: what they come to turns on the provider of each file.
-    cache::over(CacheRules::DEFAULT, &settings, report);
+    cache::over(CacheRules::DEFAULT, settings, report);
     let changes = on_change.as_deref().unwrap_or_default();
-    let inherited = Inherited { owners: &owners, on_change: changes, trust, cache: &settings, providers };
+    let workload = is_of_workload.then_some(name.as_str());
+    let inherited =
+        Inherited { owners: &owners, on_change: changes, trust, cache: settings, workload, providers };
     let mut files: Vec<_> = tables
         .iter()
         .filter_map(|(file, table)| draft(file, table.as_deref(), &inherited, merged, used, report))
         .collect();
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
     let names: Vec<_> = list.iter().map(|file| file.key).collect();
-    let bundles = bundles::bundles(&settings, &names, report);
+    let bundles = bundles::bundles(settings, &names, report);
     // From here on each mistake would be a consequence of one above.
     on_change.as_ref()?;
     let (rules, written, learn_until) = (rules?, written?, learn_until?);
-    reach(&rules, written, &owners, &settings, &files, report);
+    reach(&rules, written, &owners, settings, &files, report);
     let rules = Rules::new(rules.into_iter().map(|checked| checked.rule).collect());
-    learning::needs_uid(&rules, learn, report);
+    learning::needs_uid(&rules, find(settings, "learn_until"), report);
     Some(Scope {
-        name: entry.key.to_owned(),
-        rules_at: report.place(&allow.unwrap_or(entry).key_at),
+        rules_at: report.place(&at),
         uid: owners.uid,
         gid: owners.gid,
         dir_mode: dir_mode(widest(&owners, &files)),
@@ -114,6 +153,7 @@ fn scope(
         learn_until,
         bundles,
         files: files.into_iter().map(|draft| Arc::new(draft.file)).collect(),
+        name,
     })
 }
 

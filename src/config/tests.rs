@@ -9,6 +9,8 @@ use proptest::prelude::*;
 use super::*;
 use crate::identity::Runtimes;
 
+mod workloads;
+
 /// Four lines: what a test adds to a scope begins at line 6.
 const BEGIN: &str = "mount = \"/run/hushfs\"\n[provider.local]\nkind = \"store\"\npath = \"STORE\"\n";
 

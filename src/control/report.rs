@@ -105,7 +105,7 @@ pub struct ReaderRow {
 /// What came of fetching one secret again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refreshed {
-    /// Its reference, whole.
+    /// Its reference, whole, and for whom it is made.
     pub reference: String,
     /// The version that was known before.
     pub before: Option<String>,
@@ -118,7 +118,7 @@ pub struct Refreshed {
 /// What was forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Evicted {
-    /// The reference, whole.
+    /// The reference, whole, and for whom it is made.
     pub reference: String,
     /// Whether anything was known of it.
     pub known: bool,

@@ -4,7 +4,7 @@ use std::path::{Component, Path};
 use std::sync::Arc;
 
 use super::view::View;
-use crate::config::checked::{Config, File, Scope};
+use crate::config::checked::{Config, File, Scope, is_of_scope};
 use crate::words::nearest;
 
 /// A file of a scope, or a name that the scope may not have.
@@ -26,6 +26,9 @@ pub enum NoSuchPath {
     /// Not the name of a scope and the name of a file.
     #[error("`{0}` does not name a file: write `scope/name`, or the path of a file below the mount")]
     NotAFile(String),
+    /// The name of a scope that has a directory for each of its workloads, one of which is this.
+    #[error("`{0}` has a directory for each of its workloads: write `{1}/name`")]
+    OfAWorkload(String, String),
     /// No scope of that name; perhaps this one was meant.
     #[error("there is no scope `{0}`{hint}", hint = meant(.1.as_deref()))]
     NoScope(String, Option<String>),
@@ -36,8 +39,24 @@ fn meant(near: Option<&str>) -> String {
     near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default()
 }
 
+/// Whether the scope of that name has a directory for each of its workloads.
+fn has_workloads(config: &Config, scope: &str) -> bool {
+    config.scopes.iter().any(|one| one.name != scope && is_of_scope(&one.name, scope))
+}
+
+/// What is said where there is no scope of a name. Everybody can list the directories in which scopes are.
+fn no_scope(config: &Config, scope: &str) -> NoSuchPath {
+    let names: Vec<_> = config.scopes.iter().map(|one| one.name.as_str()).collect();
+    if let Some(workload) = names.iter().find(|name| is_of_scope(name, scope)) {
+        return NoSuchPath::OfAWorkload(scope.to_owned(), (*workload).to_owned());
+    }
+    let is = |name: &&&str| name.split_once('/').is_some_and(|(_, workload)| workload == scope);
+    let near = names.iter().find(is).copied().or_else(|| nearest(scope, &names));
+    NoSuchPath::NoScope(scope.to_owned(), near.map(str::to_owned))
+}
+
 impl Place {
-    /// The place of `path`: `scope/name`, or the absolute path below the mount.
+    /// The place of `path`: `scope/name`, `scope/workload/name`, or the absolute path below the mount.
     ///
     /// # Errors
     /// When it cannot mean a file.
@@ -49,23 +68,23 @@ impl Place {
             relative => relative,
         };
         let names: Vec<_> = below.components().collect();
-        let [Component::Normal(scope), Component::Normal(name)] = names.as_slice() else {
-            return Err(NoSuchPath::NotAFile(path.to_owned()));
+        let (scope, name) = match names.as_slice() {
+            [Component::Normal(scope), Component::Normal(name)] => (scope.to_string_lossy(), name),
+            [Component::Normal(scope), Component::Normal(workload), Component::Normal(name)]
+                if has_workloads(config, &scope.to_string_lossy()) =>
+            {
+                (format!("{}/{}", scope.to_string_lossy(), workload.to_string_lossy()).into(), name)
+            }
+            _ => return Err(NoSuchPath::NotAFile(path.to_owned())),
         };
-        let (scope, name) = (scope.to_string_lossy(), name.to_string_lossy());
+        let name = name.to_string_lossy();
         let found = config.scopes.iter().find(|one| one.name == scope);
-        let no_scope = || {
-            // Everybody can list the directory in which the scopes are.
-            let names: Vec<_> = config.scopes.iter().map(|one| one.name.as_str()).collect();
-            let near = nearest(&scope, &names).map(str::to_owned);
-            NoSuchPath::NoScope(scope.clone().into_owned(), near)
-        };
-        let scope = Arc::clone(found.ok_or_else(no_scope)?);
+        let scope = Arc::clone(found.ok_or_else(|| no_scope(config, &scope))?);
         let file = scope.files.iter().find(|file| file.name == name).map(Arc::clone);
         Ok(Self { scope, file, name: name.into_owned() })
     }
 
-    /// `scope/name`.
+    /// `scope/name`, or `scope/workload/name`.
     pub fn path(&self) -> String {
         format!("{}/{}", self.scope.name, self.name)
     }

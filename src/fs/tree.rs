@@ -115,20 +115,10 @@ impl Tree {
     pub(super) fn build(config: &Config, old: Option<&Self>) -> Self {
         let since = SystemTime::now();
         let mut tree = Self { nodes: HashMap::new(), showing: HashMap::new() };
-        let root = rustix::process::geteuid().as_raw();
-        let mut top = Dir {
-            parent: Ino::ROOT,
-            children: BTreeMap::new(),
-            mode: 0o555,
-            uid: root,
-            gid: rustix::process::getegid().as_raw(),
-            since,
-        };
+        tree.nodes.insert(Ino::ROOT, Node::Dir(open_dir(since)));
         for scope in &config.scopes {
-            let ino = tree.add_scope(scope, old, since);
-            top.children.insert(scope.name.clone(), ino);
+            tree.add_scope(scope, old, since);
         }
-        tree.nodes.insert(Ino::ROOT, Node::Dir(top));
         tree
     }
 
@@ -176,10 +166,15 @@ impl Tree {
         changed
     }
 
-    fn add_scope(&mut self, scope: &Arc<Scope>, old: Option<&Self>, since: SystemTime) -> Ino {
-        let ino = self.free_ino(&scope.name);
+    fn add_scope(&mut self, scope: &Arc<Scope>, old: Option<&Self>, since: SystemTime) {
+        // The directory of a workload may be where a file was: with a slash at its end it has another number.
+        let (parent, name, path) = match scope.name.split_once('/') {
+            Some((above, name)) => (self.above(above, since), name, format!("{}/", scope.name)),
+            None => (Ino::ROOT, scope.name.as_str(), scope.name.clone()),
+        };
+        let ino = self.free_ino(&path);
         let mut dir = Dir {
-            parent: Ino::ROOT,
+            parent,
             children: BTreeMap::new(),
             mode: scope.dir_mode,
             uid: scope.uid,
@@ -192,7 +187,26 @@ impl Tree {
             dir.children.insert(file.name.clone(), self.add_file(scope, file, old, since));
         }
         self.nodes.insert(ino, Node::Dir(dir));
+        self.put(parent, name, ino);
+    }
+
+    /// The directory in which the workloads of the scope `name` have theirs.
+    fn above(&mut self, name: &str, since: SystemTime) -> Ino {
+        if let Some(Node::Dir(top)) = self.nodes.get(&Ino::ROOT)
+            && let Some(ino) = top.children.get(name)
+        {
+            return *ino;
+        }
+        let ino = self.free_ino(name);
+        self.nodes.insert(ino, Node::Dir(open_dir(since)));
+        self.put(Ino::ROOT, name, ino);
         ino
+    }
+
+    fn put(&mut self, parent: Ino, name: &str, ino: Ino) {
+        if let Some(Node::Dir(dir)) = self.nodes.get_mut(&parent) {
+            dir.children.insert(name.to_owned(), ino);
+        }
     }
 
     fn add_file(
@@ -236,6 +250,18 @@ impl Tree {
             ino.0 = ino.0.wrapping_add(1);
         }
         ino
+    }
+}
+
+/// A directory in which there are scopes: it belongs to whom hushfs runs as, and everybody may list it.
+fn open_dir(since: SystemTime) -> Dir {
+    Dir {
+        parent: Ino::ROOT,
+        children: BTreeMap::new(),
+        mode: 0o555,
+        uid: rustix::process::geteuid().as_raw(),
+        gid: rustix::process::getegid().as_raw(),
+        since,
     }
 }
 

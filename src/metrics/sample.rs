@@ -80,7 +80,7 @@ impl Collector for Sampled {
         page.counter("audit_records_lost", help, sample.audit_lost)?;
 
         if sample.with_references {
-            let age = |secret: &SecretStatus| Some((secret.reference.clone(), seconds(secret.created?, now)));
+            let age = |secret: &SecretStatus| Some((secret.named(), seconds(secret.created?, now)));
             let ages: Vec<_> = secrets.iter().filter_map(age).collect();
             let ages: Vec<_> = ages.iter().map(|(reference, age)| (reference.as_str(), *age)).collect();
             let help = "Age of the version that is known of a secret, from when its provider made it";

@@ -9,7 +9,7 @@ use rustix::net::{RecvFlags, SendFlags, recv, send};
 
 /// What every packet of the process begins with, so that none is empty: that is what a closed socket looks like.
 const HERE: u8 = b'.';
-/// Two names of 255 bytes, and more than a warning takes.
+/// Three names of 255 bytes, and more than a warning takes.
 const LONGEST: usize = 4096;
 
 /// Sends a path.

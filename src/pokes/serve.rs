@@ -25,14 +25,25 @@ pub fn serve(socket: OwnedFd, private: OwnedFd, lacking: &[String]) -> io::Resul
 /// One name at a time, so that nothing in a path leads out of the mount. (`openat2` would say that in one call, but the
 /// `RestrictSUIDSGID=` of systemd takes it away.)
 fn poke(private: BorrowedFd<'_>, path: &str) -> Result<(), Errno> {
-    let (scope, name) = path.split_once('/').ok_or(Errno::INVAL)?;
-    if name.contains('/') || [scope, name].iter().any(|name| matches!(*name, "" | "." | "..")) {
+    let names: Vec<_> = path.split('/').collect();
+    if names.iter().any(|name| matches!(*name, "" | "." | "..")) {
         return Err(Errno::INVAL);
     }
+    let (scope, workload, name) = match names.as_slice() {
+        [scope, name] => (scope, None, name),
+        [scope, workload, name] => (scope, Some(workload), name),
+        _ => return Err(Errno::INVAL),
+    };
     let flags = OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let scope = openat(private, scope, flags | OFlags::PATH | OFlags::DIRECTORY, Mode::empty())?;
+    let enter = |from: BorrowedFd<'_>, name: &str| {
+        openat(from, name, flags | OFlags::PATH | OFlags::DIRECTORY, Mode::empty())
+    };
+    let mut directory = enter(private, scope)?;
+    if let Some(workload) = workload {
+        directory = enter(directory.as_fd(), workload)?;
+    }
     // NONBLOCK: the owner of a file can take a lease of it, which would have this wait for as long as a lease may be kept.
-    let file = openat(&scope, name, flags | OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty())?;
+    let file = openat(&directory, *name, flags | OFlags::WRONLY | OFlags::NONBLOCK, Mode::empty())?;
     rustix::io::write(&file, b"\n")?;
     Ok(())
 }

@@ -59,6 +59,8 @@ pub struct Kind {
     pub runs: Runs,
     /// Whom it asks.
     pub asks: Asks,
+    /// Whether it may make a credential for a fetch, with these settings.
+    pub mints: fn(settings: &toml::Table) -> bool,
     /// Reads the settings (the table without `kind`) and names the files they mention, without opening any provider.
     pub check: fn(settings: toml::Table, base: &Path) -> Result<Vec<NamedFile>, SettingsError>,
     /// Opens the provider; runs in the fetcher. Reaches nobody: a provider that is down never stops a mount.

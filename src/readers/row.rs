@@ -25,6 +25,9 @@ pub struct Row {
     pub path: String,
     /// The secret that the file showed, whole.
     pub reference: String,
+    /// For which workload that is made (`scope/workload`), where each has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<String>,
     /// The version.
     pub version: String,
     /// Whether it is the last that the process opened of that file: what it holds, unless it kept what it read before.
@@ -48,6 +51,7 @@ impl Row {
             container: who.container().map(|container| container.id.clone()).unwrap_or_default(),
             path: String::new(),
             reference: String::new(),
+            made_for: None,
             version: String::new(),
             newest: false,
             first: now,

@@ -10,7 +10,7 @@ use super::entry::{Duty, State};
 use super::slot::Slot;
 use super::upstream::Upstream;
 use crate::clock::Moment;
-use crate::reference::Reference;
+use crate::reference::{self, Reference};
 
 /// Secrets that are told of without letting readers in between.
 const AT_ONCE: usize = 256;
@@ -72,6 +72,9 @@ pub enum Kept {
 pub struct SecretStatus {
     /// Its reference, whole.
     pub reference: String,
+    /// For which workload it is made (`scope/workload`), where each has its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_for: Option<String>,
     /// Where it stands.
     pub kept: Kept,
     /// The provider's name for its version.
@@ -99,6 +102,11 @@ pub struct SecretStatus {
 }
 
 impl SecretStatus {
+    /// Its reference, and for whom it is made.
+    pub fn named(&self) -> String {
+        reference::named(&self.reference, self.made_for.as_deref())
+    }
+
     /// Whether it is served beyond its time, or there is none.
     pub fn is_in_trouble(&self) -> bool {
         matches!(self.kept, Kept::Stale | Kept::Failed)
@@ -129,7 +137,7 @@ impl Resolver {
         let (hits, misses) = (memory.hits, memory.misses);
         drop(memory);
         providers.sort_by(|a, b| a.name.cmp(&b.name));
-        secrets.sort_by(|a, b| a.reference.cmp(&b.reference));
+        secrets.sort_by(|a, b| (&a.reference, &a.made_for).cmp(&(&b.reference, &b.made_for)));
         Status { providers, secrets, cache_used, cache_max, hits, misses }
     }
 }
@@ -162,6 +170,7 @@ fn of_secret(reference: &Reference, slot: &Slot, now: Moment) -> SecretStatus {
     let refresh = slot.due.filter(|(_, duty)| *duty == Duty::Refresh);
     SecretStatus {
         reference: reference.to_string(),
+        made_for: reference.whom().map(str::to_owned),
         kept,
         version: held.map(|held| held.value.version.clone()),
         created: held.and_then(|held| held.value.created.try_into().ok()),

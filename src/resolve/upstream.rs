@@ -80,7 +80,8 @@ impl Upstream {
                 Went::Answered
             }
         };
-        self.circuit.landed(answer.reference, went, now, chance);
+        // Made for several, it is one thing still that fails.
+        self.circuit.landed(&answer.reference.as_asked(), went, now, chance);
         !was_closed && self.circuit.is_closed()
     }
 

@@ -65,7 +65,7 @@ fn record(done: Done, access: &Access, exe: String) -> Record {
     };
     Record {
         outcome,
-        scope: change.path.split('/').next().unwrap_or_default().to_owned(),
+        scope: change.scope().to_owned(),
         exe,
         version: change.new,
         reason,

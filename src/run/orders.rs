@@ -11,6 +11,7 @@ use tokio::task::JoinSet;
 use super::Daemon;
 use crate::access::Act;
 use crate::audit::Outcome;
+use crate::config::checked::is_of_scope;
 use crate::control::{Answer, Evicted, Peer, Refreshed, Reply, VersionSeen, Which};
 use crate::explain::{self, Place, Whom};
 use crate::identity::Caller;
@@ -122,7 +123,7 @@ impl Daemon {
             Ok(version) => (Some(version), None),
             Err(why) => (None, Some(why.to_string())),
         };
-        Refreshed { reference: reference.to_string(), before, version, error }
+        Refreshed { reference: reference.named(), before, version, error }
     }
 
     /// Forgets secrets now.
@@ -149,7 +150,7 @@ impl Daemon {
         let known = self.access.evict(&meant);
         let held = self.fs.open_handles_of(&meant);
         let secrets = meant.iter().zip(known).zip(held).map(|((reference, known), held_open)| Evicted {
-            reference: reference.to_string(),
+            reference: reference.named(),
             known,
             held_open,
         });
@@ -263,8 +264,10 @@ impl Daemon {
         let config = &state.config;
         // A file or a scope first: their names may have a colon.
         let below = name.strip_prefix(&*config.mount.to_string_lossy()).unwrap_or(name).trim_matches('/');
-        if let Some(scope) = config.scopes.iter().find(|scope| scope.name == below) {
-            return Ok(scope.files.iter().map(|file| file.from.whole()).collect());
+        // A scope with all its workloads, or one of those.
+        let mut of = config.scopes.iter().filter(|scope| is_of_scope(&scope.name, below)).peekable();
+        if of.peek().is_some() {
+            return Ok(of.flat_map(|scope| &scope.files).map(|file| file.from.whole()).collect());
         }
         let not_found = match Place::find(config, name) {
             Ok(Place { file: Some(file), .. }) => return Ok(BTreeSet::from([file.from.whole()])),
@@ -283,8 +286,15 @@ impl Daemon {
         };
         let whole = reference.whole();
         let configured = || config.scopes.iter().flat_map(|scope| &scope.files).map(|file| file.from.whole());
-        if known.contains(&whole) || configured().any(|of| of == whole) {
-            return Ok(BTreeSet::from([whole]));
+        // For whomever it is made, if it is made for several.
+        let is_meant = |of: &Reference| of.as_asked() == whole;
+        let known: BTreeSet<_> = known.into_iter().filter(is_meant).collect();
+        if !known.is_empty() {
+            return Ok(known);
+        }
+        let unknown: BTreeSet<_> = configured().filter(is_meant).collect();
+        if !unknown.is_empty() {
+            return Ok(unknown);
         }
         let all: Vec<_> = configured().map(|of| of.to_string()).collect();
         let all: Vec<_> = all.iter().map(String::as_str).collect();

@@ -60,7 +60,7 @@ impl Daemon {
             .status()
             .secrets
             .into_iter()
-            .filter_map(|secret| Some((secret.reference, secret.version?)))
+            .filter_map(|secret| Some(((secret.reference, secret.made_for), secret.version?)))
             .collect();
         let open: HashSet<_> = self
             .fs
@@ -70,7 +70,7 @@ impl Daemon {
             .collect();
         let one = |row: Row| {
             let open = open.contains(&(row.pid, row.path.clone(), row.version.clone()));
-            let current = versions.get(&row.reference).cloned();
+            let current = versions.get(&(row.reference.clone(), row.made_for.clone())).cloned();
             let is_old = current.as_ref().is_some_and(|current| *current != row.version);
             ReaderRow { open, stale: is_old && (row.newest || open), current, row }
         };
@@ -92,12 +92,14 @@ impl Daemon {
         };
         let mut asked: BTreeMap<_, _> =
             known.providers.into_iter().map(|status| (status.name.clone(), status)).collect();
-        let mut files: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut files: BTreeMap<_, Vec<String>> = BTreeMap::new();
         let (point, providers) = {
             let state = self.state.lock();
             for scope in &state.config.scopes {
                 for file in &scope.files {
-                    let shown = files.entry(file.from.whole().to_string()).or_default();
+                    let whole = file.from.whole();
+                    let key = (whole.to_string(), whole.whom().map(str::to_owned));
+                    let shown = files.entry(key).or_default();
                     shown.push(format!("{}/{}", scope.name, file.name));
                 }
             }
@@ -113,7 +115,8 @@ impl Daemon {
         };
         let configured = files.len();
         let secrets = known.secrets.into_iter().map(|status| {
-            let files = files.remove(&status.reference).unwrap_or_default();
+            let key = (status.reference.clone(), status.made_for.clone());
+            let files = files.remove(&key).unwrap_or_default();
             SecretRow { status, files }
         });
         Report {

@@ -141,10 +141,33 @@ fn no_name_of_an_attacker_leaves_its_text_or_drives_the_terminal() {
     let whole: toml::Table = printed.parse().unwrap_or_else(|error| panic!("{error}\n{printed}"));
     assert_eq!(whole.keys().collect::<Vec<_>>(), ["scope"], "{printed}");
     for (name, scope) in whole["scope"].as_table().unwrap() {
-        for rule in scope["allow"].as_array().unwrap() {
+        // What has a slash is taken for a workload.
+        let workloads = scope.get("workload").into_iter().flat_map(|all| all.as_table().unwrap().values());
+        for rule in scope.get("allow").into_iter().chain(workloads).flat_map(|all| all.as_array().unwrap()) {
             assert_eq!(rule["uid"].as_integer(), Some(4_000_000), "{name}: {printed}");
         }
     }
+}
+
+#[test]
+fn rules_of_workloads_are_proposed_where_those_are_written() {
+    let of = |scope: &str, uid: u32| Record {
+        scope: scope.to_owned(),
+        path: format!("{scope}/t"),
+        uid,
+        ..denied("/usr/bin/cat")
+    };
+    let printed = suggested([of("db/web", 1), of("db/worker", 2), of("db", 3), of("web", 4)]);
+    let whole: toml::Table = printed.parse().unwrap_or_else(|error| panic!("{error}\n{printed}"));
+    let scopes = &whole["scope"];
+    let rules = |of: &toml::Value| of.as_array().unwrap().len();
+    let workloads = &scopes["db"]["workload"];
+    assert_eq!((rules(&workloads["web"]), rules(&workloads["worker"])), (1, 1), "{printed}");
+    assert_eq!((rules(&scopes["db"]["allow"]), rules(&scopes["web"]["allow"])), (1, 1), "{printed}");
+    assert!(
+        unbroken(&printed).contains("right behind the `[` of the `web` of [scope.db.workload]"),
+        "{printed}"
+    );
 }
 
 #[test]

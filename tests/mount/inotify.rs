@@ -16,17 +16,17 @@ use rustix::process::Signal;
 use crate::support::{HUNG, Host, as_user, ends_within, open_errno, says, signal};
 
 /// Watches with everything that there is to see.
-struct Watch(OwnedFd);
+pub(crate) struct Watch(OwnedFd);
 
 impl Watch {
-    fn on(path: &Path) -> Self {
+    pub(crate) fn on(path: &Path) -> Self {
         let fd = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK).unwrap();
         inotify::add_watch(&fd, path, WatchFlags::ALL_EVENTS).unwrap();
         Self(fd)
     }
 
     /// What was seen since it was last asked: the event, and in a directory the name.
-    fn seen(&self) -> Vec<(ReadFlags, String)> {
+    pub(crate) fn seen(&self) -> Vec<(ReadFlags, String)> {
         let mut buffer = [MaybeUninit::uninit(); 4096];
         let mut reader = Reader::new(&self.0, &mut buffer);
         let mut seen = Vec::new();
@@ -43,7 +43,7 @@ impl Watch {
     }
 
     /// Waits until the content is said to have changed, and gives all that was seen.
-    fn changed(&self, host: &Host) -> Vec<(ReadFlags, String)> {
+    pub(crate) fn changed(&self, host: &Host) -> Vec<(ReadFlags, String)> {
         let mut seen = Vec::new();
         host.eventually("the change is announced", || {
             seen.extend(self.seen());
@@ -91,7 +91,7 @@ fn reload(host: &Host) {
 }
 
 /// The process that announces, once it is ready.
-fn poker(host: &Host) -> u32 {
+pub(crate) fn poker(host: &Host) -> u32 {
     let mut found = None;
     host.eventually("what announces changes runs", || {
         found = host.poker_pid().filter(|pid| {

@@ -36,6 +36,8 @@ mod open;
 mod outage;
 mod pages;
 mod passed;
+#[cfg(feature = "command")]
+mod per_caller;
 mod place;
 #[cfg(feature = "command")]
 mod programs;

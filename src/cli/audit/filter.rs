@@ -11,10 +11,10 @@ use crate::identity::ContainerId;
 
 #[derive(Debug, Default, clap::Args)]
 pub(super) struct FilterArgs {
-    /// Only this file: scope/name, or its whole path
+    /// Only this file: scope/name, scope/workload/name, or its whole path
     #[arg(long, value_name = "PATH")]
     path: Option<String>,
-    /// Only this scope
+    /// Only this scope, with all its workloads; or one of those: scope/workload
     #[arg(long, value_name = "SCOPE")]
     scope: Option<String>,
     /// Only callers of this user, by name or number
@@ -132,7 +132,7 @@ impl Filter {
 
     fn fits(&self, record: &Record) -> bool {
         self.path.as_ref().is_none_or(|path| names_file(path, &record.path))
-            && self.scope.as_ref().is_none_or(|scope| *scope == record.scope)
+            && self.scope.as_ref().is_none_or(|scope| record.is_of_scope(scope))
             && self.uid.is_none_or(|uid| uid == record.uid)
             && self.unit.as_ref().is_none_or(|unit| names_unit(unit, &record.unit))
             && self.container.as_ref().is_none_or(|digits| record.container.starts_with(digits))

@@ -119,7 +119,7 @@ impl Online {
             })
             .collect();
         let is_open = |name: &str| providers.iter().any(|provider| provider.ok && provider.name == name);
-        let mut wanted: Vec<_> = files(config).map(|(_, file)| file.from.whole()).collect();
+        let mut wanted: Vec<_> = files(config).map(|(_, file)| file.from.as_asked().whole()).collect();
         wanted.sort();
         wanted.dedup();
         wanted.retain(|whole| is_open(whole.provider()));
@@ -152,10 +152,10 @@ fn rows(config: &Config, answers: &HashMap<Reference, Kept>) -> Vec<Row> {
     let mut rows = Vec::<Row>::new();
     let mut places = HashMap::new();
     for (path, file) in files(config) {
-        let place = *places.entry((&file.from, file.format)).or_insert(rows.len());
+        let place = *places.entry((file.from.as_asked(), file.format)).or_insert(rows.len());
         match rows.get_mut(place) {
             Some(row) => row.files.push(path),
-            None => rows.push(row(path, file, answers.get(&file.from.whole()), &renderer)),
+            None => rows.push(row(path, file, answers.get(&file.from.as_asked().whole()), &renderer)),
         }
     }
     rows

@@ -53,15 +53,16 @@ impl Page {
     pub(super) fn troubles_of(&self, report: &Report) -> String {
         let lines = report.troubles().map(|trouble| {
             let (what, why) = match trouble {
-                Trouble::Provider(row) => (&row.status.name, row.status.down.as_deref()),
-                Trouble::Secret(row) => (&row.status.reference, row.status.error.as_deref()),
+                Trouble::Provider(row) => (row.status.name.clone(), row.status.down.as_deref()),
+                Trouble::Secret(row) => (row.status.named(), row.status.error.as_deref()),
             };
             let state = match trouble {
                 Trouble::Provider(row) => left_alone(row, report.time),
                 Trouble::Secret(row) => state(row, report.time).text,
             };
             // Whole words matter more than columns: a terminal wraps a line without a table.
-            let what = self.width.map_or_else(|| shortened(what, usize::MAX), |width| shortened(what, width));
+            let what =
+                self.width.map_or_else(|| shortened(&what, usize::MAX), |width| shortened(&what, width));
             format!("{what}: {state}: {}", shortened(why.unwrap_or("no reason is known"), usize::MAX))
         });
         lines.collect::<Vec<_>>().join("\n")
@@ -155,7 +156,7 @@ fn secret(row: &SecretRow, now: Timestamp) -> Vec<Said> {
     let status = &row.status;
     let or_none = |text: Option<String>| Said::from(text.unwrap_or_else(|| "-".to_owned()));
     vec![
-        status.reference.clone().into(),
+        status.named().into(),
         state(row, now),
         or_none(status.version.clone()),
         or_none(status.fetched.map(|fetched| between(fetched, now))),

@@ -105,7 +105,7 @@ impl Gathered {
             attempts.last = Some(record.time);
             attempts.reason = record.reason;
         }
-        attempts.files.extend(record.path.split_once('/').map(|(_, name)| name.to_owned()));
+        attempts.files.extend(record.path.rsplit_once('/').map(|(_, name)| name.to_owned()));
         attempts.replaced |= program.len() != record.exe.len();
         attempts.foreign |= record.other_user_namespace;
         attempts.programs.insert(program);

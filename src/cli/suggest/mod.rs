@@ -18,6 +18,7 @@ use super::names::Names;
 use super::records::{self, SourceArgs, Told, Until, when};
 use super::{Failure, Outcome, term};
 use crate::audit::Line;
+use crate::config::checked::is_of_scope;
 use crate::config::{self, Config};
 use crate::words;
 
@@ -38,7 +39,7 @@ use suggestions::Suggestions;
 pub(crate) struct Args {
     #[command(flatten)]
     source: SourceArgs,
-    /// Only attempts on this scope
+    /// Only attempts on this scope, with all its workloads; or on one of those: scope/workload
     #[arg(long, value_name = "SCOPE")]
     scope: Option<String>,
     /// Attempts from then on: 90s, 30m, 24h, 7d, 2w (back from now), 2026-11-01 (local), or RFC 3339
@@ -68,7 +69,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
             Told::Line(line) if line.time() < since || until.is_some_and(|until| line.time() >= until) => {}
             Told::Line(Line::Lost(line)) => lost = lost.saturating_add(line.lost),
             Told::Line(Line::Record(record)) => {
-                if args.scope.as_ref().is_none_or(|scope| *scope == record.scope) {
+                if args.scope.as_ref().is_none_or(|scope| record.is_of_scope(scope)) {
                     is_on_record = true;
                     gathered.add(record);
                 }
@@ -113,7 +114,7 @@ fn configuration(args: &Args) -> Option<Config> {
 /// Checks that there is a scope of that name.
 fn known(scope: &str, config: &Config) -> Result<(), Failure> {
     let names: Vec<_> = config.scopes.iter().map(|scope| scope.name.as_str()).collect();
-    if names.contains(&scope) {
+    if names.iter().any(|name| is_of_scope(name, scope)) {
         return Ok(());
     }
     let failure = Failure::new(format!(

@@ -23,16 +23,19 @@ const HEADER: &str = "\
 /// All of it.
 pub(super) fn toml(suggestions: &Suggestions) -> String {
     let mut text = HEADER.to_owned();
+    // The workloads of a scope follow each other and are in one table, which can have its header only once.
+    let mut last = String::new();
     for scope in &suggestions.scopes {
-        let _ = write!(text, "\n{}", of_scope(scope, suggestions));
+        let _ = write!(text, "\n{}", of_scope(scope, suggestions, &mut last));
     }
     text.trim_end().to_owned()
 }
 
-fn of_scope(of: &OfScope, suggestions: &Suggestions) -> String {
+fn of_scope(of: &OfScope, suggestions: &Suggestions, last: &mut String) -> String {
     let mut text = String::new();
     let rules: Vec<_> = of.callers.iter().filter_map(|one| Some((one, one.rule.as_ref()?))).collect();
     let scope = printable(&of.scope);
+    let (table, list) = place(&of.scope);
     comment(
         &mut text,
         "",
@@ -50,18 +53,21 @@ fn of_scope(of: &OfScope, suggestions: &Suggestions) -> String {
                 };
                 let at = printable(at);
                 format!(
-                    "scope {scope}: paste what is below between `[` and `]` right behind the `[` of its `allow`, at \
+                    "scope {scope}: paste what is below between `[` and `]` right behind the `[` of its `{list}`, at \
                      {at}, which has {has}. Then: `hushfs check`, `hushfs reload`"
                 )
             }
             (None, None) => format!(
-                "scope {scope}: paste what is below between `[` and `]` right behind the `[` of the `allow` of [scope.{}]",
-                key(&of.scope)
+                "scope {scope}: paste what is below between `[` and `]` right behind the `[` of the `{list}` of {table}"
             ),
         },
     );
     if !rules.is_empty() {
-        let _ = writeln!(text, "[scope.{}]\nallow = [", key(&of.scope));
+        if *last != table {
+            let _ = writeln!(text, "{table}");
+            *last = table;
+        }
+        let _ = writeln!(text, "{list} = [");
         for (one, rule) in rules {
             about(&mut text, "  ", one);
             let _ = writeln!(text, "  {rule},");
@@ -146,6 +152,14 @@ fn time(time: Timestamp) -> String {
     time.to_zoned_datetime(TimeZone::system()).strftime("%F %T").to_string()
 }
 
+/// The header of the table in which the rules of a scope, or of one of its workloads, are written; and their key there.
+fn place(scope: &str) -> (String, String) {
+    match scope.split_once('/') {
+        Some((scope, workload)) => (format!("[scope.{}.workload]", key(scope)), key(workload)),
+        None => (format!("[scope.{}]", key(scope)), "allow".to_owned()),
+    }
+}
+
 /// A key as it stands in a header: bare, or quoted.
 fn key(name: &str) -> String {
     let bare = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
@@ -190,13 +204,22 @@ mod tests {
                 let text = toml(&Suggestions::of(gathered(records), None, &mut Names::default()));
                 prop_assert!(!text.chars().any(|c| c.is_control() && c != '\n'), "{}", text);
                 let whole: toml::Table = text.parse().map_err(|error| TestCaseError::fail(format!("{error}\n{text}")))?;
-                let scopes: Vec<_> = whole["scope"].as_table().unwrap().keys().collect();
-                prop_assert_eq!((whole.len(), scopes), (1, vec![&scope]));
-                for rule in whole["scope"][&scope]["allow"].as_array().unwrap() {
+                let scopes: Vec<_> = whole["scope"].as_table().unwrap().keys().map(String::as_str).collect();
+                let (above, workload) = scope.split_once('/').map_or((&*scope, None), |(a, w)| (a, Some(w)));
+                prop_assert_eq!((whole.len(), scopes), (1, vec![above]));
+                let of = &whole["scope"][above];
+                let rules = workload.map_or_else(|| &of["allow"], |workload| &of["workload"][workload]);
+                for rule in rules.as_array().unwrap() {
     prop_assert!(rule.get("user").or(rule.get("uid")).is_some(), "{}", text);
                 }
             }
         }
+
+    #[test]
+    fn rules_of_a_workload_are_written_where_those_are() {
+        assert_eq!(place("db"), ("[scope.db]".to_owned(), "allow".to_owned()));
+        assert_eq!(place("db/my web"), ("[scope.db.workload]".to_owned(), "\"my web\"".to_owned()));
+    }
 
     #[test]
     fn a_header_has_the_name_of_the_scope_whatever_that_is() {

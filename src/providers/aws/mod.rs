@@ -35,6 +35,7 @@ pub(super) const SECRETS_MANAGER: Kind = Kind {
     about: "AWS Secrets Manager: by name or ARN, version or stage",
     runs: Runs::Confined,
     asks: Asks::Service,
+    mints: |_| false,
     check: settings::check_secrets,
     open: secrets::open,
 };
@@ -45,6 +46,7 @@ pub(super) const PARAMETER_STORE: Kind = Kind {
     about: "AWS Systems Manager Parameter Store: decrypted, by path, version or label",
     runs: Runs::Confined,
     asks: Asks::Service,
+    mints: |_| false,
     check: settings::check_parameters,
     open: parameters::open,
 };

@@ -25,6 +25,7 @@ pub(super) const KIND: Kind = Kind {
     about: "any program: JSON in, JSON out",
     runs: Runs::WithPrograms,
     asks: Asks::Service,
+    mints: |settings| settings.get("mints").and_then(toml::Value::as_bool).unwrap_or(false),
     check: settings::check,
     open: settings::open,
 };

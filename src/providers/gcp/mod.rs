@@ -34,6 +34,7 @@ pub(super) const KIND: Kind = Kind {
     about: "Secret Manager of Google Cloud",
     runs: Runs::Confined,
     asks: Asks::Service,
+    mints: |_| false,
     check: settings::check,
     open: settings::open,
 };

@@ -41,6 +41,7 @@ pub(super) const KIND: Kind = Kind {
     about: "an age-encrypted file on this host; no server needed",
     runs: Runs::Confined,
     asks: Asks::LocalFile,
+    mints: |_| false,
     check: settings::check,
     open: settings::open,
 };

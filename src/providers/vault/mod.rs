@@ -51,6 +51,8 @@ pub(super) const KIND: Kind = Kind {
     about: "HashiCorp Vault or OpenBao: key/value secrets, and any other engine by its path",
     runs: Runs::Confined,
     asks: Asks::Service,
+    // Which engine a path leads to, the server alone knows.
+    mints: |_| true,
     check: settings::check,
     open: provider::open,
 };

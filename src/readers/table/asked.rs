@@ -65,6 +65,7 @@ impl Table {
                     let row = Row {
                         path: path.clone(),
                         reference: reading.whole.to_string(),
+                        made_for: reading.whole.whom().map(str::to_owned),
                         version: reading.version.clone(),
                         newest: number + 1 == file.readings.len(),
                         first: reading.first,

@@ -26,7 +26,7 @@ fn role(bao: &Bao, database: &str, name: &str, ttl: &str, max_ttl: &str) {
 }
 
 /// What a policy must hold to be lent logins, and to end them.
-fn lends(database: &str) -> String {
+pub(super) fn lends(database: &str) -> String {
     format!(
         "path \"{database}/creds/*\" {{ capabilities = [\"read\"] }} path \"sys/leases/revoke\" {{ capabilities = [\"update\"] }}"
     )
@@ -36,12 +36,12 @@ fn user(fetched: &Fetched) -> String {
     values(fetched)["username"].as_str().unwrap().to_owned()
 }
 
-fn exists(user: &str) -> bool {
+pub(super) fn exists(user: &str) -> bool {
     psql(&format!("SELECT count(*) FROM pg_roles WHERE rolname = '{user}'"), "postgres") == "1"
 }
 
 /// Whether the database has forgotten the login, in a while that is long for a busy machine.
-fn is_dropped(user: &str) -> bool {
+pub(super) fn is_dropped(user: &str) -> bool {
     let since = Instant::now();
     while exists(user) {
         if since.elapsed() > Duration::from_secs(20) {

@@ -22,6 +22,7 @@ fn provider(name: &str, down: Option<&str>) -> ProviderRow {
 fn secret(reference: &str, kept: Kept, error: Option<&str>) -> SecretRow {
     let status = SecretStatus {
         reference: reference.into(),
+        made_for: None,
         kept,
         version: Some("8d9f0c1e-3b2a-4c5d-9e8f-7a6b5c4d3e2f".into()),
         created: Some(at(-9000)),
