@@ -40,6 +40,12 @@ const RENEWED: f64 = 2.0 / 3.0;
 /// What is added to the pause where nobody waits and the provider has said no.
 const SELDOM: Duration = Duration::from_mins(1);
 
+/// The part of its time after which a lease that could not be renewed is not tried again.
+const LATE: f64 = 0.85;
+
+/// The shortest time after which anything is fetched ahead.
+const SHORT: Duration = Duration::from_millis(500);
+
 /// How long a failure is remembered after its pause, so that the next one has a longer pause.
 const REMEMBERED: Duration = Duration::from_mins(2);
 
@@ -146,6 +152,16 @@ impl Span {
         Self { asked: made, end, lent: true, ahead, fresh: end, usable: end }
     }
 
+    /// From when on another is made, rather than the lease of this one be renewed.
+    fn late(&self) -> Moment {
+        self.asked.after(self.end.since(self.asked).mul_f64(LATE))
+    }
+
+    /// Whether it lasts so short a time that it is not fetched ahead: hosts would do nothing else.
+    fn is_short(&self) -> bool {
+        self.ahead.since(self.asked) < SHORT
+    }
+
     /// Has these rules hold for it.
     fn obey(&mut self, rules: &CacheRules, chance: &mut dyn Chance) {
         if !self.lent {
@@ -203,6 +219,21 @@ impl<V: Clone> Entry<V> {
         if let State::Held(held) = &mut self.state {
             (held.span, held.trouble) = (span, None);
         }
+    }
+
+    /// Its lease could not be renewed. It is tried again, and another is made in time if that fails as well.
+    pub(super) fn not_renewed(&mut self, why: ResolveError, now: Moment, chance: &mut dyn Chance) {
+        self.failed(why, now, chance);
+        if let State::Held(Held { span, trouble: Some(trouble), .. }) = &mut self.state
+            && now < span.late()
+        {
+            trouble.again = trouble.again.min(span.late());
+        }
+    }
+
+    /// Whether it is so late that another is to be made, rather than the lease of this one be renewed.
+    pub(super) fn is_late(&self, now: Moment) -> bool {
+        matches!(&self.state, State::Held(held) if now >= held.span.late())
     }
 
     /// It could not be had.
@@ -299,7 +330,7 @@ impl<V: Clone> Entry<V> {
             State::Unknown => None,
             State::Held(held) => {
                 let refresh = held.trouble.as_ref().map_or(held.span.ahead, again);
-                match wanted && refresh < held.span.usable {
+                match wanted && refresh < held.span.usable && !held.span.is_short() {
                     true => Some((refresh, Duty::Refresh)),
                     false => Some((held.span.usable, Duty::Forget)),
                 }

@@ -67,7 +67,7 @@ impl Resolver {
     async fn fly(self: Arc<Self>, grant: Grant, wanted: Wanted, turns: Arc<Semaphore>, pilot: Pilot<Landed>) {
         let (asked, result) = self.ask(&wanted, &turns).await;
         let reference = wanted.reference.clone();
-        let landing = Landing { reference, result, asked, purpose: grant.purpose() };
+        let landing = Landing { reference, result, asked, grant };
         let change = {
             let mut memory = self.memory.lock();
             // One that was called off asked the provider as it was before: its answer is for those who asked then.
@@ -78,7 +78,8 @@ impl Resolver {
                 None
             }
         };
-        let Landing { reference, result, asked, purpose } = landing;
+        let Landing { reference, result, asked, grant } = landing;
+        let purpose = grant.purpose();
         if let Some(change) = change {
             self.earlier.notify_one();
             let _ = self.told.send(Told::Arrival(Arrival {

@@ -14,6 +14,9 @@ use crate::policy::{Grant, Purpose};
 use crate::providers::{Lease, ProviderError};
 use crate::reference::Reference;
 
+/// How long what could not be asked for is left alone, where nobody waits for it.
+const UNASKED: Duration = Duration::from_secs(1);
+
 /// After a provider is there again, what failed is asked for again within that time.
 const SPREAD: Duration = Duration::from_secs(1);
 
@@ -23,7 +26,8 @@ pub(super) struct Landing {
     pub(super) result: Result<Arc<Secret>, ResolveError>,
     /// When the provider was asked, if it was.
     pub(super) asked: Option<Moment>,
-    pub(super) purpose: Purpose,
+    /// What allowed it.
+    pub(super) grant: Grant,
 }
 
 /// A renewal that ended.
@@ -93,7 +97,7 @@ impl Memory {
                         lease.renewable = false;
                     }
                 }
-                Err(why) => slot.entry.failed(why.clone(), now, &mut self.chance),
+                Err(why) => slot.entry.not_renewed(why.clone(), now, &mut self.chance),
             }
         }
         self.plan(reference, true);
@@ -120,10 +124,15 @@ impl Memory {
     /// What came of a question.
     pub(super) fn landed(&mut self, landing: &Landing) -> Change {
         let now = Moment::now();
-        let Landing { reference, result, asked, purpose } = landing;
-        self.upstream_landed(reference, result.as_ref().err(), *asked, *purpose);
+        let Landing { reference, result, asked, grant } = landing;
+        self.upstream_landed(reference, result.as_ref().err(), *asked, grant.purpose());
         let rules = self.rules(reference);
-        let mut slot = self.slots.remove(reference).unwrap_or_else(|| Slot::new(rules));
+        // It may have had to make room for others meanwhile.
+        let mut slot = self.forget_place(reference).unwrap_or_else(|| Slot::new(rules));
+        if grant.purpose() == Purpose::Read {
+            slot.entry.read.get_or_insert(now);
+            slot.grant.get_or_insert_with(|| grant.clone());
+        }
         slot.entry.asking = false;
         slot.entry.rules = rules;
         let before = slot.version.clone();
@@ -161,13 +170,23 @@ impl Memory {
         slot.due = None;
         self.put(reference.clone(), slot);
         self.plan(reference, true);
+        if asked.is_none() {
+            // Nothing was found out, so nothing would come of trying again at once.
+            self.put_off(reference, now.after(UNASKED));
+        }
         Change { before, is_news }
     }
 
     /// A question was called off while it was on its way: its answer is not remembered.
     pub(super) fn called_off(&mut self, landing: &Landing) {
         if let Some(upstream) = self.upstreams.get_mut(landing.reference.provider()) {
-            upstream.call_off(landing.purpose, Moment::now());
+            upstream.call_off(landing.grant.purpose(), Moment::now());
+        }
+        // Who waited for it is given it all the same, so what was made is to be ended when nobody uses it any more.
+        if let Ok(secret) = &landing.result {
+            let mut slot = Slot::new(self.rules(&landing.reference));
+            (slot.lease, slot.version) = (secret.lease.clone(), Some(secret.version.clone()));
+            slot.retire(&landing.reference, &mut self.retired);
         }
     }
 

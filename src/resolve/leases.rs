@@ -27,6 +27,7 @@ impl Memory {
         let slot = self.slots.peek(reference)?;
         let lease = slot.lease.as_ref().filter(|lease| lease.renewable)?;
         let is_held = matches!(slot.entry.state, State::Held(_));
+        let is_held = is_held && !slot.entry.is_late(Moment::now());
         (is_held && lease.lasts >= lease.term.mul_f64(NEAR_ITS_END)).then(|| lease.clone())
     }
 

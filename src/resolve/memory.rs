@@ -116,6 +116,20 @@ impl Memory {
         self.slots.used() == 0 && self.retired.len() == 0
     }
 
+    /// Has nothing done about a secret before `from`.
+    pub(super) fn put_off(&mut self, reference: &Reference, from: Moment) {
+        let due = self.slots.peek(reference).and_then(|slot| slot.due);
+        self.plan_for(reference, due.map(|(at, duty)| (at.max(from), duty)));
+    }
+
+    /// Takes a secret out, to be put back.
+    pub(super) fn forget_place(&mut self, reference: &Reference) -> Option<Slot> {
+        let mut slot = self.slots.remove(reference)?;
+        self.off_the_agenda(reference, &slot);
+        slot.due = None;
+        Some(slot)
+    }
+
     /// When the next thing is to be done.
     pub(super) fn next(&self) -> Option<Moment> {
         self.agenda.first().map(|(at, _)| *at)
@@ -164,8 +178,7 @@ impl Memory {
 
     /// Forgets one.
     pub(super) fn forget(&mut self, reference: &Reference) -> Option<Slot> {
-        let mut slot = self.slots.remove(reference)?;
-        self.off_the_agenda(reference, &slot);
+        let mut slot = self.forget_place(reference)?;
         slot.retire(reference, &mut self.retired);
         Some(slot)
     }
@@ -196,6 +209,11 @@ impl Memory {
         self.rules = rules;
         let known: Vec<_> = self.slots.iter().map(|(reference, _)| reference.clone()).collect();
         for reference in &known {
+            // What no file shows any more is fetched for nobody. Of a version that somebody holds the secret is what counts.
+            if !self.rules.contains_key(reference) && !self.rules.contains_key(&reference.unpinned()) {
+                drop(self.forget(reference));
+                continue;
+            }
             let rules = self.rules(reference);
             if let Some(slot) = self.slots.peek_mut(reference) {
                 slot.entry.obey(rules, &mut self.chance);
@@ -217,6 +235,15 @@ impl Memory {
         }
     }
 
+    /// Has one fetched again soon that is to be there always.
+    pub(super) fn plant(&mut self, reference: &Reference) {
+        let rules = self.rules(reference);
+        if rules.prefetch && self.slots.peek(reference).is_none() {
+            self.put(reference.clone(), Slot::new(rules));
+            self.plan_for(reference, Some((Moment::now().after(AFRESH), Duty::Refresh)));
+        }
+    }
+
     pub(super) fn put(&mut self, reference: Reference, slot: Slot) {
         let weight = slot.weight();
         for (gone, mut slot) in self.slots.put(reference, slot, weight) {
@@ -231,6 +258,9 @@ impl Memory {
         }
     }
 }
+
+/// How long after it was evicted what is to be there always is fetched again.
+const AFRESH: Duration = Duration::from_secs(1);
 
 /// What each secret that is fetched before it is read adds to the time over which they are spread, and the most of it.
 const PREFETCH_EACH: Duration = Duration::from_millis(20);

@@ -230,12 +230,17 @@ impl Resolver {
             let landing = self.join(grant, reference, join, &may_ask)?;
             let landed = match instead {
                 None => flights::wait(landing).await,
-                Some(secret) => match tokio::time::timeout(PATIENCE, flights::wait(landing)).await {
+                Some(_) => match tokio::time::timeout(PATIENCE, flights::wait(landing)).await {
                     Ok(landed) => landed,
-                    Err(_) => {
-                        self.memory.lock().missed(grant, reference);
-                        return Ok(Found { secret, stale: true });
-                    }
+                    // Looked at again: meanwhile it may have ended, or been found to be gone.
+                    Err(_) => match self.look(grant, reference) {
+                        Look::Serve(secret) => return Ok(Found { secret, stale: false }),
+                        Look::ServeStale(secret)
+                        | Look::ServeAndRetry(secret)
+                        | Look::Fetch(Some(secret)) => return Ok(Found { secret, stale: true }),
+                        Look::Fail(why) => return Err(why.into()),
+                        Look::Fetch(None) => continue,
+                    },
                 },
             };
             self.memory.lock().missed(grant, reference);

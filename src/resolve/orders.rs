@@ -38,7 +38,9 @@ impl Resolver {
     pub fn evict(&self, reference: &Reference) -> bool {
         let mut memory = self.memory.lock();
         memory.call_off(reference);
-        memory.forget(reference).is_some()
+        let known = memory.forget(reference).is_some();
+        memory.plant(reference);
+        known
     }
 
     /// Somebody wants it kept fresh from now on, if it is known: as long as the demand says so.

@@ -62,6 +62,9 @@ impl Secret {
     }
 }
 
+/// The longest time for which a provider can have itself left alone.
+const LONGEST: Duration = Duration::from_hours(24);
+
 /// Why there is no secret.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResolveError {
@@ -136,7 +139,9 @@ impl ResolveError {
     /// How long the provider wants to be left alone, where it says so.
     pub(super) fn asks_to_wait(&self) -> Option<Duration> {
         match self.cause() {
-            Self::Provider(ProviderError::Unavailable { retry_after, .. }) => *retry_after,
+            Self::Provider(ProviderError::Unavailable { retry_after, .. }) => {
+                retry_after.map(|asked| asked.min(LONGEST))
+            }
             _ => None,
         }
     }
