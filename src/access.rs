@@ -14,7 +14,7 @@
 //! ```
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -91,6 +91,8 @@ impl<T: 'static, E: 'static> Answer<T, E> {
     }
 }
 
+type Find = Box<dyn Fn(&str) -> Option<Arc<Target>> + Send + Sync>;
+
 /// What an open gives: the bytes, and who was proven to ask for them.
 pub type Opened = (Arc<Content>, Arc<Identity>);
 
@@ -108,6 +110,8 @@ pub struct Access {
     misses: Misses,
     spent: Spent,
     generations: Generations,
+    /// Finds a file by its path, as it is configured at that time.
+    find: OnceLock<Find>,
     turns: Turns,
     closing: watch::Sender<bool>,
 }
@@ -255,12 +259,22 @@ impl Access {
             None => {}
         }
         let fetched = self.wait(caller.tid, &who, wait, &grant, target).await;
-        // The wait may have been long: who asks and what they may are looked at again, last before the reply.
-        let (who, grant) = self.settle(caller, target, purpose).await?;
+        // The wait may have been long: who asks and what they may are looked at again, last before the reply, and by the rules
+        // that are in force then.
+        let Some(now) = self.in_force(target) else { return Err((Failure::Unconfigured, Some(who))) };
+        let (who, grant) = self.settle(caller, now.as_deref().unwrap_or(target), purpose).await?;
         match fetched {
             Ok(found) => Ok((who, grant, found)),
             Err(failure) => Err((failure, Some(who))),
         }
+    }
+
+    /// The file as it is configured now, if it was looked up for who is waited for; the outer `None` where it is gone, or shows
+    /// another secret.
+    fn in_force(&self, target: &Target) -> Option<Option<Arc<Target>>> {
+        let Some(find) = self.find.get() else { return Some(None) };
+        let now = find(&target.path)?;
+        (now.whole.unpinned() == target.whole.unpinned()).then_some(Some(now))
     }
 
     /// Waits for a fetch: no longer than `limit`, and not for a caller that is being stopped.
@@ -364,9 +378,15 @@ impl Access {
             misses: Misses::new(&limits),
             spent: Spent::new(),
             generations: Generations::default(),
+            find: OnceLock::new(),
             turns: Turns::default(),
             closing: watch::Sender::new(false),
         })
+    }
+
+    /// Has files found by `find` whose rules may have changed while somebody waited.
+    pub fn find_by(&self, find: impl Fn(&str) -> Option<Arc<Target>> + Send + Sync + 'static) {
+        let _ = self.find.set(Box::new(find));
     }
 
     /// Who can be asked about callers.

@@ -63,7 +63,10 @@ impl Fs {
     /// When the handle table cannot be made.
     pub fn new(config: &Config, access: Arc<Access>) -> std::io::Result<Arc<Self>> {
         let tree = Tree::build(config, None);
-        Ok(Arc::new(Self { tree: ArcSwap::from_pointee(tree), handles: Handles::new()?, access }))
+        let fs = Arc::new(Self { tree: ArcSwap::from_pointee(tree), handles: Handles::new()?, access });
+        let weak = Arc::downgrade(&fs);
+        fs.access.find_by(move |path| weak.upgrade()?.tree.load().target(path));
+        Ok(fs)
     }
 
     /// Replaces the tree. Inode numbers follow from paths, so what stays keeps its own.

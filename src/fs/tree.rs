@@ -127,6 +127,15 @@ impl Tree {
         self.nodes.get(&ino)
     }
 
+    /// The file at a path below the mount.
+    pub(super) fn target(&self, path: &str) -> Option<Arc<Target>> {
+        let step = |ino, name: &str| self.node(ino)?.child(name.as_ref()).ok();
+        match self.node(path.split('/').try_fold(Ino::ROOT, step)?)? {
+            Node::File(file) => Some(Arc::clone(&file.target)),
+            Node::Dir(_) => None,
+        }
+    }
+
     /// What the kernel may remember of `old` that is no longer so.
     pub(super) fn changes_since(&self, old: &Self) -> Vec<Renamed> {
         let mut changes = Vec::new();

@@ -232,15 +232,18 @@ impl Resolver {
                 None => flights::wait(landing).await,
                 Some(_) => match tokio::time::timeout(PATIENCE, flights::wait(landing)).await {
                     Ok(landed) => landed,
-                    // Looked at again: meanwhile it may have ended, or been found to be gone.
-                    Err(_) => match self.look(grant, reference) {
-                        Look::Serve(secret) => return Ok(Found { secret, stale: false }),
-                        Look::ServeStale(secret)
-                        | Look::ServeAndRetry(secret)
-                        | Look::Fetch(Some(secret)) => return Ok(Found { secret, stale: true }),
-                        Look::Fail(why) => return Err(why.into()),
-                        Look::Fetch(None) => continue,
-                    },
+                    Err(_) => {
+                        self.memory.lock().missed(grant, reference);
+                        // Looked at again: meanwhile it may have ended, or been found to be gone.
+                        match self.look(grant, reference) {
+                            Look::Serve(secret) => return Ok(Found { secret, stale: false }),
+                            Look::ServeStale(secret)
+                            | Look::ServeAndRetry(secret)
+                            | Look::Fetch(Some(secret)) => return Ok(Found { secret, stale: true }),
+                            Look::Fail(why) => return Err(why.into()),
+                            Look::Fetch(None) => continue,
+                        }
+                    }
                 },
             };
             self.memory.lock().missed(grant, reference);

@@ -1,11 +1,11 @@
 //! What readers get while a provider is down, and how often it is asked meanwhile.
 
 use std::fs;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::service::Service;
-use crate::support::{Host, open_errno, python, says};
+use crate::support::{Host, as_user, open_errno, python, says};
 
 /// A scope with files of these names, each of which shows the path of its name at the service.
 fn scope(names: &[&str]) -> String {
@@ -280,4 +280,20 @@ fn a_change_of_the_store_is_noticed_though_nobody_reads_again() {
     let record = host.recorded("the new version", |record| record["op"] == "refresh");
     assert_ne!(record["version"], first.as_str());
     host.eventually("it is known", || attribute(&host, "a/token", "user.hushfs.version") != first);
+}
+
+#[test]
+fn whoever_waits_while_the_rules_change_is_judged_by_the_new_ones() {
+    let mut host = Host::new();
+    mounted(&mut host, "", "", &["token"]);
+    let service = Service::again(&host);
+    service.is("crawl");
+    let reader =
+        as_user(1000, "/usr/bin/cat").arg(host.file("a/token")).stdout(Stdio::piped()).spawn().unwrap();
+    host.eventually("it waits", || service.asked() == 1);
+    let scope = scope(&["token"]).replace("{ uid = 1000 }", "{ uid = 1001 }");
+    host.configure("", &format!("[limits]\ndeadline = \"2s\"\n[cache]\n{scope}{}", service.provider("")));
+    assert!(host.reload().status.success(), "{}", host.log());
+    let said = reader.wait_with_output().unwrap();
+    assert!(!said.status.success() && said.stdout.is_empty(), "{said:?}");
 }

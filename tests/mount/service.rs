@@ -22,6 +22,7 @@ value=$(cat value)
 case $state in
     up) echo "{\"value\": \"$value\", \"version\": \"of $value\"}" ;;
     slow) sleep 0.3; echo "{\"value\": \"$value\", \"version\": \"of $value\"}" ;;
+    crawl) sleep 1.5; echo "{\"value\": \"$value\", \"version\": \"of $value\"}" ;;
     hang) exec sleep 600 ;;
     missing) echo '{"error": {"kind": "not_found"}}' ;;
     refused) echo '{"error": {"kind": "refused"}}' ;;
