@@ -8,6 +8,7 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test may panic"
 )]
 
@@ -49,5 +50,9 @@ mod command_docs;
 #[cfg(feature = "gcp")]
 mod gcp;
 mod store;
+#[cfg(feature = "vault")]
+#[allow(dead_code, reason = "the tests of the mount use more of it")]
+#[path = "../mount/support.rs"]
+mod support;
 #[cfg(feature = "vault")]
 mod vault;

@@ -10,6 +10,7 @@ use crate::upstream::{At, Upstream, bytes};
 mod database;
 mod leases;
 mod logins;
+mod mounted;
 mod renewal;
 mod secrets;
 mod server;

@@ -1,0 +1,112 @@
+//! The whole of it: the real program, mounted, that reads from a real server. What it costs both is printed, and is in
+//! `docs/freshness.md`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::server::{Bao, text_file};
+use super::settings;
+use crate::support::Host;
+use crate::upstream::At;
+
+/// What the tests alone do: they read more at once than any process should.
+const LIMITS: &str = "[limits]\nwaiting_per_uid = 5000\nwaiting_per_process = 5000\nmisses_per_uid = 100000\n\
+    misses_per_process = 100000\n";
+
+/// A host that is mounted with these rules and files of scope `a`, which come from the provider `bao` at this address.
+fn mounted(url: &str, token: &str, cache: &str, files: &str) -> Host {
+    let mut host = Host::new();
+    let at = At { url: url.to_owned(), ca: None };
+    let provider = settings(&at, &format!("token_file = '{}'", text_file(token)));
+    host.configure(
+        "",
+        &format!(
+            "{LIMITS}[cache]\n{cache}\n[scope.a]\nallow = {{ uid = 0 }}\n{files}\n[provider.bao]\nkind = 'vault'\n{provider}"
+        ),
+    );
+    host.mount();
+    host
+}
+
+/// A token that may read all key/value secrets.
+fn reader(bao: &Bao) -> String {
+    bao.token(&bao.policy("path \"secret/data/*\" { capabilities = [\"read\"] }"), &json!({ "ttl": "1h" }))
+}
+
+fn put(bao: &Bao, name: &str, value: &str) {
+    bao.write(&format!("secret/data/{name}"), &json!({ "data": { "value": value } }));
+}
+
+/// Files that show secrets of their names.
+fn files<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
+    names.into_iter().map(|name| format!("file.{name} = \"bao:secret/{name}#value\"\n")).collect()
+}
+
+/// How often each secret was read at the server, by the server's own log.
+fn reads(log: &Path) -> HashMap<String, usize> {
+    let mut reads = HashMap::new();
+    for line in fs::read_to_string(log).unwrap().lines() {
+        let record: Value = serde_json::from_str(line).unwrap_or_default();
+        let asked = &record["request"];
+        let path = asked["path"].as_str().and_then(|path| path.strip_prefix("secret/data/"));
+        if let (Some("request"), Some("read"), Some(path)) =
+            (record["type"].as_str(), asked["operation"].as_str(), path)
+        {
+            *reads.entry(path.to_owned()).or_default() += 1;
+        }
+    }
+    reads
+}
+
+#[test]
+fn a_thousand_first_readers_make_one_request() {
+    const READERS: usize = 1000;
+    let (bao, log) = Bao::audited();
+    put(&bao, "app", "one");
+    let host = mounted(&bao.url, &reader(&bao), "", &files(&["app".to_owned()]));
+    let (file, start) = (host.file("a/app"), Barrier::new(READERS));
+    let read = || {
+        start.wait();
+        let since = Instant::now();
+        assert_eq!(fs::read(&file).unwrap(), b"one");
+        since.elapsed()
+    };
+    let slowest = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..READERS).map(|_| scope.spawn(read)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).max().unwrap()
+    });
+    println!("{READERS} first readers at once: {:?} requests, the slowest waited {slowest:?}", reads(&log));
+    assert_eq!(reads(&log), HashMap::from([("app".to_owned(), 1)]));
+    assert!(slowest < Duration::from_secs(20), "{slowest:?}");
+}
+
+#[test]
+fn only_what_is_read_is_fetched() {
+    const FRESH: Duration = Duration::from_secs(2);
+    let (bao, log) = Bao::audited();
+    let names: Vec<_> = (0..10_000).map(|n| format!("n{n}")).collect();
+    let wanted: Vec<_> = names.iter().step_by(100).cloned().collect();
+    wanted.iter().for_each(|name| put(&bao, name, "one"));
+    let host = mounted(&bao.url, &reader(&bao), "fresh_for = \"2s\"", &files(&names));
+    for name in &wanted {
+        assert_eq!(fs::read(host.file(&format!("a/{name}"))).unwrap(), b"one");
+    }
+    let once = reads(&log);
+    assert!(once.len() == 100, "{once:?}");
+    std::thread::sleep(FRESH * 3);
+    let after = reads(&log);
+    let (least, most) = (after.values().min().unwrap(), after.values().max().unwrap());
+    println!(
+        "10000 configured, 100 read: {} requests; after 3 times fresh_for {} for the same {}, {least} to {most} each",
+        once.values().sum::<usize>(),
+        after.values().sum::<usize>(),
+        after.len()
+    );
+    assert!(wanted.iter().all(|name| after.contains_key(name)) && after.len() == 100, "{after:?}");
+    assert!(*least >= 2 && *most <= 6, "fetched ahead as often as that is due");
+}
