@@ -13,8 +13,12 @@
 )]
 
 mod cases;
+mod mounted;
 mod network;
 mod process;
+#[allow(dead_code, reason = "the tests of the mount use more of it")]
+#[path = "../mount/support.rs"]
+mod support;
 mod tls;
 mod upstream;
 
@@ -50,9 +54,5 @@ mod command_docs;
 #[cfg(feature = "gcp")]
 mod gcp;
 mod store;
-#[cfg(feature = "vault")]
-#[allow(dead_code, reason = "the tests of the mount use more of it")]
-#[path = "../mount/support.rs"]
-mod support;
 #[cfg(feature = "vault")]
 mod vault;

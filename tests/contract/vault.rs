@@ -10,6 +10,7 @@ use crate::upstream::{At, Upstream, bytes};
 mod database;
 mod leases;
 mod logins;
+mod mortal;
 mod mounted;
 mod renewal;
 mod secrets;
@@ -21,7 +22,7 @@ use server::{Bao, text_file};
 crate::contract!(vault, Vault);
 
 /// What one test has at the server that all share: a token that may read what is stored below a prefix of its own.
-struct Vault {
+pub(crate) struct Vault {
     bao: &'static Bao,
     prefix: String,
 }

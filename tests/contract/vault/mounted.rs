@@ -1,4 +1,4 @@
-//! The whole of it: the real program, mounted, that reads from a real server. What it costs both is printed, and is in
+//! A mounted hushfs and a real server: what a crowd, an outage, a storm and a rotation cost both. What is printed is in
 //! `docs/freshness.md`.
 
 use std::collections::HashMap;
@@ -14,23 +14,18 @@ use super::settings;
 use crate::support::Host;
 use crate::upstream::At;
 
-/// What the tests alone do: they read more at once than any process should.
-const LIMITS: &str = "[limits]\nwaiting_per_uid = 5000\nwaiting_per_process = 5000\nmisses_per_uid = 100000\n\
-    misses_per_process = 100000\n";
+mod leases;
+mod outage;
+mod storm;
 
-/// A host that is mounted with these rules and files of scope `a`, which come from the provider `bao` at this address.
-fn mounted(url: &str, token: &str, cache: &str, files: &str) -> Host {
-    let mut host = Host::new();
-    let at = At { url: url.to_owned(), ca: None };
-    let provider = settings(&at, &format!("token_file = '{}'", text_file(token)));
-    host.configure(
-        "",
-        &format!(
-            "{LIMITS}[cache]\n{cache}\n[scope.a]\nallow = {{ uid = 0 }}\n{files}\n[provider.bao]\nkind = 'vault'\n{provider}"
-        ),
-    );
-    host.mount();
-    host
+/// A host that is mounted with these rules and files of scope `a`, and with a server at this address as `p`.
+fn mounted(at: &At, token: &str, cache: &str, files: &str) -> Host {
+    let settings = settings(at, &format!("token_file = '{}'", text_file(token)));
+    crate::mounted::mounted("vault", &settings, cache, files)
+}
+
+fn direct(bao: &Bao) -> At {
+    At { url: bao.url.clone(), ca: None }
 }
 
 /// A token that may read all key/value secrets.
@@ -44,7 +39,49 @@ fn put(bao: &Bao, name: &str, value: &str) {
 
 /// Files that show secrets of their names.
 fn files<'a>(names: impl IntoIterator<Item = &'a String>) -> String {
-    names.into_iter().map(|name| format!("file.{name} = \"bao:secret/{name}#value\"\n")).collect()
+    names.into_iter().map(|name| format!("file.{name} = \"p:secret/{name}#value\"\n")).collect()
+}
+
+fn names(count: usize) -> Vec<String> {
+    (0..count).map(|n| format!("n{n}")).collect()
+}
+
+/// Writes all of them.
+fn put_all(bao: &Bao, names: &[String], value: &str) {
+    std::thread::scope(|scope| {
+        for some in names.chunks(names.len().div_ceil(8)) {
+            scope.spawn(move || some.iter().for_each(|name| put(bao, name, value)));
+        }
+    });
+}
+
+/// Reads all of them, again and again for that long, in two threads. What each read took, shortest first.
+fn read_for(host: &Host, names: &[String], time: Duration, wanted: &[u8]) -> Vec<Duration> {
+    let files: Vec<_> = names.iter().map(|name| host.file(&format!("a/{name}"))).collect();
+    let since = Instant::now();
+    let reads = |from: usize| {
+        let mut took = Vec::new();
+        for file in files.iter().cycle().skip(from) {
+            let before = Instant::now();
+            let value = fs::read(file);
+            took.push(before.elapsed());
+            assert_eq!(value.unwrap(), wanted, "{}", file.display());
+            if since.elapsed() > time {
+                return took;
+            }
+        }
+        took
+    };
+    let mut took = std::thread::scope(|scope| {
+        let other = scope.spawn(|| reads(files.len() / 2));
+        [reads(0), other.join().unwrap()].concat()
+    });
+    took.sort();
+    took
+}
+
+fn p99(sorted: &[Duration]) -> Duration {
+    sorted[sorted.len() * 99 / 100]
 }
 
 /// How often each secret was read at the server, by the server's own log.
@@ -68,7 +105,7 @@ fn a_thousand_first_readers_make_one_request() {
     const READERS: usize = 1000;
     let (bao, log) = Bao::audited();
     put(&bao, "app", "one");
-    let host = mounted(&bao.url, &reader(&bao), "", &files(&["app".to_owned()]));
+    let host = mounted(&direct(&bao), &reader(&bao), "", &files(&["app".to_owned()]));
     let (file, start) = (host.file("a/app"), Barrier::new(READERS));
     let read = || {
         start.wait();
@@ -89,10 +126,10 @@ fn a_thousand_first_readers_make_one_request() {
 fn only_what_is_read_is_fetched() {
     const FRESH: Duration = Duration::from_secs(2);
     let (bao, log) = Bao::audited();
-    let names: Vec<_> = (0..10_000).map(|n| format!("n{n}")).collect();
+    let names = names(10_000);
     let wanted: Vec<_> = names.iter().step_by(100).cloned().collect();
-    wanted.iter().for_each(|name| put(&bao, name, "one"));
-    let host = mounted(&bao.url, &reader(&bao), "fresh_for = \"2s\"", &files(&names));
+    put_all(&bao, &wanted, "one");
+    let host = mounted(&direct(&bao), &reader(&bao), "fresh_for = \"2s\"", &files(&names));
     for name in &wanted {
         assert_eq!(fs::read(host.file(&format!("a/{name}"))).unwrap(), b"one");
     }

@@ -1,0 +1,52 @@
+//! A server that is killed, and comes back with what it had.
+
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use rustix::process::Signal;
+use serde_json::Value;
+
+use super::server::{Bao, directory, run, unique};
+use crate::process::free_port;
+use crate::support::signal;
+
+/// One that keeps what it has in files.
+pub(super) struct Mortal {
+    pub(super) bao: Bao,
+    /// What opens it.
+    key: Value,
+    config: String,
+    address: SocketAddr,
+    pid: u32,
+}
+
+impl Mortal {
+    pub(super) fn start() -> Self {
+        let address = free_port();
+        let storage = directory().join(unique("storage"));
+        let config = format!(
+            "storage \"file\" {{\n path = \"{}\"\n}}\nlistener \"tcp\" {{\n address = \"{address}\"\n tls_disable = true\n}}\napi_addr = \"http://{address}\"\n",
+            storage.display()
+        );
+        let pid = run("bao-mortal", &config, address);
+        let (bao, key) = Bao::opened(Bao::connect(address, None));
+        Self { bao, key, config, address, pid }
+    }
+
+    /// Kills it.
+    pub(super) fn dies(&self) {
+        signal(self.pid, Signal::KILL);
+        let since = Instant::now();
+        while TcpStream::connect(self.address).is_ok() {
+            assert!(since.elapsed() < Duration::from_secs(10), "it was killed");
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Starts it again where it was, and opens it.
+    pub(super) fn comes_back(&mut self) {
+        self.pid = run("bao-mortal", &self.config, self.address);
+        self.bao.write("sys/unseal", &self.key);
+        self.bao.is_ready();
+    }
+}
