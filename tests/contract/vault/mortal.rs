@@ -24,9 +24,13 @@ impl Mortal {
     pub(super) fn start() -> Self {
         let address = free_port();
         let storage = directory().join(unique("storage"));
+        std::fs::create_dir(&storage).unwrap();
         let config = format!(
-            "storage \"file\" {{\n path = \"{}\"\n}}\nlistener \"tcp\" {{\n address = \"{address}\"\n tls_disable = true\n}}\napi_addr = \"http://{address}\"\n",
-            storage.display()
+            "storage \"raft\" {{\n path = \"{}\"\n node_id = \"one\"\n}}\nlistener \"tcp\" {{\n address = \"{address}\"\n \
+             cluster_address = \"{cluster}\"\n tls_disable = true\n}}\napi_addr = \"http://{address}\"\n\
+             cluster_addr = \"http://{cluster}\"\n",
+            storage.display(),
+            cluster = free_port()
         );
         let pid = run("bao-mortal", &config, address);
         let (bao, key) = Bao::opened(Bao::connect(address, None));

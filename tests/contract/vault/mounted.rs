@@ -65,7 +65,7 @@ fn read_for(host: &Host, names: &[String], time: Duration, wanted: &[u8]) -> Vec
             let before = Instant::now();
             let value = fs::read(file);
             took.push(before.elapsed());
-            assert_eq!(value.unwrap(), wanted, "{}", file.display());
+            assert_eq!(value.unwrap_or_else(|error| panic!("{}", why(host, &error))), wanted);
             if since.elapsed() > time {
                 return took;
             }
@@ -78,6 +78,15 @@ fn read_for(host: &Host, names: &[String], time: Duration, wanted: &[u8]) -> Vec
     });
     took.sort();
     took
+}
+
+/// What hushfs has on record of reads and fetches that failed.
+fn why(host: &Host, error: &std::io::Error) -> String {
+    std::thread::sleep(Duration::from_millis(200));
+    let records = host.audit();
+    let failed = records.iter().filter(|record| record["outcome"] == "failed");
+    let failed: Vec<_> = failed.map(ToString::to_string).take(5).collect();
+    format!("{error}: {}", failed.join("\n"))
 }
 
 fn p99(sorted: &[Duration]) -> Duration {

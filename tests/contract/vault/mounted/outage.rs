@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use super::super::mortal::Mortal;
-use super::{direct, mounted, names, p99, put, put_all, read_for, reader};
+use super::{direct, mounted, names, p99, put, put_all, read_for, reader, why};
 use crate::mounted::{asked, until_it_reads};
 
 const OUTAGE: Duration = Duration::from_secs(5);
@@ -18,7 +18,8 @@ fn readers_go_on_while_the_server_is_dead() {
     let files = super::files(&names);
     let host = mounted(&direct(&server.bao), &reader(&server.bao), "fresh_for = \"4s\"", &files);
     for name in &names {
-        assert_eq!(fs::read(host.file(&format!("a/{name}"))).unwrap(), b"one");
+        let value = fs::read(host.file(&format!("a/{name}")));
+        assert_eq!(value.unwrap_or_else(|error| panic!("{}", why(&host, &error))), b"one");
     }
     let mut best = f64::MAX;
     for round in 1..=3 {
