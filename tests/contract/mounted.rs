@@ -28,9 +28,18 @@ pub(crate) fn mounted(kind: &str, settings: &str, cache: &str, files: &str) -> H
 
 /// How often the provider was asked, as `hushfs status` tells.
 pub(crate) fn asked(host: &Host) -> u64 {
+    told(host, "asked")
+}
+
+/// How many of the questions it did not answer.
+pub(crate) fn failed(host: &Host) -> u64 {
+    told(host, "failed")
+}
+
+fn told(host: &Host, what: &str) -> u64 {
     let status: Value = serde_json::from_slice(&host.run_ok(&["status", "--json"], b"").stdout).unwrap();
     let all = status["providers"].as_array().unwrap();
-    all.iter().find(|provider| provider["name"] == "p").unwrap()["asked"].as_u64().unwrap()
+    all.iter().find(|provider| provider["name"] == "p").unwrap()[what].as_u64().unwrap()
 }
 
 /// Waits until a read gives that; says how long that took.
