@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::slice;
 use std::time::{Duration, Instant};
 
 use super::super::database::{engine, psql};
@@ -100,14 +101,14 @@ fn a_login_is_renewed_replaced_before_its_end_and_gone_after_its_last_reader() {
     let (mut host, role) = host("revoke = \"on_exit\"", "6s", "15s");
     let made = Instant::now();
     let (reader, first) = Reader::of(&host);
-    assert_eq!(role.users(), [first.clone()]);
+    assert_eq!(role.users(), slice::from_ref(&first));
     // It is lent for six seconds, so at nine it was renewed; at fifteen the server ends it, whatever is asked.
     let mut second = cat(&host);
     let mut known_after = Duration::ZERO;
     while second == first {
         assert!(made.elapsed() < Duration::from_secs(15), "{}", host.log());
         let users = role.users();
-        assert_eq!(users, [first.clone()], "after {:?}: {}", made.elapsed(), host.log());
+        assert_eq!(users, slice::from_ref(&first), "after {:?}: {}", made.elapsed(), host.log());
         known_after = made.elapsed();
         std::thread::sleep(Duration::from_millis(200));
         second = cat(&host);
@@ -125,7 +126,7 @@ fn a_login_is_renewed_replaced_before_its_end_and_gone_after_its_last_reader() {
     println!("after the last reader ended: gone within {:?}", ended.elapsed());
     host.recorded("its end", |record| record["op"] == "revoke" && record["outcome"] == "allowed");
     let (_reader, third) = Reader::of(&host);
-    assert_eq!(role.users(), [third.clone()]);
+    assert_eq!(role.users(), slice::from_ref(&third));
     let (_, code) = host.stop();
     assert_eq!((code, role.users().len()), (Some(0), 0), "at the end of hushfs: {}", host.log());
 }
