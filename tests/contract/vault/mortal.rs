@@ -51,6 +51,12 @@ impl Mortal {
     pub(super) fn comes_back(&mut self) {
         self.pid = run("bao-mortal", &self.config, self.address);
         self.bao.write("sys/unseal", &self.key);
+        // It is open before it takes the lead, of itself alone.
+        let since = Instant::now();
+        while self.bao.ask("GET", "sys/health", &Value::Null).0 != 200 {
+            assert!(since.elapsed() < Duration::from_secs(30), "it does not become active");
+            std::thread::sleep(Duration::from_millis(20));
+        }
         self.bao.is_ready();
     }
 }
