@@ -13,9 +13,11 @@
 )]
 
 mod cases;
+#[cfg(any(feature = "vault", feature = "aws"))]
 mod mounted;
 mod network;
 mod process;
+#[cfg(any(feature = "vault", feature = "aws"))]
 #[allow(dead_code, reason = "the tests of the mount use more of it")]
 #[path = "../mount/support.rs"]
 mod support;

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
+#[cfg(feature = "vault")]
 use serde_json::Value;
 
 use crate::support::Host;
@@ -26,22 +27,26 @@ pub(crate) fn mounted(kind: &str, settings: &str, cache: &str, files: &str) -> H
     host
 }
 
+#[cfg(feature = "vault")]
 /// How often the provider was asked, as `hushfs status` tells.
 pub(crate) fn asked(host: &Host) -> u64 {
     told(host, "asked")
 }
 
+#[cfg(feature = "vault")]
 /// How many of the questions it did not answer.
 pub(crate) fn failed(host: &Host) -> u64 {
     told(host, "failed")
 }
 
+#[cfg(feature = "vault")]
 fn told(host: &Host, what: &str) -> u64 {
     let status: Value = serde_json::from_slice(&host.run_ok(&["status", "--json"], b"").stdout).unwrap();
     let all = status["providers"].as_array().unwrap();
     all.iter().find(|provider| provider["name"] == "p").unwrap()[what].as_u64().unwrap()
 }
 
+#[cfg(feature = "vault")]
 /// Waits until a read gives that; says how long that took.
 pub(crate) fn until_it_reads(host: &Host, file: &Path, wanted: &[u8]) -> Duration {
     let since = Instant::now();
