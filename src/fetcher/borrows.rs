@@ -137,4 +137,34 @@ mod tests {
         std::thread::spawn(move || receives.receive());
         assert_eq!(front.open(&path).unwrap_err().raw_os_error(), Some(libc::EINVAL));
     }
+
+    #[test]
+    fn many_who_want_one_file_at_once_all_get_it_from_its_start() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.age");
+        std::fs::write(&path, "the store").unwrap();
+        let named = Named::default();
+        let table = "path = 'store.age'".parse().unwrap();
+        named.replace(files_of(&[ProviderSettings {
+            name: "p".into(),
+            kind: "store",
+            table,
+            base: dir.path().to_owned(),
+        }]));
+        let (_desk, socket) = Desk::open(&named).unwrap();
+        let front = Arc::new(Front { socket, asked: Mutex::default() });
+        let receives = Arc::clone(&front);
+        std::thread::spawn(move || receives.receive());
+        std::thread::scope(|scope| {
+            for _ in 0..64 {
+                scope.spawn(|| {
+                    for _ in 0..50 {
+                        let mut text = String::new();
+                        front.open(&path).unwrap().read_to_string(&mut text).unwrap();
+                        assert_eq!(text, "the store");
+                    }
+                });
+            }
+        });
+    }
 }

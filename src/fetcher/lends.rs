@@ -1,6 +1,7 @@
 //! The front's end: opens files for a fetcher that may open none itself, those that its providers' settings name and no other.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,8 +17,12 @@ use super::packet;
 use super::settings::ProviderSettings;
 use crate::{providers, words};
 
-/// How often one file may be waited for at once: a disk that does not answer takes no more threads than that.
+/// How often one file is opened at once: a disk that does not answer takes no more threads than that.
 const AT_ONCE: usize = 4;
+
+/// How many more wait for their turn at one file. All fetches that a provider has under way look whether its files are still
+/// the same, and those of several providers that share a file find room too.
+const WAITING: usize = 128;
 
 /// Paths that were asked for in vain and are told of, once each. Whoever asks for more is told of enough.
 const TOLD: usize = 16;
@@ -77,7 +82,7 @@ impl Drop for Desk {
 }
 
 fn serve(socket: &Arc<OwnedFd>, named: &Named) {
-    let waiting = Arc::new(Mutex::new(HashMap::<PathBuf, usize>::new()));
+    let queues = Arc::new(Queues::default());
     let mut told = HashSet::new();
     while let Ok(Some((id, path))) = packet::asked(socket.as_fd()) {
         if !named.has(&path) {
@@ -89,39 +94,77 @@ fn serve(socket: &Arc<OwnedFd>, named: &Named) {
             let _ = packet::lend(socket.as_fd(), id, &Err(Errno::NOENT));
             continue;
         }
-        let refused = match waiting.lock().entry(path.clone()).or_default() {
-            many if *many >= AT_ONCE => Some(Errno::BUSY),
-            few => {
-                *few += 1;
-                None
+        match queues.take_in(&path, id) {
+            Place::Now => {}
+            Place::Later => continue,
+            Place::Nowhere => {
+                let _ = packet::lend(socket.as_fd(), id, &Err(Errno::BUSY));
+                continue;
             }
-        };
-        if let Some(errno) = refused {
-            let _ = packet::lend(socket.as_fd(), id, &Err(errno));
-            continue;
         }
         // By itself: its disk may not answer.
-        let (to, left) = (Arc::clone(socket), Arc::clone(&waiting));
-        let one = path.clone();
+        let (to, left, one) = (Arc::clone(socket), Arc::clone(&queues), path.clone());
         let opening = std::thread::Builder::new().name("file".into()).spawn(move || {
-            let file = open(&one);
-            leave(&left, &one);
-            let _ = packet::lend(to.as_fd(), id, &file);
+            let mut turn = Some(id);
+            while let Some(id) = turn {
+                // Each gets one of its own: how far it was read is not shared.
+                let _ = packet::lend(to.as_fd(), id, &open(&one));
+                turn = left.next(&one);
+            }
         });
         if opening.is_err() {
-            leave(&waiting, &path);
+            // Who waits for their turn does so behind others that are being opened, so nobody waits for this one.
+            let _ = queues.next(&path);
             let _ = packet::lend(socket.as_fd(), id, &Err(Errno::AGAIN));
         }
     }
 }
 
-fn leave(waiting: &Mutex<HashMap<PathBuf, usize>>, path: &Path) {
-    let mut waiting = waiting.lock();
-    if let Some(count) = waiting.get_mut(path) {
-        *count -= 1;
-        if *count == 0 {
-            waiting.remove(path);
+/// Who waits for which file.
+#[derive(Default)]
+struct Queues(Mutex<HashMap<PathBuf, Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    opening: usize,
+    waiting: VecDeque<u32>,
+}
+
+/// When somebody gets a file.
+enum Place {
+    Now,
+    /// Whoever is served before opens it for them too.
+    Later,
+    Nowhere,
+}
+
+impl Queues {
+    fn take_in(&self, path: &Path, id: u32) -> Place {
+        let mut all = self.0.lock();
+        let queue = all.entry(path.to_owned()).or_default();
+        if queue.opening < AT_ONCE {
+            queue.opening += 1;
+            return Place::Now;
         }
+        if queue.waiting.len() >= WAITING {
+            return Place::Nowhere;
+        }
+        queue.waiting.push_back(id);
+        Place::Later
+    }
+
+    /// One was served: whose turn it is then.
+    fn next(&self, path: &Path) -> Option<u32> {
+        let mut all = self.0.lock();
+        let Entry::Occupied(mut queue) = all.entry(path.to_owned()) else { return None };
+        let next = queue.get_mut().waiting.pop_front();
+        if next.is_none() {
+            queue.get_mut().opening -= 1;
+            if queue.get().opening == 0 {
+                queue.remove();
+            }
+        }
+        next
     }
 }
 

@@ -61,11 +61,18 @@ pub(crate) async fn read_stamped(path: &Path, limit: usize) -> io::Result<(Zeroi
     blocking(move || read_now(&path, limit)).await
 }
 
-/// Whether the file is still in that state. By a descriptor: in the fetcher nothing can be told from a path.
+/// Whether the file is still in that state; where that cannot be told for now, it is. By a descriptor: in the fetcher nothing can
+/// be told from a path.
 pub(crate) async fn still_holds(stamp: &Stamp) -> bool {
     let stamp = stamp.clone();
     let meta = blocking(move || Ok(Stamp::of(&stamp.path, &open(&stamp.path)?.metadata()?) == stamp)).await;
-    meta.unwrap_or(false)
+    meta.unwrap_or_else(|error| passes(&error))
+}
+
+/// Whether the next who asks for the file may get it, though nothing is done about it.
+pub(crate) fn passes(error: &io::Error) -> bool {
+    use io::ErrorKind::{ResourceBusy, TimedOut, WouldBlock};
+    matches!(error.kind(), ResourceBusy | TimedOut | WouldBlock)
 }
 
 /// Whether all of them are still as they were.

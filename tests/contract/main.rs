@@ -8,12 +8,19 @@
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
+    clippy::print_stdout,
     reason = "a test may panic"
 )]
 
 mod cases;
+#[cfg(any(feature = "vault", feature = "aws"))]
+mod mounted;
 mod network;
 mod process;
+#[cfg(any(feature = "vault", feature = "aws"))]
+#[allow(dead_code, reason = "the tests of the mount use more of it")]
+#[path = "../mount/support.rs"]
+mod support;
 mod tls;
 mod upstream;
 

@@ -11,6 +11,8 @@ mod database;
 mod leases;
 mod logins;
 mod per_caller;
+mod mortal;
+mod mounted;
 mod renewal;
 mod secrets;
 mod server;
@@ -21,7 +23,7 @@ use server::{Bao, text_file};
 crate::contract!(vault, Vault);
 
 /// What one test has at the server that all share: a token that may read what is stored below a prefix of its own.
-struct Vault {
+pub(crate) struct Vault {
     bao: &'static Bao,
     prefix: String,
 }

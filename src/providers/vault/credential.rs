@@ -18,8 +18,13 @@ pub(super) type Used = Vec<Stamp>;
 /// Reads one from its file, without the white space around it.
 pub(super) async fn read(path: &Path, used: &mut Used) -> Result<Zeroizing<String>, ProviderError> {
     let wrong = |what: String| ProviderError::Misconfigured(format!("{}: {what}", path.display()));
-    let (bytes, stamp) =
-        files::read_stamped(path, CREDENTIAL_LIMIT).await.map_err(|error| wrong(error.to_string()))?;
+    let (bytes, stamp) = files::read_stamped(path, CREDENTIAL_LIMIT).await.map_err(|error| {
+        // The settings are not to blame for a disk that does not answer in time.
+        match files::passes(&error) {
+            true => ProviderError::unavailable(format!("{}: {error}", path.display())),
+            false => wrong(error.to_string()),
+        }
+    })?;
     used.push(stamp);
     match std::str::from_utf8(&bytes).map(str::trim) {
         Ok(text) if !text.is_empty() => Ok(Zeroizing::new(text.to_owned())),

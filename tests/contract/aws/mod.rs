@@ -61,7 +61,7 @@ fn revoke(aws: &Aws, settings: &str) {
 }
 
 /// What one of them keeps, and where.
-trait Kept {
+pub(crate) trait Kept {
     const KIND: &'static str;
     const BINARY: bool = true;
     /// What a reader needs; `None` where neither signatures nor policies are checked, so that there are no cases of those.
@@ -76,7 +76,7 @@ trait Kept {
 /// Names no secret has as its version.
 const NO_SECRET_VERSION: &str = "00000000-0000-4000-8000-000000000000";
 
-struct InSecrets;
+pub(crate) struct InSecrets;
 
 impl Kept for InSecrets {
     const KIND: &'static str = "aws-secrets-manager";
@@ -128,12 +128,12 @@ impl Kept for InMoto {
     }
 }
 
-type Secrets = Server<InSecrets>;
+pub(crate) type Secrets = Server<InSecrets>;
 type Parameters = Server<InParameters>;
 type Moto = Server<InMoto>;
 
 /// One of them as the cases see it, with a directory for credentials.
-struct Server<K>(tempfile::TempDir, std::marker::PhantomData<K>);
+pub(crate) struct Server<K>(tempfile::TempDir, std::marker::PhantomData<K>);
 
 impl<K: Kept> Server<K> {
     fn keys(&self, rights: &[&str]) -> String {

@@ -18,7 +18,7 @@ use super::{Vault, settings, values};
 use crate::upstream::{At, Upstream, block_on, fetch, reference};
 
 /// A role of the database that may be lent for so long.
-fn role(bao: &Bao, database: &str, name: &str, ttl: &str, max_ttl: &str) {
+pub(super) fn role(bao: &Bao, database: &str, name: &str, ttl: &str, max_ttl: &str) {
     let create = "CREATE ROLE \"{{name}}\" WITH LOGIN PASSWORD '{{password}}' VALID UNTIL '{{expiration}}';";
     let role =
         json!({ "db_name": "pg", "creation_statements": [create], "default_ttl": ttl, "max_ttl": max_ttl });

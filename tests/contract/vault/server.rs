@@ -53,6 +53,15 @@ fn program() -> PathBuf {
     PROGRAM.get_or_init(ask).clone()
 }
 
+/// Starts one with this configuration; gives its process.
+pub(super) fn run(name: &str, config: &str, address: SocketAddr) -> u32 {
+    let file = directory().join(unique("config"));
+    std::fs::write(&file, config).unwrap();
+    let mut command = Command::new(program());
+    command.arg("server").arg(format!("-config={}", file.display()));
+    serve(name, &command, address)
+}
+
 impl Bao {
     /// The server of all tests that do no harm to others.
     pub(super) fn shared() -> &'static Self {
@@ -75,7 +84,8 @@ impl Bao {
         (Self::opened(Self::configured("bao-audited", "tls_disable = true", &device)).0, log)
     }
 
-    fn opened(mut bao: Self) -> (Self, Value) {
+    /// Has it be one with secrets; gives what opens it again, too.
+    pub(super) fn opened(mut bao: Self) -> (Self, Value) {
         let (_, made) = bao.ask("POST", "sys/init", &json!({ "secret_shares": 1, "secret_threshold": 1 }));
         bao.root = made["root_token"].as_str().unwrap().to_owned();
         let key = json!({ "key": made["keys"][0] });
@@ -152,29 +162,28 @@ impl Bao {
 
     fn configured(name: &str, listener: &str, more: &str) -> Self {
         let address = free_port();
-        let config = format!(
-            "storage \"inmem\" {{}}\nlistener \"tcp\" {{\n address = \"{address}\"\n {listener}\n}}\napi_addr = \"http://{address}\"\n{more}"
-        );
-        let file = directory().join(unique("config"));
-        std::fs::write(&file, config).unwrap();
-        let mut command = Command::new(program());
-        command.arg("server").arg(format!("-config={}", file.display()));
-        serve(name, &command, address);
+        let listener = format!("listener \"tcp\" {{\n address = \"{address}\"\n {listener}\n}}");
+        let more = format!("api_addr = \"http://{address}\"\n{more}");
+        run(name, &format!("storage \"inmem\" {{}}\n{listener}\n{more}"), address);
         Self::connect(address, None)
     }
 
     fn at(address: SocketAddr, ca: Option<PathBuf>) -> Self {
         let bao = Self::connect(address, ca);
-        // It listens before it is unsealed and its engines are there.
-        let since = Instant::now();
-        while bao.ask("GET", "sys/internal/ui/mounts/secret/x", &Value::Null).0 != 200 {
-            assert!(since.elapsed() < Duration::from_secs(30), "{}: not ready", bao.url);
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        bao.is_ready();
         bao
     }
 
-    fn connect(address: SocketAddr, ca: Option<PathBuf>) -> Self {
+    /// Waits: it listens before it is unsealed and its engines are there.
+    pub(super) fn is_ready(&self) {
+        let since = Instant::now();
+        while self.ask("GET", "sys/internal/ui/mounts/secret/x", &Value::Null).0 != 200 {
+            assert!(since.elapsed() < Duration::from_secs(30), "{}: not ready", self.url);
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub(super) fn connect(address: SocketAddr, ca: Option<PathBuf>) -> Self {
         let mut client = reqwest::Client::builder().no_proxy();
         let mut url = format!("http://{address}");
         if let Some(ca) = &ca {
