@@ -248,7 +248,7 @@ impl<V: Clone> Entry<V> {
             // To look at a file once more costs nobody anything, and its owner may have mended it just now.
             (Asks::LocalFile, _) => Duration::ZERO,
             (_, ResolveError::Provider(ProviderError::NotFound(_))) => self.rules.missing_for,
-            (_, why) if why.is_no() => self.rules.refused_for,
+            (_, why) if why.needs_somebody() => self.rules.refused_for,
             (_, why) => PAUSES.pause(failures, why.asks_to_wait(), chance),
         };
         let (is_no, again) = (why.is_no(), now.after(pause));

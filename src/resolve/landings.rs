@@ -92,7 +92,7 @@ impl Memory {
                     return self.plan_for(reference, Some((now, Duty::Refresh)));
                 }
                 // It lasts, and another is made before it ends.
-                Err(why) if why.is_no() => {
+                Err(why) if why.needs_somebody() => {
                     if let Some(lease) = &mut slot.lease {
                         lease.renewable = false;
                     }

@@ -121,7 +121,7 @@ impl Model {
                     failures += 1;
                     let pause = match why {
                         ResolveError::Provider(ProviderError::NotFound(_)) => RULES.missing_for,
-                        why if why.is_no() => RULES.refused_for,
+                        why if why.needs_somebody() => RULES.refused_for,
                         why => {
                             let bound = Duration::from_secs(1 << (failures - 1).min(10));
                             let pause = bound.min(Duration::from_secs(30));

@@ -122,8 +122,13 @@ impl ResolveError {
 
     /// Whether it is an answer: there is no such secret, or it is not for us.
     pub(super) fn is_no(&self) -> bool {
-        use ProviderError::{Misconfigured, NotFound, Refused};
-        matches!(self, Self::Provider(NotFound(_) | Refused(_) | Misconfigured(_)))
+        matches!(self, Self::Provider(ProviderError::NotFound(_) | ProviderError::Refused(_)))
+    }
+
+    /// Whether somebody must act before it goes better.
+    pub(super) fn needs_somebody(&self) -> bool {
+        use ProviderError::{Misconfigured, Refused};
+        matches!(self, Self::Provider(Refused(_) | Misconfigured(_)))
     }
 
     /// Whether the provider was not asked, since it would have had to make a credential.
