@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
 
 use nix::sys::signal::Signal as Named;
 
 use super::Change;
 use crate::identity::Watch;
-use crate::readers::Readers;
+use crate::readers::{Holder, Readers};
 
 /// A signal by its name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -33,13 +32,13 @@ impl Signal {
         };
         // By number: each is looked at once.
         let mut sent: BTreeMap<u32, Result<Sent, String>> = BTreeMap::new();
-        let mut one = |watch: &Arc<Watch>| {
-            let pid = watch.process().pid.0;
-            sent.entry(pid).or_insert_with(|| send(watch, signal)).clone()
+        let mut one = |holder: &Holder| {
+            let pid = holder.watch.process().pid.0;
+            sent.entry(pid).or_insert_with(|| send(&holder.watch, holder.who.uid, signal)).clone()
         };
         let about = |change: &Change| {
             let holders = readers.holders_of_old(&change.path, &change.whole, &change.new);
-            let results: Vec<_> = holders.iter().map(|holder| one(&holder.watch)).collect();
+            let results: Vec<_> = holders.iter().map(&mut one).collect();
             self.words(&results)
         };
         changes.iter().map(about).collect()
@@ -74,13 +73,18 @@ enum Sent {
     Gone,
 }
 
-fn send(watch: &Watch, signal: rustix::process::Signal) -> Result<Sent, String> {
+/// `reader` is the uid that it read with.
+fn send(watch: &Watch, reader: u32, signal: rustix::process::Signal) -> Result<Sent, String> {
     let pid = watch.process().pid.0;
     if pid <= 1 {
         return Err("pid 1 is never signalled".to_owned());
     }
     if pid == std::process::id() {
         return Err("hushfs does not signal itself".to_owned());
+    }
+    // Who reads and then runs a setuid program must not have that one ended by us, which he could not end himself.
+    if reader != 0 && watch.uids().is_some_and(|uids| uids.iter().any(|uid| *uid != reader)) {
+        return Err(format!("pid {pid} has the rights of another user by now than of the one who read"));
     }
     match watch.signal(signal) {
         Ok(()) => Ok(Sent::Yes),
@@ -110,7 +114,23 @@ mod tests {
     fn neither_the_first_process_nor_hushfs_is_signalled() {
         for pid in [1, std::process::id()] {
             let watch = Watch::of(ProcessId { pid: Pid(pid), start: 0 }, By::StartTime);
-            assert!(send(&watch, rustix::process::Signal::URG).is_err(), "{pid}");
+            assert!(send(&watch, 0, rustix::process::Signal::URG).is_err(), "{pid}");
         }
+    }
+
+    #[test]
+    fn a_process_that_has_the_rights_of_another_user_by_now_is_not_signalled() {
+        use std::os::unix::process::CommandExt;
+        let spawn = |uid| std::process::Command::new("/bin/sleep").arg("60").uid(uid).spawn().unwrap();
+        let mut children = [spawn(0), spawn(4001)];
+        let sent = children.each_ref().map(|child| {
+            let start = std::fs::read_to_string(format!("/proc/{}/stat", child.id())).unwrap();
+            let start = start.rsplit(") ").next().unwrap().split(' ').nth(19).unwrap().parse().unwrap();
+            let watch = Watch::of(ProcessId { pid: Pid(child.id()), start }, By::StartTime);
+            send(&watch, 4001, rustix::process::Signal::URG)
+        });
+        children.iter_mut().for_each(|child| child.kill().and_then(|()| child.wait().map(drop)).unwrap());
+        assert!(sent[0].as_ref().is_err_and(|why| why.contains("another user")), "{sent:?}");
+        assert_eq!(sent[1], Ok(Sent::Yes));
     }
 }

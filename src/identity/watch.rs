@@ -45,6 +45,13 @@ impl Watch {
         if self.pidfd.is_some() { By::Descriptor } else { By::StartTime }
     }
 
+    /// Whose rights it has: real, effective, saved and file system uid. `None` where it has ended.
+    pub fn uids(&self) -> Option<[u32; 4]> {
+        let dir = process::open_dir(Tid(self.process.pid.0)).ok()?;
+        let status = process::status(dir.as_fd()).ok()?;
+        (process::start_time(dir.as_fd()).ok()? == self.process.start).then_some(status.uids)
+    }
+
     /// Signals it.
     ///
     /// # Errors
