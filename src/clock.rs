@@ -51,6 +51,18 @@ mod tests {
     use super::*;
 
     #[test]
+    fn it_is_the_time_since_the_host_was_started_its_sleep_included() {
+        // What /proc/uptime tells is CLOCK_BOOTTIME (proc_uptime(5)).
+        let uptime = || {
+            let text = std::fs::read_to_string("/proc/uptime").unwrap();
+            Duration::from_secs_f64(text.split(' ').next().unwrap().parse().unwrap())
+        };
+        let (before, now, after) = (uptime(), Moment::now(), uptime());
+        let tick = Duration::from_millis(20);
+        assert!(now.0 + tick >= before && now.0 <= after + tick, "{before:?} {now:?} {after:?}");
+    }
+
+    #[test]
     fn it_goes_on_and_back_to_the_wall() {
         let now = Moment::now();
         let later = now.after(Duration::from_secs(60));

@@ -4,6 +4,8 @@ use std::fs;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::Signal;
+
 use crate::service::Service;
 use crate::support::{Host, as_user, open_errno, python, says};
 
@@ -296,4 +298,17 @@ fn whoever_waits_while_the_rules_change_is_judged_by_the_new_ones() {
     assert!(host.reload().status.success(), "{}", host.log());
     let said = reader.wait_with_output().unwrap();
     assert!(!said.status.success() && said.stdout.is_empty(), "{said:?}");
+}
+
+#[test]
+fn what_has_aged_while_hushfs_stood_still_is_not_taken_for_fresh() {
+    let mut host = Host::new();
+    mounted(&mut host, "", "fresh_for = \"2s\"", &["token"]);
+    let service = Service::again(&host);
+    assert_eq!(fs::read(host.file("a/token")).unwrap(), b"one");
+    host.signal(Signal::STOP);
+    service.has("two");
+    std::thread::sleep(Duration::from_secs(3));
+    host.signal(Signal::CONT);
+    assert_eq!(fs::read(host.file("a/token")).unwrap(), b"two");
 }
