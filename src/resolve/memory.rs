@@ -63,7 +63,7 @@ impl Memory {
         known.copied().unwrap_or(CacheRules::DEFAULT)
     }
 
-    /// What a reader gets now; `current` as in [`Entry::look`].
+    /// What a reader gets now; `current` as in [`Entry::look`](super::entry::Entry::look).
     pub(super) fn look(&mut self, grant: &Grant, reference: &Reference, current: bool) -> Look<Arc<Secret>> {
         let now = Moment::now();
         let down = |upstreams: &HashMap<String, Upstream>| {
