@@ -49,7 +49,8 @@ fn a_storm_of_short_processes_leaves_nothing_behind_and_none_is_answered_wrongly
     // process, until it is looked whether it has ended: once a second.
     let lately = count.parse::<usize>().unwrap() / 4;
     assert!(held.iter().all(|(fds, _)| *fds <= before.0 + 4 * 512 + lately + 16), "{before:?} {held:?}");
-    assert!(held[9].1 <= held[0].1 + 2048, "KiB of memory: {held:?}");
+    // By then the tables have the room that they need.
+    assert!(held[9].1 <= held[3].1 + 2048, "KiB of memory: {held:?}");
     host.eventually("all of them are forgotten", || holds(&host).0 <= before.0 + 3);
     println!("{count} processes: {before:?} before, then {held:?}, at the end {:?}", holds(&host));
 }
