@@ -270,17 +270,20 @@ impl Resolver {
         Err(last.into())
     }
 
-    /// Whether a value that somebody was given may be given again, however young another one is. What was lent may while it is
-    /// the one that is given out: then it is renewed, and has not been ended.
+    /// Whether a value that somebody was given may be given again, however young another one is: its provider has not said since
+    /// that there is none, or that it is not for us. What was lent may while it is the one that is given out: then it is renewed,
+    /// and has not been ended.
     pub fn still_lasts(&self, reference: &Reference, secret: &Arc<Secret>) -> bool {
-        if secret.lease.is_none() {
-            return secret.expires.is_none_or(|end| Moment::now() < end);
-        }
-        let is_it = match self.memory.lock().slots.peek(reference).map(|slot| &slot.entry.state) {
-            Some(State::Held(held)) => Arc::ptr_eq(&held.value, secret) && Moment::now() < held.span.usable,
-            _ => false,
+        let now = Moment::now();
+        let (is_held, is_no) = match self.memory.lock().slots.peek(reference).map(|slot| &slot.entry.state) {
+            Some(State::Held(held)) => (Arc::ptr_eq(&held.value, secret) && now < held.span.usable, false),
+            Some(State::Failed(trouble)) => (false, trouble.why.is_no()),
+            Some(State::Unknown) | None => (false, false),
         };
-        is_it && self.is_current(reference, secret)
+        match secret.lease {
+            Some(_) => is_held && self.is_current(reference, secret),
+            None => !is_no && secret.expires.is_none_or(|end| now < end),
+        }
     }
 
     /// Forgets everything, wiping it where nobody holds it any more.

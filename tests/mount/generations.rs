@@ -142,3 +142,19 @@ fn a_bundle_that_makes_no_sense_is_refused_with_its_place() {
         assert!(!output.status.success() && text.contains(said) && text.contains("hushfs.toml:"), "{text}");
     }
 }
+
+#[test]
+fn what_its_provider_took_back_is_in_no_generation_any_more() {
+    let mut host = Host::new();
+    rotate(&host, "1");
+    let provider = Service::of(&host, "one").provider("fresh_for = \"1s\"\nmissing_for = \"1min\"");
+    let more = "file.asked = \"asked:x\"\nbundle.all = [\"site.crt\", \"asked\"]\n";
+    host.configure("", &format!("{}{provider}", scope(more)));
+    host.mount();
+    let service = Service::again(&host);
+    let mut program = Program::new();
+    assert_eq!(program.opens(&host, "site.crt"), "certificate 1");
+    service.is("missing");
+    host.eventually("it is known to be gone", || fs::read(host.file("a/asked")).is_err());
+    assert_eq!(program.opens(&host, "asked"), "", "it was in the generation");
+}
