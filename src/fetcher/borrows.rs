@@ -117,24 +117,30 @@ mod tests {
         assert_eq!(front.open(&dir.path().join("store.age")).unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 
-    #[test]
-    fn a_pipe_without_a_writer_holds_up_nobody_and_is_not_lent() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("store.age");
-        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
-            .unwrap();
+    /// A front that lends the store of that directory, for as long as the desk is there.
+    fn lent_from(dir: &std::path::Path) -> (Desk, Arc<Front>) {
         let named = Named::default();
         let table = "path = 'store.age'".parse().unwrap();
         named.replace(files_of(&[ProviderSettings {
             name: "p".into(),
             kind: "store",
             table,
-            base: dir.path().to_owned(),
+            base: dir.to_owned(),
         }]));
-        let (_desk, socket) = Desk::open(&named).unwrap();
+        let (desk, socket) = Desk::open(&named).unwrap();
         let front = Arc::new(Front { socket, asked: Mutex::default() });
         let receives = Arc::clone(&front);
         std::thread::spawn(move || receives.receive());
+        (desk, front)
+    }
+
+    #[test]
+    fn a_pipe_without_a_writer_holds_up_nobody_and_is_not_lent() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store.age");
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, rustix::fs::Mode::RUSR, 0)
+            .unwrap();
+        let (_desk, front) = lent_from(dir.path());
         assert_eq!(front.open(&path).unwrap_err().raw_os_error(), Some(libc::EINVAL));
     }
 
@@ -143,18 +149,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("store.age");
         std::fs::write(&path, "the store").unwrap();
-        let named = Named::default();
-        let table = "path = 'store.age'".parse().unwrap();
-        named.replace(files_of(&[ProviderSettings {
-            name: "p".into(),
-            kind: "store",
-            table,
-            base: dir.path().to_owned(),
-        }]));
-        let (_desk, socket) = Desk::open(&named).unwrap();
-        let front = Arc::new(Front { socket, asked: Mutex::default() });
-        let receives = Arc::clone(&front);
-        std::thread::spawn(move || receives.receive());
+        let (_desk, front) = lent_from(dir.path());
         std::thread::scope(|scope| {
             for _ in 0..64 {
                 scope.spawn(|| {

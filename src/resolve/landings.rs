@@ -167,7 +167,6 @@ impl Memory {
         if !matches!(slot.entry.state, State::Held(_)) {
             slot.retire(reference, &mut self.retired);
         }
-        slot.due = None;
         self.put(reference.clone(), slot);
         self.plan(reference, true);
         if asked.is_none() {
