@@ -4,11 +4,13 @@ use std::fmt;
 
 use rustix::io::Errno;
 
+use crate::format::FormatError;
 use crate::identity::Refusal;
 use crate::policy::Denial;
 use crate::providers::ProviderError;
 use crate::render::RenderError;
 use crate::resolve::ResolveError;
+use crate::template::TemplateError;
 
 /// Why an attempt did not succeed. Each has its errno in [`Failure::errno`] and its words for the audit record.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -113,10 +115,11 @@ impl Failure {
         match self {
             Self::Unidentified(_) | Self::Denied(_) => Errno::ACCESS,
             // Never ENOENT: programs take a missing file for "not configured" and start open.
-            Self::Provider(ProviderError::NotFound(_)) | Self::Render(RenderError::NoSuchKey(_)) => {
+            Self::Provider(ProviderError::NotFound(_))
+            | Self::Render(RenderError::Format(FormatError::NoSuchKey(_)) | RenderError::Template(TemplateError::NoSuchKey { .. })) => {
                 Errno::NOKEY
             }
-            Self::Render(RenderError::TooLarge { .. }) => Errno::FBIG,
+            Self::Render(RenderError::TooLarge { .. } | RenderError::Template(TemplateError::TooLarge { .. })) => Errno::FBIG,
             Self::TimedOut => Errno::TIMEDOUT,
             Self::Expired(_) => Errno::KEYEXPIRED,
             Self::Interrupted => Errno::INTR,
@@ -128,7 +131,7 @@ impl Failure {
                 // Of no reader: a read may have it made.
                 | ProviderError::WouldMint(_),
             )
-            | Self::Render(RenderError::NotNamed | RenderError::BadName(_))
+            | Self::Render(RenderError::Format(_) | RenderError::Template(_))
             | Self::NotOnRecord
             | Self::Closing => Errno::IO,
             Self::VersionGone | Self::Unconfigured => Errno::STALE,

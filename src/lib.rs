@@ -48,6 +48,8 @@ pub mod readers;
 pub mod identity;
 pub mod fetcher;
 pub mod providers;
+pub mod template;
+pub mod format;
 pub mod reference;
 
 // Ground

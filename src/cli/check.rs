@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::names::Names;
 use super::{ConfigArg, EXIT_CONFIG, Outcome, term};
-use crate::config::checked::{AuditSink, Config, Format, Scope};
+use crate::config::checked::{AuditSink, Config, Scope};
 use crate::config::{self, Look, Problem, Problems};
 use crate::identity::{PinnedId, Selector, strength};
 use crate::policy::Rule;
@@ -216,7 +216,7 @@ fn scope_report(scope: &Scope) -> ScopeReport<'_> {
     let files = scope.files.iter().map(|one| FileReport {
         name: &one.name,
         from: one.from.to_string(),
-        format: format_name(one.format),
+        format: one.form.format.name(),
         mode: octal(one.mode),
         per_caller: one.from.whom().is_some(),
     });
@@ -246,12 +246,4 @@ fn strength_of(selector: &dyn Selector) -> String {
 
 fn octal(mode: u16) -> String {
     format!("{mode:04o}")
-}
-
-fn format_name(format: Format) -> &'static str {
-    match format {
-        Format::Raw => "raw",
-        Format::Dotenv => "dotenv",
-        Format::Json => "json",
-    }
 }

@@ -12,7 +12,8 @@ use serde::Serialize;
 use super::record::{Attempt, record, sink_of};
 use super::{ConfigArg, Failure, Outcome, check, term};
 use crate::audit::record::Outcome as Ended;
-use crate::config::checked::{AuditSink, CacheRules, Config, File, Format};
+use crate::config::checked::{AuditSink, CacheRules, Config, File};
+use crate::format::Form;
 use crate::providers::{Fetched, Lease, Mint};
 use crate::reference::Reference;
 use crate::render::Renderer;
@@ -117,7 +118,7 @@ fn content(
     let file = File {
         name: String::new(),
         from: reference.clone(),
-        format: Format::Raw,
+        form: Form::RAW,
         mode: 0,
         cache: CacheRules::DEFAULT,
         on_change: Vec::new(),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use super::print::Print;
 use crate::change::OnChange;
+use crate::format::Form;
 use crate::identity::{Namespaces, Runtimes};
 use crate::policy::Rules;
 use crate::providers::{Asks, Kind};
@@ -121,7 +122,7 @@ pub struct File {
     /// What it shows.
     pub from: Reference,
     /// How it shows it.
-    pub format: Format,
+    pub form: Form,
     /// Permission bits.
     pub mode: u16,
     /// How long its secret is kept. Where files show the same one, the strictest of each holds.
@@ -190,17 +191,6 @@ impl CacheRules {
             asks: self.asks,
         }
     }
-}
-
-/// How a secret becomes a file's bytes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Format {
-    /// As it is: the whole value, or the value of the key that the reference names.
-    Raw,
-    /// Named values as `NAME="value"` lines.
-    Dotenv,
-    /// Named values as one JSON object.
-    Json,
 }
 
 /// Where audit records go and what happens when they cannot.

@@ -3,22 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::cache;
-use super::checked::{CacheRules, File, Format};
+use super::checked::{CacheRules, File};
 use super::merge::Merged;
 use super::names;
 use super::on_change;
 use super::owners::{self, Owners};
 use super::report::{Found, Report};
-use super::table::{Entry, find, unknown};
+use super::table::{Entry, find, one_of, unknown};
 use super::trust::Trust;
 use super::workloads;
 use crate::change::OnChange;
+use crate::format::{FORMATS, Form, Format};
 use crate::providers::kind;
 use crate::reference::Reference;
 use crate::words::{listed, nearest};
 
 const FILE: &[&str] = &["from", "format", "mode", "on_change", "per_caller"];
-const FORMATS: &[&str] = &["raw", "dotenv", "json"];
 
 /// What holds for a file that says nothing else, and who is trusted.
 pub(super) struct Inherited<'i, 's> {
@@ -63,7 +63,7 @@ pub(super) fn draft<'e, 's>(
         let from = reference(entry, merged, used, report)?;
         let cache = kept(inherited, &from, &[], report);
         let on_change = inherited.on_change.to_vec();
-        let file = File { name, from, format: Format::Raw, mode: file_mode, cache, on_change };
+        let file = File { name, from, form: Form::RAW, mode: file_mode, cache, on_change };
         return Some(Drafted { file, mode: None });
     };
     let known: Vec<_> = FILE.iter().chain(cache::KEYS).copied().collect();
@@ -93,7 +93,7 @@ pub(super) fn draft<'e, 's>(
     };
     let cache = kept(inherited, &from, table, report);
     let (format, bits, on_change) = (format?, bits?, on_change?);
-    Some(Drafted { file: File { name, from, format, mode: bits, cache, on_change }, mode })
+    Some(Drafted { file: File { name, from, form: Form { format }, mode: bits, cache, on_change }, mode })
 }
 
 /// What the file shows: to each workload its own, where that is written.
@@ -154,17 +154,7 @@ fn quote_hint(file: &Entry<'_>, setting: &Entry<'_>) -> Option<String> {
 }
 
 fn read_format(entry: &Entry<'_>, report: &mut Report) -> Option<Format> {
-    match entry.text(report)? {
-        "raw" => Some(Format::Raw),
-        "dotenv" => Some(Format::Dotenv),
-        "json" => Some(Format::Json),
-        text => {
-            let near = nearest(text, FORMATS).map(|near| format!("did you mean \"{near}\"?"));
-            let message = format!("there is no format `{text}`; formats are {}", listed(FORMATS));
-            report.error(Found::at(&entry.at, message).maybe_hint(near));
-            None
-        }
-    }
+    one_of(entry, FORMATS, report)
 }
 
 fn reference(

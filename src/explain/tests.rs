@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::checked::{CacheRules, File, Format, Scope};
+use crate::config::checked::{CacheRules, File, Scope};
 use crate::identity::{
     Caller, Evidence, Hardening, Identity, Inspected, Refusal, Subject, Tid, UserNamespace, selector,
     somebody,
@@ -30,7 +30,7 @@ fn place(rules: Rules, mode: u16, name: &str) -> Place {
     let file = Arc::new(File {
         name: "f".into(),
         from,
-        format: Format::Raw,
+        form: crate::format::Form::RAW,
         mode: mode & 0o444,
         cache: CacheRules::DEFAULT,
         on_change: Vec::new(),

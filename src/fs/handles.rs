@@ -303,7 +303,7 @@ fn decode(record: &[u8; RECORD]) -> (u64, u64, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::checked::{CacheRules, File, Format, Scope};
+    use crate::config::checked::{CacheRules, File, Scope};
     use crate::identity::{Pid, ProcessId, somebody};
     use crate::policy::Rules;
     use crate::render::Renderer;
@@ -316,7 +316,7 @@ mod tests {
         let file = File {
             name: "f".into(),
             from: from.clone(),
-            format: Format::Raw,
+            form: crate::format::Form::RAW,
             mode: 0o400,
             cache: CacheRules::DEFAULT,
             on_change: Vec::new(),

@@ -162,7 +162,7 @@ impl Tree {
 
     /// The paths of files that are in `old` as well, and show another secret, or it in another form.
     pub(super) fn shows_otherwise_than(&self, old: &Self) -> Vec<String> {
-        let shows = |file: &FileNode| (file.target.file.from.clone(), file.target.file.format);
+        let shows = |file: &FileNode| (file.target.file.from.clone(), file.target.file.form);
         let mut changed = Vec::new();
         for (ino, node) in &self.nodes {
             if let (Node::File(now), Some(Node::File(before))) = (node, old.nodes.get(ino))

@@ -1,6 +1,6 @@
 //! From a secret to the bytes of a file.
 //!
-//! This folder owns formats: each is one file and a line in `encode`. It does not know who reads.
+//! This folder owns what was rendered. How values are written is in `format/` and `template/`; it does not know who reads.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,14 +8,12 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 
 use crate::bounded::Bounded;
-use crate::config::checked::{File, Format};
+use crate::config::checked::File;
+use crate::format::{Form, FormatError};
 use crate::reference::Reference;
 use crate::resolve::Secret;
 use crate::secret::SecretBytes;
-
-mod dotenv;
-mod json;
-mod named;
+use crate::template::TemplateError;
 
 /// The bytes that a file shows, of one version.
 pub struct Content {
@@ -27,15 +25,12 @@ pub struct Content {
 /// Why a secret cannot be shown as the file wants it. Never carries a byte of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
-    /// The secret has no such key.
-    #[error("the secret has no key `{0}`")]
-    NoSuchKey(String),
-    /// A key or a format for named values, but the secret is one plain value.
-    #[error("the secret is one plain value, not a JSON object of named values")]
-    NotNamed,
-    /// A name that the format cannot write.
-    #[error("the key `{0}` cannot be a variable's name")]
-    BadName(String),
+    /// The secret cannot be written so.
+    #[error("{0}")]
+    Format(#[from] FormatError),
+    /// The template cannot be rendered with these values.
+    #[error("{0}")]
+    Template(#[from] TemplateError),
     /// More bytes than a file may have.
     #[error("the file would have more than {max} bytes (`size_max`)")]
     TooLarge {
@@ -78,7 +73,7 @@ impl Renderer {
     /// # Errors
     /// When the secret does not have what the file wants, or has too much of it.
     pub fn render(&self, file: &File, secret: Arc<Secret>) -> Result<Arc<Content>, RenderError> {
-        if file.format == Format::Raw && file.from.key().is_none() {
+        if file.form == Form::RAW && file.from.key().is_none() {
             return self.sized(Content { secret, rendered: None });
         }
         if let Some(content) = self.rendered.lock().get(file)
@@ -86,7 +81,7 @@ impl Renderer {
         {
             return Ok(Arc::clone(content));
         }
-        let rendered = Some(encode(file, &secret.bytes)?);
+        let rendered = file.form.write(&secret.bytes, file.from.key())?;
         let content = self.sized(Content { secret, rendered })?;
         // The secret stays as long as what was rendered from it, so both count.
         let weight = content.size() + content.secret.bytes.len() as u64;
@@ -114,19 +109,5 @@ impl Renderer {
         } else {
             Ok(Arc::new(content))
         }
-    }
-}
-
-fn encode(file: &File, secret: &SecretBytes) -> Result<SecretBytes, RenderError> {
-    let named = named::Named::parse(secret)?;
-    let named = match file.from.key() {
-        None => named,
-        Some(key) if file.format == Format::Raw => return named.one(key),
-        Some(key) => named.only(key)?,
-    };
-    match file.format {
-        Format::Raw => Err(RenderError::NotNamed),
-        Format::Dotenv => dotenv::encode(&named),
-        Format::Json => json::encode(&named),
     }
 }

@@ -5,8 +5,9 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use hushfs::config::checked::{AuditSink, CacheRules, Format, OnFailure};
+use hushfs::config::checked::{AuditSink, CacheRules, OnFailure};
 use hushfs::config::{Config, Problems, diff, load};
+use hushfs::format::Format;
 use hushfs::providers::Asks;
 use tempfile::TempDir;
 
@@ -166,7 +167,7 @@ file.".env" = { from = "local:web", format = "dotenv", mode = "0400" }
     let scope = &config.scopes[0];
     assert_eq!((scope.uid, scope.gid, scope.dir_mode), (1000, 1001, 0o550));
     assert_eq!(scope.rules.iter().count(), 2);
-    let files: Vec<_> = scope.files.iter().map(|file| (&*file.name, file.format, file.mode)).collect();
+    let files: Vec<_> = scope.files.iter().map(|file| (&*file.name, file.form.format, file.mode)).collect();
     assert_eq!(files, [(".env", Format::Dotenv, 0o400), ("token", Format::Raw, 0o440)]);
 }
 

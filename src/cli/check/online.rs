@@ -152,7 +152,7 @@ fn rows(config: &Config, answers: &HashMap<Reference, Kept>) -> Vec<Row> {
     let mut rows = Vec::<Row>::new();
     let mut places = HashMap::new();
     for (path, file) in files(config) {
-        let place = *places.entry((file.from.as_asked(), file.format)).or_insert(rows.len());
+        let place = *places.entry((file.from.as_asked(), file.form)).or_insert(rows.len());
         match rows.get_mut(place) {
             Some(row) => row.files.push(path),
             None => rows.push(row(path, file, answers.get(&file.from.as_asked().whole()), &renderer)),

@@ -6,16 +6,16 @@
 
 use zeroize::Zeroizing;
 
-use super::RenderError;
+use super::FormatError;
 use super::named::Named;
 use crate::secret::SecretBytes;
 
-pub(super) fn encode(named: &Named<'_>) -> Result<SecretBytes, RenderError> {
+pub(super) fn encode(named: &Named<'_>) -> Result<SecretBytes, FormatError> {
     let mut text = Zeroizing::new(String::with_capacity(1024));
     for (name, value) in named.iter() {
         let starts_well = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         if !starts_well || !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
-            return Err(RenderError::BadName(name.to_owned()));
+            return Err(FormatError::BadName(name.to_owned()));
         }
         text.push_str(name);
         if value.contains('\'') {
@@ -64,6 +64,6 @@ mod tests {
     #[test]
     fn a_name_that_is_no_variable_is_refused() {
         let secret = SecretBytes::copy_from(br#"{"a-b":"1"}"#);
-        assert_eq!(encode(&Named::parse(&secret).unwrap()).err(), Some(RenderError::BadName("a-b".into())));
+        assert_eq!(encode(&Named::parse(&secret).unwrap()).err(), Some(FormatError::BadName("a-b".into())));
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::RenderError;
+use super::FormatError;
 use crate::secret::SecretBytes;
 use crate::sys::stack;
 
@@ -22,21 +22,21 @@ struct Value<'a>(Cow<'a, str>);
 
 impl<'a> Named<'a> {
     #[expect(clippy::disallowed_methods, reason = "the value is parsed here, and errors say nothing of it")]
-    pub(super) fn parse(secret: &'a SecretBytes) -> Result<Self, RenderError> {
+    pub(super) fn parse(secret: &'a SecretBytes) -> Result<Self, FormatError> {
         serde_json::from_slice(secret.expose_secret()).map_err(|_| {
             // Where the parser finds a mistake it looks for its line, with a copy of the text around in its frames.
-            stack::wiped_after(|| RenderError::NotNamed)
+            stack::wiped_after(|| FormatError::NotNamed)
         })
     }
 
     /// The value of one key, as bytes.
-    pub(super) fn one(&self, key: &str) -> Result<SecretBytes, RenderError> {
+    pub(super) fn one(&self, key: &str) -> Result<SecretBytes, FormatError> {
         let (_, value) = self.find(key)?;
         Ok(SecretBytes::copy_from(value.as_bytes()))
     }
 
     /// Only this key.
-    pub(super) fn only(self, key: &str) -> Result<Self, RenderError> {
+    pub(super) fn only(self, key: &str) -> Result<Self, FormatError> {
         let (name, value) = self.find(key)?;
         Ok(Self(vec![(name.clone(), value.clone())]))
     }
@@ -45,8 +45,8 @@ impl<'a> Named<'a> {
         self.0.iter().map(|(name, value)| (name.as_ref(), value.as_ref()))
     }
 
-    fn find(&self, key: &str) -> Result<&(Cow<'a, str>, Cow<'a, str>), RenderError> {
-        self.0.iter().find(|(name, _)| name == key).ok_or_else(|| RenderError::NoSuchKey(key.to_owned()))
+    fn find(&self, key: &str) -> Result<&(Cow<'a, str>, Cow<'a, str>), FormatError> {
+        self.0.iter().find(|(name, _)| name == key).ok_or_else(|| FormatError::NoSuchKey(key.to_owned()))
     }
 }
 
@@ -130,7 +130,7 @@ mod tests {
     fn what_is_no_object_has_no_names() {
         for text in ["", "x", "5", "[\"a\"]", "\"a\"", "{\"a\":1", "{\"a\":\"\\x\"}", "{\"a\":1}{"] {
             let secret = SecretBytes::copy_from(text.as_bytes());
-            assert!(matches!(Named::parse(&secret), Err(RenderError::NotNamed)), "{text}");
+            assert!(matches!(Named::parse(&secret), Err(FormatError::NotNamed)), "{text}");
         }
     }
 }

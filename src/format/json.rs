@@ -3,11 +3,11 @@
 use serde::ser::{SerializeMap, Serializer};
 use zeroize::Zeroizing;
 
-use super::RenderError;
+use super::FormatError;
 use super::named::Named;
 use crate::secret::SecretBytes;
 
-pub(super) fn encode(named: &Named<'_>) -> Result<SecretBytes, RenderError> {
+pub(super) fn encode(named: &Named<'_>) -> Result<SecretBytes, FormatError> {
     let mut text = Zeroizing::new(Vec::with_capacity(1024));
     let mut write = || {
         let mut json = serde_json::Serializer::pretty(&mut *text);
@@ -17,7 +17,7 @@ pub(super) fn encode(named: &Named<'_>) -> Result<SecretBytes, RenderError> {
     };
     // Strings into memory: there is nothing to fail.
     let written: Result<(), serde_json::Error> = write();
-    written.map_err(|_| RenderError::NotNamed)?;
+    written.map_err(|_| FormatError::NotNamed)?;
     text.push(b'\n');
     Ok(SecretBytes::copy_from(&text))
 }
