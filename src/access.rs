@@ -8,7 +8,7 @@
 //!  open, read, reopen      one attempt, one record (attempt.rs)
 //!    |-- who, and may they (deciding.rs)   --> a grant
 //!    |-- room and rate     (waiting.rs, misses.rs, turns.rs)
-//!    |-- the value         resolve/, render/; of files that belong together, one generation (generations.rs)
+//!    |-- the values        resolve/, all that the file takes (gather.rs); render/; of files that belong together, one generation (generations.rs)
 //!    '-- counted           (spent.rs), and told to the inventory of readers/
 //!  size                    what stat tells (size.rs)
 //! ```
@@ -17,6 +17,7 @@ use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use smallvec::SmallVec;
 use tokio::sync::watch;
 
 use crate::audit::Audit;
@@ -29,12 +30,13 @@ use crate::policy::{Grant, Purpose};
 use crate::readers::{Opening, Readers};
 use crate::reference::Reference;
 use crate::render::{Content, Renderer};
-use crate::resolve::{Found, Freshness, Resolver, Secret};
+use crate::resolve::{Freshness, Resolver, Secret};
 
 mod attempt;
 mod behind;
 mod bursts;
 mod deciding;
+mod gather;
 mod generations;
 mod misses;
 mod operators;
@@ -49,6 +51,7 @@ pub use generations::Bundle;
 
 use attempt::{Attempt, Given, Requests};
 use deciding::{Rejected, Standing};
+use gather::Gathered;
 use generations::Generations;
 use misses::Misses;
 use pauses::Pauses;
@@ -64,8 +67,8 @@ pub struct Target {
     pub file: Arc<File>,
     /// `scope/name`, for the record.
     pub path: String,
-    /// The whole secret that the file shows, or shows a key of.
-    pub whole: Reference,
+    /// The whole secrets that are asked for: those that the file shows, or these in the version that a handle has.
+    pub secrets: Vec<Reference>,
     /// What belongs together with it.
     pub bundle: Option<Arc<Bundle>>,
 }
@@ -92,6 +95,9 @@ impl<T: 'static, E: 'static> Answer<T, E> {
 }
 
 type Find = Box<dyn Fn(&str) -> Option<Arc<Target>> + Send + Sync>;
+
+/// A secret that is known, and whether it is fresh.
+pub type Known = (Arc<Secret>, Freshness);
 
 /// What an open gives: the bytes, and who was proven to ask for them.
 pub type Opened = (Arc<Content>, Arc<Identity>);
@@ -142,19 +148,19 @@ impl Access {
     }
 
     /// Lets somebody read through a descriptor that another process opened, who inherited it or was passed it: decided, and
-    /// put on record. `version` is what the descriptor holds.
+    /// put on record. `content` is what the descriptor holds.
     pub fn read(
         self: &Arc<Self>,
         caller: Caller,
         target: &Arc<Target>,
-        version: &str,
+        content: &Arc<Content>,
     ) -> Answer<Arc<Identity>> {
         let attempt = self.requests.begin(Op::Read, caller, target);
-        let (access, version) = (Arc::clone(self), version.to_owned());
+        let (access, content) = (Arc::clone(self), Arc::clone(content));
         self.decide(caller, target, Purpose::Read).then(move |decided| match decided {
             Ok((who, grant)) => {
-                let given = Given { version: &version, stale: false };
-                access.let_in(attempt, &who, &grant, given).map(|()| who)
+                let given = Given { version: content.version(), stale: false };
+                access.let_in(attempt, &who, &grant, &content, given).map(|()| who)
             }
             Err(rejected) => Err(attempt.rejected(&access.audit, rejected)),
         })
@@ -173,26 +179,30 @@ impl Access {
     /// Finds the very version that a handle was opened with, after its bytes were lost with an earlier process.
     pub fn reopen(self: &Arc<Self>, caller: Caller, target: &Arc<Target>, version: &str) -> Answer<Opened> {
         let attempt = self.requests.begin(Op::Read, caller, target);
+        // What a template shows is made again of what is current, and is another version unless all of that is the same.
+        let is_template = target.file.shows.is_template();
+        let pinned = |of: &Reference| if is_template { of.clone() } else { of.at_version(version) };
         let pinned = Arc::new(Target {
             scope: Arc::clone(&target.scope),
             file: Arc::clone(&target.file),
             path: target.path.clone(),
-            whole: target.whole.at_version(version),
+            secrets: target.secrets.iter().map(pinned).collect(),
             bundle: None,
         });
-        self.obtain(attempt, caller, &pinned, Purpose::Read, self.limits.deadline, Ok(()))
-            .then(|result| result.map_err(gone))
+        let version = version.to_owned();
+        self.obtain(attempt, caller, &pinned, Purpose::Read, self.limits.deadline, Ok(())).then(
+            move |result| match result.map_err(gone)? {
+                (content, _) if is_template && content.version() != version => Err(Failure::VersionGone),
+                opened => Ok(opened),
+            },
+        )
     }
 
-    /// What is known of the target's secret, without asking its provider, for a caller that may read it.
-    pub fn known(
-        self: &Arc<Self>,
-        caller: Caller,
-        target: &Arc<Target>,
-    ) -> Answer<Option<(Arc<Secret>, Freshness)>> {
-        let (access, whole) = (Arc::clone(self), target.whole.clone());
+    /// What is known of all of the target's secrets, without asking a provider, for a caller that may read it.
+    pub fn known(self: &Arc<Self>, caller: Caller, target: &Arc<Target>) -> Answer<Option<Vec<Known>>> {
+        let (access, of) = (Arc::clone(self), Arc::clone(target));
         self.decide(caller, target, Purpose::Stat).then(move |decided| match decided {
-            Ok((_, grant)) => Ok(access.resolver.known(&grant, &whole)),
+            Ok((_, grant)) => Ok(of.secrets.iter().map(|one| access.resolver.known(&grant, one)).collect()),
             Err((failure, _)) => Err(failure),
         })
     }
@@ -248,7 +258,7 @@ impl Access {
         purpose: Purpose,
         wait: Duration,
         room: Result<(), Failure>,
-    ) -> Result<(Arc<Identity>, Grant, Found), Rejected> {
+    ) -> Result<(Arc<Identity>, Grant, Gathered), Rejected> {
         let (who, grant) = self.settle(caller, target, purpose).await?;
         if let Err(full) = room {
             return Err((full, Some(who)));
@@ -274,7 +284,7 @@ impl Access {
     fn in_force(&self, target: &Target) -> Option<Option<Arc<Target>>> {
         let Some(find) = self.find.get() else { return Some(None) };
         let now = find(&target.path)?;
-        (now.whole.unpinned() == target.whole.unpinned()).then_some(Some(now))
+        (now.file.shows.secrets() == target.file.shows.secrets()).then_some(Some(now))
     }
 
     /// Waits for a fetch: no longer than `limit`, and not for a caller that is being stopped.
@@ -285,7 +295,7 @@ impl Access {
         limit: Duration,
         grant: &Grant,
         target: &Target,
-    ) -> Result<Found, Failure> {
+    ) -> Result<Gathered, Failure> {
         let mut closing = self.closing.subscribe();
         tokio::select! {
             biased;
@@ -314,14 +324,16 @@ impl Access {
         target: &Target,
         who: Arc<Identity>,
         grant: &Grant,
-        found: Result<Found, Failure>,
+        found: Result<Gathered, Failure>,
     ) -> Result<Opened, Failure> {
-        let rendered = found
-            .and_then(|Found { secret, stale }| Ok((self.renderer.render(&target.file, secret)?, stale)));
+        let rendered = found.and_then(|found| {
+            let stale = found.iter().any(|one| one.stale);
+            Ok((self.rendered(target, found)?, stale))
+        });
         match rendered {
             Ok((content, stale)) => {
-                let given = Given { version: &content.secret().version, stale };
-                self.let_in(attempt, &who, grant, given)?;
+                let given = Given { version: content.version(), stale };
+                self.let_in(attempt, &who, grant, &content, given)?;
                 Ok((content, who))
             }
             Err(failure) => Err(attempt.failed(&self.audit, Some(&who), failure)),
@@ -334,6 +346,7 @@ impl Access {
         attempt: Attempt,
         who: &Arc<Identity>,
         grant: &Grant,
+        content: &Content,
         given: Given<'_>,
     ) -> Result<(), Failure> {
         // Asking for the size is not reading.
@@ -345,8 +358,8 @@ impl Access {
             Ok(counted) => attempt.allowed(&self.audit, who, grant, given).map(|()| counted.keep())?,
             Err(denial) => return Err(attempt.failed(&self.audit, Some(who), Failure::Denied(denial))),
         }
-        self.readers
-            .opened(who, &Opening { path: &target.path, whole: &target.whole, version: given.version });
+        let parts: SmallVec<[_; 1]> = content.parts().collect();
+        self.readers.opened(who, &Opening { path: &target.path, parts: &parts });
         Ok(())
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use super::gather::Gathered;
 use super::{Access, Target};
 use crate::failure::Failure;
 use crate::identity::{By, Identity, ProcessId, Watch, ended};
@@ -52,7 +53,7 @@ struct Generation {
 /// How a process stands with a file that it opens.
 enum Sees {
     /// It sees this in its generation.
-    Pinned(Found),
+    Pinned(Gathered),
     /// It has a generation, in which this could not be had.
     Lacking,
     /// A generation begins.
@@ -71,7 +72,7 @@ impl Generations {
         let all = self.0.lock();
         match all.peek(&(process, bundle.name.clone())) {
             Some(generation) if generation.is_for(target) => {
-                generation.secrets.get(&target.whole).cloned().map_or(Sees::Lacking, Sees::Pinned)
+                generation.all_of(target).map_or(Sees::Lacking, Sees::Pinned)
             }
             _ => Sees::Anew,
         }
@@ -86,19 +87,22 @@ impl Generations {
         target: &Target,
         asked: Instant,
         given: Given,
-    ) -> Found {
+    ) -> Gathered {
         let Given { own, others } = given;
         let mut all = self.0.lock();
         let key = (process, bundle.name.clone());
         if let Some(generation) = all.get_mut(&key)
             && generation.is_for(target)
-            && (generation.since >= asked || !generation.secrets.contains_key(&target.whole))
+            && (generation.since >= asked || generation.all_of(target).is_none())
         {
             generation.opened.insert(target.path.clone());
-            return generation.secrets.entry(target.whole.clone()).or_insert(own).clone();
+            let one = |(whole, own): (&Reference, _)| {
+                generation.secrets.entry(whole.clone()).or_insert(own).clone()
+            };
+            return target.secrets.iter().zip(own).map(one).collect();
         }
         let mut secrets = others;
-        secrets.insert(target.whole.clone(), own.clone());
+        secrets.extend(target.secrets.iter().cloned().zip(own.iter().cloned()));
         let opened = HashSet::from([target.path.clone()]);
         all.put(key, Generation { since: Instant::now(), secrets, opened });
         own
@@ -138,7 +142,7 @@ impl Generations {
 
 /// What was found of a bundle.
 struct Given {
-    own: Found,
+    own: Gathered,
     others: HashMap<Reference, Found>,
 }
 
@@ -146,6 +150,11 @@ impl Generation {
     /// Whether the process may see it when it opens `target`.
     fn is_for(&self, target: &Target) -> bool {
         self.since.elapsed() < LASTS && !self.opened.contains(&target.path)
+    }
+
+    /// What `target` takes, if it has all of it.
+    fn all_of(&self, target: &Target) -> Option<Gathered> {
+        target.secrets.iter().map(|whole| self.secrets.get(whole).cloned()).collect()
     }
 }
 
@@ -156,14 +165,12 @@ impl Access {
         who: &Identity,
         grant: &Grant,
         target: &Target,
-    ) -> Option<Result<Found, ResolveError>> {
-        let Some(bundle) = bundled(grant, target) else {
-            return self.resolver.cached(grant, &target.whole);
-        };
+    ) -> Option<Result<Gathered, ResolveError>> {
+        let Some(bundle) = bundled(grant, target) else { return self.cached(grant, &target.secrets) };
         let asked = Instant::now();
         let mut found = HashMap::new();
         match self.generations.sees(who.process, bundle, target) {
-            Sees::Pinned(pinned) if self.resolver.still_lasts(&target.whole, &pinned.secret) => {
+            Sees::Pinned(pinned) if self.all_last(target, &pinned) => {
                 self.generations.opened(who.process, bundle, target);
                 return Some(Ok(pinned));
             }
@@ -178,7 +185,7 @@ impl Access {
                 }
             }
         }
-        let own = self.resolver.cached(grant, &target.whole)?;
+        let own = self.cached(grant, &target.secrets)?;
         let given = |own| Given { own, others: found };
         Some(own.map(|own| self.generations.give(who.process, bundle, target, asked, given(own))))
     }
@@ -189,12 +196,11 @@ impl Access {
         who: &Identity,
         grant: &Grant,
         target: &Target,
-    ) -> Result<Found, Failure> {
-        let turns = |of: &Reference| self.turns.of(who.uid, of.provider());
-        let may_ask = || self.misses.count(who).map(|()| turns(&target.whole));
+    ) -> Result<Gathered, Failure> {
         let Some(bundle) = bundled(grant, target) else {
-            return self.resolver.fetch(grant, &target.whole, may_ask).await;
+            return self.fetch(who, grant, &target.secrets).await;
         };
+        let turns = |of: &Reference| self.turns.of(who.uid, of.provider());
         let asked = Instant::now();
         let lacking = matches!(self.generations.sees(who.process, bundle, target), Sees::Lacking);
         let fetched: Vec<_> = others(bundle, target)
@@ -209,7 +215,7 @@ impl Access {
                 })
             })
             .collect();
-        let own = self.resolver.fetch(grant, &target.whole, may_ask).await?;
+        let own = self.fetch(who, grant, &target.secrets).await?;
         let mut others = HashMap::new();
         for one in fetched {
             if let Ok(Some((member, found))) = one.await {
@@ -217,6 +223,10 @@ impl Access {
             }
         }
         Ok(self.generations.give(who.process, bundle, target, asked, Given { own, others }))
+    }
+
+    fn all_last(&self, target: &Target, pinned: &Gathered) -> bool {
+        target.secrets.iter().zip(pinned).all(|(whole, one)| self.resolver.still_lasts(whole, &one.secret))
     }
 }
 
@@ -226,5 +236,5 @@ fn bundled<'t>(grant: &Grant, target: &'t Target) -> Option<&'t Bundle> {
 }
 
 fn others<'t>(bundle: &'t Bundle, target: &'t Target) -> impl Iterator<Item = &'t Reference> {
-    bundle.members.iter().filter(|member| **member != target.whole)
+    bundle.members.iter().filter(|member| !target.secrets.contains(member))
 }

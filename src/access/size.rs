@@ -7,6 +7,7 @@ use super::{Access, Answer, Target};
 use crate::audit::record::Op;
 use crate::identity::{Caller, Evidence, Fact};
 use crate::policy::{Decision, Grant, Purpose};
+use crate::reference::Reference;
 use crate::render::Content;
 
 impl Access {
@@ -56,8 +57,8 @@ impl Access {
 
     /// What `target` shows now, without asking its provider; the outer `None` is that it has to be asked.
     fn shown(&self, grant: &Grant, target: &Target) -> Option<Option<Arc<Content>>> {
-        let found = self.resolver.cached(grant, &target.whole)?;
-        Some(found.ok().and_then(|found| self.renderer.render(&target.file, found.secret).ok()))
+        let found = self.cached(grant, &target.secrets)?;
+        Some(found.ok().and_then(|found| self.rendered(target, found).ok()))
     }
 
     /// As [`Access::size`], where the provider has to be asked: an attempt.
@@ -66,7 +67,9 @@ impl Access {
         caller: Caller,
         target: &Arc<Target>,
     ) -> Answer<Option<Arc<Content>>> {
-        let Some(pass) = self.pauses.enter(target.whole.provider(), caller.uid) else {
+        // Of a template the first of its providers stands for all.
+        let provider = target.secrets.first().map_or("", Reference::provider);
+        let Some(pass) = self.pauses.enter(provider, caller.uid) else {
             return Answer::Now(Ok(None));
         };
         let attempt = self.requests.begin(Op::Stat, caller, target);

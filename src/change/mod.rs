@@ -11,7 +11,7 @@
 //!                --> Done   one for each file and action
 //! ```
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,8 +72,6 @@ impl fmt::Display for Action {
 /// A file of which changes are to be noticed.
 #[derive(Debug, Clone)]
 pub struct Watched {
-    /// The whole secret that it shows.
-    pub whole: Reference,
     /// What is done when it changes.
     pub on_change: Vec<OnChange>,
 }
@@ -83,11 +81,11 @@ pub struct Watched {
 pub struct Change {
     /// The file, `scope/name`.
     pub path: String,
-    /// The whole secret that it shows.
-    pub whole: Reference,
+    /// The whole secrets that have changed, and the version that each has now; an empty one is not known yet.
+    pub secrets: BTreeMap<Reference, String>,
     /// The version that it had when the action was taken last, where that is known.
     pub old: Option<String>,
-    /// The version that it has now; empty where that is not known yet.
+    /// The version of what changed last; empty where that is not known yet.
     pub new: String,
 }
 
@@ -140,12 +138,12 @@ impl Changes {
         *self.files.lock() = files;
     }
 
-    /// A file shows another version than before; an empty one is not known yet, as where it shows another secret. Returns at once: what is to be done about it is done later.
-    pub fn noticed(&self, path: &str, old: Option<&str>, new: &str) {
+    /// A file shows another version than before of these secrets; an empty one is not known yet, as where it shows other secrets. Returns at once: what is to be done about it is done later.
+    pub fn noticed(&self, path: &str, secrets: &[Reference], old: Option<&str>, new: &str) {
         let Some(watched) = self.files.lock().get(path).cloned() else { return };
         let change = Change {
             path: path.to_owned(),
-            whole: watched.whole,
+            secrets: secrets.iter().map(|whole| (whole.clone(), new.to_owned())).collect(),
             old: old.map(str::to_owned),
             new: new.to_owned(),
         };

@@ -89,7 +89,10 @@ impl Queue {
     /// A file that changes again while it waits has changed once, from what it was to what it is.
     fn put(&mut self, change: Change) {
         match self.waiting.get_mut(&change.path) {
-            Some(waiting) => (waiting.whole, waiting.new) = (change.whole, change.new),
+            Some(waiting) => {
+                waiting.secrets.extend(change.secrets);
+                waiting.new = change.new;
+            }
             None => {
                 self.waiting.insert(change.path.clone(), change);
             }

@@ -37,7 +37,7 @@ impl Signal {
             sent.entry(pid).or_insert_with(|| send(&holder.watch, holder.who.uid, signal)).clone()
         };
         let about = |change: &Change| {
-            let holders = readers.holders_of_old(&change.path, &change.whole, &change.new);
+            let holders = readers.holders_of_old(&change.path, &change.secrets);
             let results: Vec<_> = holders.iter().map(&mut one).collect();
             self.words(&results)
         };

@@ -13,13 +13,16 @@ fn run(script: &str) -> OnChange {
     OnChange { action, at_most_every: Duration::from_secs(1) }
 }
 
+fn secret() -> Reference {
+    "p:db".parse().unwrap()
+}
+
 /// Watches one file of a scope, and counts what is done.
 fn changes(on_change: OnChange) -> (Changes, Arc<Mutex<Vec<Done>>>) {
     let done = Arc::new(Mutex::new(Vec::new()));
     let tell = Arc::clone(&done);
     let changes = Changes::new(Handle::current(), Arc::default(), move |one| tell.lock().push(one));
-    let whole: Reference = "p:db".parse().unwrap();
-    let watched = Watched { whole, on_change: vec![on_change] };
+    let watched = Watched { on_change: vec![on_change] };
     changes.watch(["s/a", "s/b"].map(|path| (path.to_owned(), watched.clone())).into());
     (changes, done)
 }
@@ -43,11 +46,11 @@ async fn changes_that_come_while_it_runs_are_one_more_with_the_last_version() {
     );
     let (changes, done) = changes(run(&script));
     let lines = || std::fs::read_to_string(&log).unwrap_or_default().lines().count();
-    changes.noticed("s/a", Some("1"), "2");
-    changes.noticed("s/unknown", Some("1"), "2");
+    changes.noticed("s/a", &[secret()], Some("1"), "2");
+    changes.noticed("s/unknown", &[secret()], Some("1"), "2");
     eventually("it runs", || lines() == 1).await;
-    changes.noticed("s/a", Some("2"), "3");
-    changes.noticed("s/a", Some("3"), "4");
+    changes.noticed("s/a", &[secret()], Some("2"), "3");
+    changes.noticed("s/a", &[secret()], Some("3"), "4");
     tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!((lines(), done.lock().len()), (1, 0), "one at a time");
     std::fs::write(&go, "").unwrap();
@@ -64,7 +67,7 @@ async fn it_is_not_done_more_often_than_it_may_be() {
     let since = Instant::now();
     let number = AtomicUsize::new(0);
     while since.elapsed() < Duration::from_millis(3200) {
-        changes.noticed("s/a", None, &number.fetch_add(1, Ordering::Relaxed).to_string());
+        changes.noticed("s/a", &[secret()], None, &number.fetch_add(1, Ordering::Relaxed).to_string());
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     let times = done.lock().len();
@@ -74,7 +77,7 @@ async fn it_is_not_done_more_often_than_it_may_be() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_program_that_says_very_much_ends_all_the_same() {
     let (changes, done) = changes(run("head -c 10000000 /dev/zero; head -c 10000000 /dev/zero >&2"));
-    changes.noticed("s/b", None, "2");
+    changes.noticed("s/b", &[secret()], None, "2");
     eventually("it is done", || done.lock().len() == 1).await;
     assert_eq!(done.lock()[0].result.as_deref(), Ok("/bin/sh ran: exit code 0"));
 }

@@ -215,10 +215,10 @@ fn json(loaded: &Result<Config, Problems>, online: Option<Online>) -> String {
 fn scope_report(scope: &Scope) -> ScopeReport<'_> {
     let files = scope.files.iter().map(|one| FileReport {
         name: &one.name,
-        from: one.from.to_string(),
-        format: one.form.format.name(),
+        from: one.shows.to_string(),
+        format: one.shows.form().map_or("template", |form| form.format.name()),
         mode: octal(one.mode),
-        per_caller: one.from.whom().is_some(),
+        per_caller: one.shows.whom().is_some(),
     });
     ScopeReport {
         name: &scope.name,

@@ -12,11 +12,11 @@ use serde::Serialize;
 use super::record::{Attempt, record, sink_of};
 use super::{ConfigArg, Failure, Outcome, check, term};
 use crate::audit::record::Outcome as Ended;
-use crate::config::checked::{AuditSink, CacheRules, Config, File};
+use crate::config::checked::{AuditSink, Config, Shows};
 use crate::format::Form;
 use crate::providers::{Fetched, Lease, Mint};
 use crate::reference::Reference;
-use crate::render::Renderer;
+use crate::render::{Renderer, Secrets};
 use crate::resolve::Secret;
 use crate::run::Providers;
 use crate::words::{listed, nearest};
@@ -115,16 +115,10 @@ fn content(
     reference: &Reference,
     fetched: Fetched,
 ) -> Result<Arc<crate::render::Content>, Failure> {
-    let file = File {
-        name: String::new(),
-        from: reference.clone(),
-        form: Form::RAW,
-        mode: 0,
-        cache: CacheRules::DEFAULT,
-        on_change: Vec::new(),
-    };
+    let shows = Arc::new(Shows::secret(reference.clone(), Form::RAW));
     let renderer = Renderer::new(config.limits.size_max, 0);
-    renderer.render(&file, Arc::new(Secret::new(fetched))).map_err(|error| Failure::new(error.to_string()))
+    let secrets = Secrets::from_elem(Arc::new(Secret::new(fetched)), 1);
+    renderer.render(&shows, secrets).map_err(|error| Failure::new(error.to_string()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "root asked for the value, and that is on record")]

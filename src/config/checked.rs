@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::print::Print;
+pub use super::shows::{How, Shows};
 use crate::change::OnChange;
-use crate::format::Form;
 use crate::identity::{Namespaces, Runtimes};
 use crate::policy::Rules;
 use crate::providers::{Asks, Kind};
@@ -50,8 +50,10 @@ impl Config {
     pub fn cache_rules(&self) -> HashMap<Reference, CacheRules> {
         let mut rules = HashMap::<Reference, CacheRules>::new();
         for file in self.scopes.iter().flat_map(|scope| &scope.files) {
-            let of_file = |all: &mut CacheRules| *all = all.strictest(file.cache);
-            rules.entry(file.from.whole()).and_modify(of_file).or_insert(file.cache);
+            for (whole, own) in file.shows.secrets().iter().zip(&file.cache) {
+                let strictest = |all: &mut CacheRules| *all = all.strictest(*own);
+                rules.entry(whole.clone()).and_modify(strictest).or_insert(*own);
+            }
         }
         rules
     }
@@ -102,7 +104,8 @@ impl Scope {
     pub fn bundle_of(&self, file: &str) -> Option<(&str, Vec<Reference>)> {
         let (name, of) = self.bundles.iter().find(|(_, of)| of.iter().any(|name| name == file))?;
         let shown = |name: &String| self.files.iter().find(|file| file.name == *name);
-        let mut members: Vec<_> = of.iter().filter_map(shown).map(|file| file.from.whole()).collect();
+        let mut members: Vec<_> =
+            of.iter().filter_map(shown).flat_map(|file| file.shows.secrets()).cloned().collect();
         members.sort();
         members.dedup();
         Some((name, members))
@@ -120,13 +123,15 @@ pub struct File {
     /// Its name.
     pub name: String,
     /// What it shows.
-    pub from: Reference,
-    /// How it shows it.
-    pub form: Form,
+    pub shows: Arc<Shows>,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
     /// Permission bits.
     pub mode: u16,
-    /// How long its secret is kept. Where files show the same one, the strictest of each holds.
-    pub cache: CacheRules,
+    /// How long its secrets are kept, one for each. Where files show the same one, the strictest of each holds.
+    pub cache: Vec<CacheRules>,
     /// What is done when its content has changed.
     pub on_change: Vec<OnChange>,
 }

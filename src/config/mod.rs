@@ -14,7 +14,9 @@ mod diff;
 mod doubts;
 mod draw;
 mod fetcher;
+mod file_shows;
 mod files;
+mod inherited;
 mod learning;
 mod merge;
 mod metrics;
@@ -32,6 +34,7 @@ mod scope_files;
 mod scopes;
 mod scripts;
 mod settings;
+mod shows;
 mod slips;
 mod source;
 mod table;
@@ -76,10 +79,12 @@ fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Prob
     let fetcher = fetcher::account(&merged, &mut report);
     let metrics = metrics::metrics(&merged, &settings.trust, &settings.control, sources, &mut report);
     let cache = cache::top(&merged, &mut report);
-    let scopes = scopes::scopes(&merged, &settings.trust, cache, &mut report);
+    let scopes = scopes::scopes(&merged, &settings.trust, sources, cache, &mut report);
     if report.has_errors() {
         return Err(report.into_problems());
     }
+    let files = scopes.iter().flat_map(|scope| &scope.files);
+    let templates = files.filter_map(|file| file.shows.as_template());
     Ok(Config {
         path,
         mount: settings.mount,
@@ -88,11 +93,11 @@ fn check(path: &Path, texts: &[Text], mut report: Report) -> Result<Config, Prob
         providers,
         runtimes,
         fetcher,
+        print: Print::of(texts, templates),
         scopes,
         audit: settings.audit,
         metrics,
         limits: settings.limits,
-        print: Print::of(texts),
         warnings: report.into_warnings(),
     })
 }

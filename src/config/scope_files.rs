@@ -1,40 +1,20 @@
-//! `file.NAME`: what a file shows and how.
+//! `file.NAME`: one file of a scope. What it shows is read in `file_shows.rs`.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::cache;
 use super::checked::{CacheRules, File};
-use super::merge::Merged;
+use super::file_shows;
+use super::inherited::Inherited;
 use super::names;
 use super::on_change;
 use super::owners::{self, Owners};
 use super::report::{Found, Report};
-use super::table::{Entry, find, one_of, unknown};
-use super::trust::Trust;
-use super::workloads;
-use crate::change::OnChange;
-use crate::format::{FORMATS, Form, Format};
-use crate::providers::kind;
+use super::table::{Entry, find, unknown};
 use crate::reference::Reference;
-use crate::words::{listed, nearest};
 
-const FILE: &[&str] = &["from", "format", "mode", "on_change", "per_caller"];
-
-/// What holds for a file that says nothing else, and who is trusted.
-pub(super) struct Inherited<'i, 's> {
-    /// Owner, group and mode.
-    pub(super) owners: &'i Owners,
-    /// What is done on a change.
-    pub(super) on_change: &'i [OnChange],
-    /// Whom files may belong to.
-    pub(super) trust: &'i Trust,
-    /// What its scope says of how long secrets are kept.
-    pub(super) cache: &'i [Entry<'s>],
-    /// The workload that it is for (`scope/workload`), where the scope has some.
-    pub(super) workload: Option<&'i str>,
-    /// What is said of that for all, and by each provider.
-    pub(super) providers: &'i BTreeMap<&'s str, CacheRules>,
-}
+const FILE: &[&str] = &["mode", "on_change"];
 
 /// One file with the place that its mode is to be reported at.
 pub(super) struct Drafted<'e, 's> {
@@ -46,90 +26,30 @@ pub(super) struct Drafted<'e, 's> {
 pub(super) fn draft<'e, 's>(
     entry: &'e Entry<'s>,
     table: Option<&'e [Entry<'s>]>,
-    inherited: &Inherited<'_, '_>,
-    merged: &Merged<'_>,
+    inherited: &Inherited<'_, 's>,
     used: &mut BTreeSet<String>,
     report: &mut Report,
 ) -> Option<Drafted<'e, 's>> {
-    let file_mode = inherited.owners.file_mode;
+    let Owners { uid, gid, file_mode } = *inherited.owners;
     if let Err(error) = names::check(entry.key) {
         report.error(Found::at(&entry.key_at, format!("file: {error}")));
     }
-    let name = entry.key.to_owned();
-    let Some(table) = table else {
-        if entry.value.as_str().is_none() {
-            report.error(entry.wrong_type("a reference or a table"));
-        }
-        let from = reference(entry, merged, used, report)?;
-        let cache = kept(inherited, &from, &[], report);
-        let on_change = inherited.on_change.to_vec();
-        let file = File { name, from, form: Form::RAW, mode: file_mode, cache, on_change };
-        return Some(Drafted { file, mode: None });
-    };
-    let known: Vec<_> = FILE.iter().chain(cache::KEYS).copied().collect();
-    for setting in table.iter().filter(|setting| !known.contains(&setting.key)) {
+    let settings = table.unwrap_or_default();
+    let known: Vec<_> = FILE.iter().chain(file_shows::KEYS).chain(cache::KEYS).copied().collect();
+    for setting in settings.iter().filter(|setting| !known.contains(&setting.key)) {
         unknown(report, setting, &known, "a file", quote_hint(entry, setting));
     }
-    let format = find(table, "format");
-    let format = format.map_or(Some(Format::Raw), |format| read_format(format, report));
-    let mode = find(table, "mode");
+    let mode = find(settings, "mode");
     let bits = mode.map_or(Some(file_mode), |mode| owners::mode(mode, report));
-    let on_change = match find(table, "on_change") {
+    let on_change = match find(settings, "on_change") {
         Some(entry) => on_change::on_change(entry, inherited.owners, inherited.trust, report),
         None => Some(inherited.on_change.to_vec()),
     };
-    let Some(from) = find(table, "from") else {
-        // `file.mcp.json = …` is a table `mcp` to TOML; that was reported above.
-        if table.iter().all(|setting| known.contains(&setting.key)) {
-            let found = Found::at(&entry.key_at, format!("file `{}` has no `from`", entry.key));
-            report.error(found.hint("write `from = \"provider:path\"` or `from = \"provider:path#key\"`"));
-        }
-        return None;
-    };
-    let from = reference(from, merged, used, report)?;
-    let from = match find(table, "per_caller") {
-        Some(entry) => per_caller(entry, from, inherited, merged, report)?,
-        None => from,
-    };
-    let cache = kept(inherited, &from, table, report);
-    let (format, bits, on_change) = (format?, bits?, on_change?);
-    Some(Drafted { file: File { name, from, form: Form { format }, mode: bits, cache, on_change }, mode })
-}
-
-/// What the file shows: to each workload its own, where that is written.
-fn per_caller(
-    entry: &Entry<'_>,
-    from: Reference,
-    inherited: &Inherited<'_, '_>,
-    merged: &Merged<'_>,
-    report: &mut Report,
-) -> Option<Reference> {
-    if !cache::switch(entry, report)? {
-        return Some(from);
-    }
-    let Some(workload) = inherited.workload else {
-        let message =
-            "one file shows one thing, and this scope has no workloads that could have files of their own";
-        let hint = format!("add them to the scope. {}", workloads::EXAMPLE);
-        report.error(Found::at(&entry.key_at, message).hint(hint));
-        return None;
-    };
-    if let Some(false) = mints(from.provider(), merged) {
-        let message = format!(
-            "`{}` makes nothing for a fetch: each workload is shown the same, fetched for it alone",
-            from.provider()
-        );
-        report.warn(Found::at(&entry.key_at, message).hint("leave `per_caller` out"));
-    }
-    Some(from.made_for(workload))
-}
-
-/// Whether a provider may make what it gives; `None` where it is wrong, which is reported with it.
-fn mints(provider: &str, merged: &Merged<'_>) -> Option<bool> {
-    let settings = merged.providers.get(provider)?.plain(&mut Report::default())?;
-    let settings = settings.as_table()?;
-    let kind = kind(settings.get("kind")?.as_str()?)?;
-    Some((kind.mints)(settings))
+    let shows = file_shows::shows(entry, table, &known, inherited, used, report)?;
+    let cache = shows.secrets().iter().map(|of| kept(inherited, of, settings, report)).collect();
+    let (mode_bits, on_change, name) = (bits?, on_change?, entry.key.to_owned());
+    let shows = Arc::new(shows);
+    Some(Drafted { file: File { name, shows, uid, gid, mode: mode_bits, cache, on_change }, mode })
 }
 
 /// How long the secret is kept: what is said for all, by its provider, by the scope and by the file, each over the one before.
@@ -151,40 +71,4 @@ fn quote_hint(file: &Entry<'_>, setting: &Entry<'_>) -> Option<String> {
     let looks_like_file = setting.value.as_table().is_some_and(|table| table.contains_key("from"));
     (looks_like_value || looks_like_file)
         .then(|| format!("a name with a dot is quoted: `file.\"{}.{}\"`", file.key, setting.key))
-}
-
-fn read_format(entry: &Entry<'_>, report: &mut Report) -> Option<Format> {
-    one_of(entry, FORMATS, report)
-}
-
-fn reference(
-    entry: &Entry<'_>,
-    merged: &Merged<'_>,
-    used: &mut BTreeSet<String>,
-    report: &mut Report,
-) -> Option<Reference> {
-    let text = entry.value.as_str()?;
-    let reference: Reference = match text.parse() {
-        Ok(reference) => reference,
-        Err(error) => {
-            // It may be a secret that was written in place of its reference.
-            report.hide(&entry.at);
-            report.error(Found::at(&entry.at, format!("not a reference: {error}")));
-            return None;
-        }
-    };
-    used.insert(reference.provider().to_owned());
-    if !merged.providers.contains_key(reference.provider()) && report.is_complete() {
-        let names: Vec<_> = merged.providers.keys().map(String::as_str).collect();
-        let known = match names.as_slice() {
-            [] => "none is configured".to_owned(),
-            names => format!("providers are {}", listed(names)),
-        };
-        let message = format!("there is no provider `{}`; {known}", reference.provider());
-        let near = nearest(reference.provider(), &names).map(|near| format!("did you mean `{near}`?"));
-        let add = || format!("add `[provider.{}]`", reference.provider());
-        report.error(Found::at(&entry.at, message).hint(near.unwrap_or_else(add)));
-        return None;
-    }
-    Some(reference)
 }

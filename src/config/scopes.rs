@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::bundles;
 use super::cache;
 use super::checked::{CacheRules, Scope};
+use super::inherited::Inherited;
 use super::learning;
 use super::merge::Merged;
 use super::names;
@@ -16,7 +17,8 @@ use super::owners::{self, Owners, Written, dir_mode};
 use super::reach::{group_needs_name, shut_out};
 use super::report::{Found, Report};
 use super::rules::{self, Checked};
-use super::scope_files::{Drafted, Inherited, draft};
+use super::scope_files::{Drafted, draft};
+use super::source::Source;
 use super::table::{Entry, find, unknown};
 use super::trust::Trust;
 use super::workloads::{self, Directory, EXAMPLE};
@@ -30,6 +32,7 @@ const SCOPE: &[&str] =
 struct Context<'c, 's> {
     merged: &'c Merged<'s>,
     trust: &'c Trust,
+    sources: &'c [Source<'s>],
     /// What each provider says of how long secrets are kept.
     providers: BTreeMap<&'s str, CacheRules>,
 }
@@ -38,6 +41,7 @@ struct Context<'c, 's> {
 pub(super) fn scopes(
     merged: &Merged<'_>,
     trust: &Trust,
+    sources: &[Source<'_>],
     top: CacheRules,
     report: &mut Report,
 ) -> Vec<Arc<Scope>> {
@@ -45,7 +49,7 @@ pub(super) fn scopes(
     let of_provider =
         |entry: &Entry<'_>, report: &mut Report| cache::of_provider(merged, entry.key, top, report);
     let providers = merged.providers.values().map(|entry| (entry.key, of_provider(entry, report))).collect();
-    let context = Context { merged, trust, providers };
+    let context = Context { merged, trust, sources, providers };
     let one = |entry| scope(entry, &context, &mut used, report);
     let mut scopes: Vec<_> = merged.scopes.values().flat_map(one).map(Arc::new).collect();
     scopes.sort_by(|a, b| a.name.cmp(&b.name));
@@ -112,7 +116,7 @@ fn directory(
     report: &mut Report,
 ) -> Option<Scope> {
     let Directory { name, at, rules, is_of_workload } = directory;
-    let Context { merged, trust, providers } = context;
+    let Context { merged, trust, sources, providers } = context;
     let written = written(settings, report);
     let owners = Owners::new(written.unwrap_or_default(), one_uid(rules.as_deref().unwrap_or_default()));
     let on_change = match find(settings, "on_change") {
@@ -129,11 +133,20 @@ fn directory(
     cache::over(CacheRules::DEFAULT, settings, report);
     let changes = on_change.as_deref().unwrap_or_default();
     let workload = is_of_workload.then_some(name.as_str());
-    let inherited =
-        Inherited { owners: &owners, on_change: changes, trust, cache: settings, workload, providers };
+    let inherited = Inherited {
+        owners: &owners,
+        on_change: changes,
+        trust,
+        cache: settings,
+        workload,
+        providers,
+        merged,
+        sources,
+        scope: &name,
+    };
     let mut files: Vec<_> = tables
         .iter()
-        .filter_map(|(file, table)| draft(file, table.as_deref(), &inherited, merged, used, report))
+        .filter_map(|(file, table)| draft(file, table.as_deref(), &inherited, used, report))
         .collect();
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
     let names: Vec<_> = list.iter().map(|file| file.key).collect();

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use toml::de::DeTable;
 
 use super::report::{At, Found, Report};
-use super::trust::{Trust, Untrusted};
+use super::trust::{Trust, Untrusted, Want};
 
 /// The longest configuration file, in bytes: far above any real one, far below what hurts.
 const MAX: u64 = 4 << 20;
@@ -60,7 +60,7 @@ pub(super) fn absolute(path: &Path) -> PathBuf {
 }
 
 fn read_one(path: &Path, trust: &Trust, report: &mut Report) -> Option<Text> {
-    let bytes = match trust.read(path, MAX) {
+    let bytes = match trust.read(path, MAX, Want::Private) {
         Ok(bytes) => bytes,
         Err(error) => {
             report.set_incomplete();

@@ -68,13 +68,17 @@ fn an_unknown_key_is_refused_with_the_one_that_was_meant() {
 }
 
 #[test]
-fn what_is_not_offered_yet_is_not_known() {
+fn a_file_comes_from_one_place_alone() {
     let rule = "allow = { uid = 1 }\n";
     for (lines, said) in [
-        (format!("{rule}dir.x = {{ from = \"local:x\" }}"), "`dir` is not known in a scope"),
         (
             format!("{rule}file.x = {{ from = \"local:x\", template = \"t\" }}"),
-            "`template` is not known in a file",
+            "a file has `from` or `template`, not both",
+        ),
+        (format!("{rule}file.x = {{ template = \"nowhere\" }}"), "does not exist"),
+        (
+            format!("{rule}file.x = {{ text = \"\", format = \"json\" }}"),
+            "a template is written as it stands there, in no other format",
         ),
     ] {
         assert!(of_scope(&lines).0.contains(said), "{lines}");

@@ -50,9 +50,9 @@ impl Trust {
         Ok(names)
     }
 
-    /// The bytes of a private file, at most `max` of them and one more.
-    pub(super) fn read(&self, path: &Path, max: u64) -> Result<Vec<u8>, Untrusted> {
-        let fd = self.open(path, Want::Private, OFlags::empty())?;
+    /// The bytes of a file, at most `max` of them and one more.
+    pub(super) fn read(&self, path: &Path, max: u64, want: Want) -> Result<Vec<u8>, Untrusted> {
+        let fd = self.open(path, want, OFlags::empty())?;
         let mut bytes = Vec::new();
         let read = std::fs::File::from(fd).take(max.saturating_add(1)).read_to_end(&mut bytes);
         read.map_err(|error| Untrusted::io(path, error))?;

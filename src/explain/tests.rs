@@ -6,7 +6,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::checked::{CacheRules, File, Scope};
+use crate::config::checked::{CacheRules, File, Scope, Shows};
 use crate::identity::{
     Caller, Evidence, Hardening, Identity, Inspected, Refusal, Subject, Tid, UserNamespace, selector,
     somebody,
@@ -29,10 +29,11 @@ fn place(rules: Rules, mode: u16, name: &str) -> Place {
     let from: Reference = "local:f".parse().unwrap();
     let file = Arc::new(File {
         name: "f".into(),
-        from,
-        form: crate::format::Form::RAW,
+        shows: Arc::new(Shows::secret(from, crate::format::Form::RAW)),
+        uid: 0,
+        gid: 0,
         mode: mode & 0o444,
-        cache: CacheRules::DEFAULT,
+        cache: vec![CacheRules::DEFAULT],
         on_change: Vec::new(),
     });
     let scope = Scope {

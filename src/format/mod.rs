@@ -57,25 +57,30 @@ impl Form {
     /// The value as it is.
     pub const RAW: Self = Self { format: Format::Raw };
 
-    /// What `secret`, or the value of `key` in it, is written as. `None` where that is the secret as it is.
+    /// Whether a secret, or the value of `key` in it, is shown without any change.
+    pub fn is_as_it_is(self, key: Option<&str>) -> bool {
+        self == Self::RAW && key.is_none()
+    }
+
+    /// What `secret`, or the value of `key` in it, is written as.
     ///
     /// # Errors
     /// When the secret does not have what is asked for.
-    pub fn write(self, secret: &SecretBytes, key: Option<&str>) -> Result<Option<SecretBytes>, FormatError> {
-        if self == Self::RAW && key.is_none() {
-            return Ok(None);
+    #[expect(clippy::disallowed_methods, reason = "the value is written for the file")]
+    pub fn write(self, secret: &SecretBytes, key: Option<&str>) -> Result<SecretBytes, FormatError> {
+        if self.is_as_it_is(key) {
+            return Ok(SecretBytes::copy_from(secret.expose_secret()));
         }
         let named = Named::parse(secret)?;
         let named = match key {
             None => named,
-            Some(key) if self.format == Format::Raw => return named.one(key).map(Some),
+            Some(key) if self.format == Format::Raw => return named.one(key),
             Some(key) => named.only(key)?,
         };
-        let written = match self.format {
+        match self.format {
             Format::Raw => return Err(FormatError::NotNamed),
             Format::Dotenv => dotenv::encode(&named),
             Format::Json => json::encode(&named),
-        };
-        written.map(Some)
+        }
     }
 }

@@ -154,8 +154,10 @@ impl Handles {
     pub(super) fn of(&self, secrets: &BTreeSet<Reference>) -> Vec<usize> {
         let mut counts: HashMap<_, _> = secrets.iter().map(|secret| (secret.unpinned(), 0_usize)).collect();
         for (_, handle) in self.open.read().by_id.values() {
-            if let Some(count) = counts.get_mut(&handle.target.whole.unpinned()) {
-                *count += 1;
+            for (whole, _) in handle.content.parts() {
+                if let Some(count) = counts.get_mut(&whole.unpinned()) {
+                    *count += 1;
+                }
             }
         }
         secrets.iter().map(|secret| counts.get(&secret.unpinned()).copied().unwrap_or(0)).collect()
@@ -177,13 +179,17 @@ impl Handles {
         }
     }
 
-    /// What is open: of each handle its opener, `scope/name` and version.
-    pub(super) fn versions(&self) -> HashSet<(ProcessId, String, String)> {
-        let one = |(_, handle): &(Ino, Arc<Handle>)| {
-            let version = handle.content.secret().version.clone();
-            (handle.opener.process, handle.target.path.clone(), version)
-        };
-        self.open.read().by_id.values().map(one).collect()
+    /// What is open: of each handle its opener and `scope/name`, with the reference and version of each secret that it shows.
+    pub(super) fn versions(&self) -> HashSet<(ProcessId, String, String, String)> {
+        let mut versions = HashSet::new();
+        for (_, handle) in self.open.read().by_id.values() {
+            let (process, path) = (handle.opener.process, &handle.target.path);
+            let one = |(whole, version): (&Reference, &str)| {
+                (process, path.clone(), whole.to_string(), version.to_owned())
+            };
+            versions.extend(handle.content.parts().map(one));
+        }
+        versions
     }
 
     /// The newest handle on the inode.
@@ -271,7 +277,7 @@ impl HandleId {
 fn encode(id: HandleId, ino: Ino, handle: &Handle) -> [u8; RECORD] {
     let mut record = [0; RECORD];
     let opener = &handle.opener;
-    let version = handle.content.secret().version.as_bytes();
+    let version = handle.content.version().as_bytes();
     // A version too long for the record cannot be asked for again; its length says so.
     let len = u64::try_from(version.len()).unwrap_or(u64::MAX);
     let head = [
@@ -303,7 +309,7 @@ fn decode(record: &[u8; RECORD]) -> (u64, u64, Option<String>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::checked::{CacheRules, File, Scope};
+    use crate::config::checked::{CacheRules, File, Scope, Shows};
     use crate::identity::{Pid, ProcessId, somebody};
     use crate::policy::Rules;
     use crate::render::Renderer;
@@ -315,10 +321,11 @@ mod tests {
         let from: crate::reference::Reference = "p:s".parse().unwrap();
         let file = File {
             name: "f".into(),
-            from: from.clone(),
-            form: crate::format::Form::RAW,
+            shows: Arc::new(Shows::secret(from.clone(), crate::format::Form::RAW)),
+            uid: 0,
+            gid: 0,
             mode: 0o400,
-            cache: CacheRules::DEFAULT,
+            cache: vec![CacheRules::DEFAULT],
             on_change: Vec::new(),
         };
         let scope = Scope {
@@ -332,12 +339,14 @@ mod tests {
             bundles: std::collections::BTreeMap::new(),
             files: Vec::new(),
         };
-        let content = Renderer::new(1 << 20, 1 << 20).render(&file, Secret::made_up(bytes, version)).unwrap();
+        let content = Renderer::new(1 << 20, 1 << 20)
+            .render(&file.shows, smallvec::smallvec![Secret::made_up(bytes, version)])
+            .unwrap();
         let target = Target {
             scope: Arc::new(scope),
             file: Arc::new(file),
             path: "s/f".into(),
-            whole: from,
+            secrets: vec![from],
             bundle: None,
         };
         let process = ProcessId { pid: Pid(pid), start: 7 };
@@ -355,7 +364,7 @@ mod tests {
         assert_eq!(handles.newest_of(INO, process(1)), Some(40));
         assert_eq!(handles.newest_of(INO, process(3)), None);
         assert_eq!(handles.largest(INO), Some(100));
-        let of_first = |version: &str| (process(1), "s/f".to_owned(), version.to_owned());
+        let of_first = |version: &str| (process(1), "s/f".to_owned(), "p:s".to_owned(), version.to_owned());
         assert!(handles.versions().is_superset(&[of_first("1"), of_first("2")].into()));
         handles.release(long);
         assert!(!handles.versions().contains(&of_first("1")) && handles.versions().len() == 2);

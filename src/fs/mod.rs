@@ -164,7 +164,7 @@ impl Fs {
         // By the rules that are in force now, not by those of when it was opened.
         let admitted = match self.file(ino) {
             Ok(target) if target.path == handle.target.path => {
-                self.access.read(caller, &target, &handle.content.secret().version)
+                self.access.read(caller, &target, &handle.content)
             }
             _ => Answer::Now(Err(self.access.read_removed(caller, &handle.target))),
         };
@@ -189,9 +189,9 @@ impl Fs {
         self.handles.release(id);
     }
 
-    /// What is open now: of each handle the process that opened it, `scope/name` and version. A process that has opened the
+    /// What is open now: of each handle the process that opened it, `scope/name`, and of each secret that it shows reference and version. A process that has opened the
     /// current version since may have an old one open still. Looks at every handle: for people who ask.
-    pub fn open_versions(&self) -> HashSet<(ProcessId, String, String)> {
+    pub fn open_versions(&self) -> HashSet<(ProcessId, String, String, String)> {
         self.handles.versions()
     }
 
@@ -225,10 +225,7 @@ impl Fs {
     /// The names of extended attributes of `ino`.
     pub fn listxattr(&self, caller: Caller, ino: Ino) -> Answer<Vec<u8>> {
         match self.file(ino) {
-            Ok(target) => self
-                .access
-                .known(caller, &target)
-                .then(|known| Ok(xattr::list(known?.as_ref().map(|(secret, _)| &**secret)))),
+            Ok(target) => self.access.known(caller, &target).then(|known| Ok(xattr::list(known?.as_deref()))),
             Err(_) => Answer::Now(Ok(Vec::new())),
         }
     }
@@ -239,9 +236,9 @@ impl Fs {
         let (Ok(target), Some(name)) = (self.file(ino), name) else {
             return Answer::Now(Err(Failure::NoSuchAttribute));
         };
-        self.access
-            .known(caller, &target)
-            .then(move |known| xattr::value(&name, &target, known?).ok_or(Failure::NoSuchAttribute))
+        self.access.known(caller, &target).then(move |known| {
+            xattr::value(&name, &target, known?.as_deref()).ok_or(Failure::NoSuchAttribute)
+        })
     }
 
     fn file(&self, ino: Ino) -> Result<Arc<Target>, Failure> {
@@ -287,9 +284,9 @@ impl Fs {
             .or_else(|| size::of_heir(&self.handles, attestor, caller, ino, 0))
             .ok_or(Failure::Unconfigured)?;
         let newest = self.handles.newest(ino).ok_or(Failure::Unconfigured)?;
-        let (scope, file) = (&newest.target.scope, &newest.target.file);
-        let mtime = newest.content.secret().created;
-        Ok(Attributes { ino, size, is_dir: false, mode: file.mode, uid: scope.uid, gid: scope.gid, mtime })
+        let file = &newest.target.file;
+        let mtime = newest.content.created();
+        Ok(Attributes { ino, size, is_dir: false, mode: file.mode, uid: file.uid, gid: file.gid, mtime })
     }
 
     fn sized(&self, caller: Caller, ino: Ino, node: &Node, content: Option<Arc<Content>>) -> Attributes {
@@ -324,8 +321,8 @@ impl Fs {
                     size: size.unwrap_or_else(unknown),
                     is_dir: false,
                     mode: file.target.file.mode,
-                    uid: file.target.scope.uid,
-                    gid: file.target.scope.gid,
+                    uid: file.target.file.uid,
+                    gid: file.target.file.gid,
                     mtime: file
                         .shown
                         .mtime()

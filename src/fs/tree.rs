@@ -88,7 +88,7 @@ impl Node {
     fn looks(&self) -> (u16, u32, u32) {
         match self {
             Self::Dir(dir) => (dir.mode, dir.uid, dir.gid),
-            Self::File(file) => (file.target.file.mode, file.target.scope.uid, file.target.scope.gid),
+            Self::File(file) => (file.target.file.mode, file.target.file.uid, file.target.file.gid),
         }
     }
 }
@@ -96,7 +96,7 @@ impl Node {
 impl Shown {
     pub(super) fn remember(&self, content: &Content) {
         self.size.store(content.size(), Ordering::Relaxed);
-        let since = content.secret().created.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = content.created().duration_since(UNIX_EPOCH).unwrap_or_default();
         self.mtime.store(u64::try_from(since.as_micros()).unwrap_or(0), Ordering::Relaxed);
     }
 
@@ -162,7 +162,7 @@ impl Tree {
 
     /// The paths of files that are in `old` as well, and show another secret, or it in another form.
     pub(super) fn shows_otherwise_than(&self, old: &Self) -> Vec<String> {
-        let shows = |file: &FileNode| (file.target.file.from.clone(), file.target.file.form);
+        let shows = |file: &FileNode| Arc::clone(&file.target.file.shows);
         let mut changed = Vec::new();
         for (ino, node) in &self.nodes {
             if let (Node::File(now), Some(Node::File(before))) = (node, old.nodes.get(ino))
@@ -238,12 +238,14 @@ impl Tree {
             scope: Arc::clone(scope),
             file: Arc::clone(file),
             path,
-            whole: file.from.whole(),
+            secrets: file.shows.secrets().to_vec(),
             bundle: scope
                 .bundle_of(&file.name)
                 .map(|(name, members)| Arc::new(Bundle { name: format!("{}/{name}", scope.name), members })),
         });
-        self.showing.entry(target.whole.clone()).or_default().push(target.path.clone());
+        for whole in &target.secrets {
+            self.showing.entry(whole.clone()).or_default().push(target.path.clone());
+        }
         self.nodes.insert(ino, Node::File(FileNode { target, shown, since }));
         ino
     }

@@ -1,10 +1,11 @@
 //! Extended attributes: what is known of the value, without the value.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::time::SystemTime;
 
-use crate::access::Target;
-use crate::resolve::{Freshness, Secret};
+use crate::access::{Known, Target};
+use crate::reference::Reference;
+use crate::resolve::Freshness;
 
 /// What all of ours start with.
 pub(super) const PREFIX: &str = "user.hushfs.";
@@ -17,12 +18,21 @@ const KNOWN: &[&str] = &["version", "fetched-at", "expires-at", "stale"];
 /// What the owner's notes start with, after [`PREFIX`].
 const NOTE: &str = "note.";
 
+/// Of a template: which secrets it shows.
+const OF_TEMPLATE: &str = "secrets";
+
 /// The names, each ended by NUL as listxattr(2) wants them.
-pub(super) fn list(known: Option<&Secret>) -> Vec<u8> {
+pub(super) fn list(known: Option<&[Known]>) -> Vec<u8> {
     let plain = ALWAYS.iter().chain(if known.is_some() { KNOWN } else { &[] });
-    let notes = known.into_iter().flat_map(|secret| secret.notes.keys()).filter(|name| is_name(name));
-    let names = plain.map(|name| format!("{PREFIX}{name}\0"));
-    names.chain(notes.map(|name| format!("{PREFIX}{NOTE}{name}\0"))).collect::<String>().into_bytes()
+    let secrets = known.unwrap_or_default();
+    let own = (secrets.len() > 1).then_some(OF_TEMPLATE);
+    let notes = secrets.iter().flat_map(|(secret, _)| secret.notes.keys());
+    let notes: BTreeSet<_> = notes.filter(|name| is_name(name)).collect();
+    let names = plain.copied().chain(own).map(|name| format!("{PREFIX}{name}\0"));
+    names
+        .chain(notes.into_iter().map(|name| format!("{PREFIX}{NOTE}{name}\0")))
+        .collect::<String>()
+        .into_bytes()
 }
 
 /// Whether a note's name can be that of an attribute (at most 255 bytes in all, no NUL: xattr(7)).
@@ -30,21 +40,31 @@ fn is_name(name: &str) -> bool {
     !name.is_empty() && !name.contains('\0') && PREFIX.len() + NOTE.len() + name.len() <= 255
 }
 
-/// The value of the attribute `name` (without the prefix).
-pub(super) fn value(name: &str, target: &Target, known: Option<(Arc<Secret>, Freshness)>) -> Option<String> {
+/// The value of the attribute `name` (without the prefix). Of several secrets that a template shows the worst holds: the one that was
+/// fetched first, the one that expires first, and stale if any is.
+pub(super) fn value(name: &str, target: &Target, known: Option<&[Known]>) -> Option<String> {
     if name == "provider" {
-        return Some(target.whole.provider().to_owned());
+        let names: BTreeSet<_> = target.secrets.iter().map(Reference::provider).collect();
+        return Some(names.into_iter().collect::<Vec<_>>().join(" "));
     }
-    let (secret, freshness) = known?;
+    let known = known?;
     if let Some(note) = name.strip_prefix(NOTE) {
-        return secret.notes.get(note).cloned();
+        return known.iter().find_map(|(secret, _)| secret.notes.get(note)).cloned();
     }
-    match (name, freshness) {
-        ("version", _) => Some(secret.version.clone()),
-        ("fetched-at", _) => time(secret.fetched),
-        ("expires-at", Freshness::Fresh { until: at } | Freshness::Stale { since: at }) => time(at),
-        ("stale", Freshness::Fresh { .. }) => Some("no".to_owned()),
-        ("stale", Freshness::Stale { .. }) => Some("yes".to_owned()),
+    let mut versions = known.iter().map(|(secret, _)| secret.version.as_str());
+    let until = |(_, freshness): &Known| match *freshness {
+        Freshness::Fresh { until: at } | Freshness::Stale { since: at } => at,
+    };
+    let is_stale = |(_, freshness): &Known| matches!(freshness, Freshness::Stale { .. });
+    match name {
+        "version" => Some(target.file.shows.version(versions).into_owned()),
+        "fetched-at" => time(known.iter().map(|(secret, _)| secret.fetched).min()?),
+        "expires-at" => time(known.iter().map(until).min()?),
+        "stale" => Some(if known.iter().any(is_stale) { "yes" } else { "no" }.to_owned()),
+        OF_TEMPLATE if known.len() > 1 => {
+            let lines = target.secrets.iter().filter_map(|of| Some(format!("{of} {}", versions.next()?)));
+            Some(lines.collect::<Vec<_>>().join("\n"))
+        }
         _ => None,
     }
 }

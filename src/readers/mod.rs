@@ -11,6 +11,7 @@
 //!  change <-- holders_of_old()     whom to signal
 //! ```
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -97,10 +98,10 @@ impl Readers {
         self.rows_where(|row, of| row.newest && row.version != current && of == whole)
     }
 
-    /// The processes of which the last that they opened of the file `path` is anything else than this version; than this
-    /// secret where `current` is empty, and so not known.
-    pub fn holders_of_old(&self, path: &str, whole: &Reference, current: &str) -> Vec<Holder> {
-        self.table.lock().holders_of_old(path, whole, current)
+    /// The processes of which the last that they opened of the file `path` has not all of these secrets in these versions; an
+    /// empty version is not known, and any will do.
+    pub fn holders_of_old(&self, path: &str, current: &BTreeMap<Reference, String>) -> Vec<Holder> {
+        self.table.lock().holders_of_old(path, current)
     }
 
     /// How many readings were forgotten, of processes that may still run, because there were too many: unless it is 0, there

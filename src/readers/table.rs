@@ -6,13 +6,14 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use lru::LruCache;
 use rustix::process::Resource;
+use smallvec::SmallVec;
 
 use crate::identity::{By, Identity, ProcessId, Watch};
 use crate::reference::Reference;
 
 mod asked;
 
-/// Readings that are remembered, a reading being a process, a file and a version. About 10 MiB when full.
+/// Readings that are remembered, a reading being a process, a file and a version of one of its secrets. About 10 MiB when full.
 const MOST: usize = 32 * 1024;
 /// Versions of one file that are remembered for one process. Older ones go first.
 const VERSIONS: usize = 64;
@@ -24,10 +25,8 @@ const DESCRIPTORS: usize = 16 * 1024;
 pub struct Opening<'a> {
     /// The file, `scope/name`.
     pub path: &'a str,
-    /// The whole secret that it shows.
-    pub whole: &'a Reference,
-    /// In which version.
-    pub version: &'a str,
+    /// The whole secrets that it shows, each with its version.
+    pub parts: &'a [(&'a Reference, &'a str)],
 }
 
 /// The readers of each uid; who opened something last is forgotten last.
@@ -66,8 +65,8 @@ struct File {
 }
 
 struct Reading {
-    whole: Arc<Reference>,
-    version: String,
+    /// The secrets of which the file was made, each with its version.
+    parts: SmallVec<[(Arc<Reference>, String); 1]>,
     first: Timestamp,
     last: Timestamp,
     times: u64,
@@ -94,9 +93,19 @@ impl Default for Table {
     }
 }
 
+impl File {
+    /// How many secrets' versions are remembered with it.
+    fn weight(&self) -> usize {
+        self.readings.iter().map(|reading| reading.parts.len()).sum()
+    }
+}
+
 impl Reading {
     fn is_of(&self, opening: &Opening<'_>) -> bool {
-        self.version == opening.version && *self.whole == *opening.whole
+        let same = |((own, version), part): (&(Arc<Reference>, String), &(&Reference, &str))| {
+            version == part.1 && **own == *part.0
+        };
+        self.parts.len() == opening.parts.len() && self.parts.iter().zip(opening.parts).all(same)
     }
 }
 
@@ -170,43 +179,47 @@ impl Table {
             file.readings.push(reading);
             return;
         }
-        let known = self.by_secret.get_key_value(opening.whole).map(|(whole, _)| Arc::clone(whole));
-        let whole = known.unwrap_or_else(|| Arc::new(opening.whole.clone()));
-        let secret = self.by_secret.entry(Arc::clone(&whole)).or_default();
-        *secret.versions.entry(opening.version.to_owned()).or_default() += 1;
-        file.readings.push(Reading {
-            whole,
-            version: opening.version.to_owned(),
-            first: now,
-            last: now,
-            times: 1,
-        });
+        let mut parts = SmallVec::new();
+        for (whole, version) in opening.parts {
+            let known = self.by_secret.get_key_value(*whole).map(|(whole, _)| Arc::clone(whole));
+            let whole = known.unwrap_or_else(|| Arc::new((*whole).clone()));
+            let secret = self.by_secret.entry(Arc::clone(&whole)).or_default();
+            *secret.versions.entry((*version).to_owned()).or_default() += 1;
+            parts.push((whole, (*version).to_owned()));
+        }
+        own.readings += parts.len();
+        self.readings += parts.len();
+        file.readings.push(Reading { parts, first: now, last: now, times: 1 });
         if file.readings.len() <= VERSIONS {
-            own.readings += 1;
-            self.readings += 1;
             return;
         }
         let oldest = file.readings.remove(0);
-        if !file.cut.contains(&oldest.whole)
-            && let Some(secret) = self.by_secret.get_mut(&oldest.whole)
-        {
-            secret.cut += 1;
-            file.cut.push(Arc::clone(&oldest.whole));
+        own.readings = own.readings.saturating_sub(oldest.parts.len());
+        self.readings = self.readings.saturating_sub(oldest.parts.len());
+        for (whole, _) in &oldest.parts {
+            if !file.cut.contains(whole)
+                && let Some(secret) = self.by_secret.get_mut(whole)
+            {
+                secret.cut += 1;
+                file.cut.push(Arc::clone(whole));
+            }
         }
-        self.take(&oldest);
+        for (whole, version) in &oldest.parts {
+            self.take(whole, version);
+        }
     }
 
-    /// Takes a reading out of the index; whether it was the last of its version.
-    fn take(&mut self, reading: &Reading) -> bool {
-        let Some(secret) = self.by_secret.get_mut(&reading.whole) else { return false };
-        let Some(count) = secret.versions.get_mut(&reading.version) else { return false };
+    /// Takes what was read once out of the index; whether it was the last of its version.
+    fn take(&mut self, whole: &Reference, version: &str) -> bool {
+        let Some(secret) = self.by_secret.get_mut(whole) else { return false };
+        let Some(count) = secret.versions.get_mut(version) else { return false };
         *count = count.saturating_sub(1);
         let last = *count == 0;
         if last {
-            secret.versions.remove(&reading.version);
+            secret.versions.remove(version);
         }
         if secret.versions.is_empty() {
-            self.by_secret.remove(&reading.whole);
+            self.by_secret.remove(whole);
         }
         last
     }
@@ -219,9 +232,9 @@ impl Table {
                 secret.cut = secret.cut.saturating_sub(1);
             }
         }
-        for reading in file.readings {
-            if self.take(&reading) {
-                gone.push((reading.whole, reading.version));
+        for (whole, version) in file.readings.into_iter().flat_map(|reading| reading.parts) {
+            if self.take(&whole, &version) {
+                gone.push((whole, version));
             }
         }
         gone
@@ -251,7 +264,7 @@ impl Table {
     /// Takes all that a reader opened, who is no longer listed, out of the counts.
     fn without(&mut self, uid: u32, reader: &mut Reader) -> Vec<Gone> {
         let files: Vec<_> = reader.files.drain().map(|(_, file)| file).collect();
-        let readings = files.iter().map(|file| file.readings.len()).sum();
+        let readings = files.iter().map(File::weight).sum();
         self.uncount(uid, readings);
         if reader.watch.by() == By::Descriptor {
             self.descriptors = self.descriptors.saturating_sub(1);
@@ -281,7 +294,7 @@ impl Table {
             {
                 self.forgotten = self
                     .forgotten
-                    .saturating_add(reader.files.values().map(|file| file.readings.len() as u64).sum());
+                    .saturating_add(reader.files.values().map(|file| file.weight() as u64).sum());
                 let touched = secrets_of(reader.files.values());
                 self.without(uid, &mut reader);
                 out.push(reader);
@@ -307,7 +320,7 @@ impl Table {
         let middle = times.get(times.len() / 2).copied().flatten();
         let older: Vec<_> =
             reader.files.extract_if(|_, file| last(file) <= middle).map(|(_, file)| file).collect();
-        let readings = older.iter().map(|file| file.readings.len()).sum::<usize>();
+        let readings = older.iter().map(File::weight).sum::<usize>();
         self.forgotten = self.forgotten.saturating_add(readings as u64);
         self.uncount(uid, readings);
         let touched = secrets_of(older.iter());
@@ -328,5 +341,9 @@ impl Table {
 }
 
 fn secrets_of<'f>(files: impl Iterator<Item = &'f File>) -> Vec<Arc<Reference>> {
-    files.flat_map(|file| &file.readings).map(|reading| Arc::clone(&reading.whole)).collect()
+    files
+        .flat_map(|file| &file.readings)
+        .flat_map(|reading| &reading.parts)
+        .map(|(whole, _)| Arc::clone(whole))
+        .collect()
 }

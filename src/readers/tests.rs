@@ -23,7 +23,7 @@ fn table(most: usize) -> Table {
 
 fn open(table: &mut Table, who: &Arc<Identity>, path: &str, whole: &str, version: &str) -> usize {
     let whole = secret(whole);
-    let opening = Opening { path, whole: &whole, version };
+    let opening = Opening { path, parts: &[(&whole, version)] };
     let watch = Watch::of(who.process, By::StartTime);
     table.add(who, watch, &opening, Timestamp::now()).1.len()
 }
@@ -58,7 +58,7 @@ fn what_a_process_opened_last_of_a_file_is_what_it_holds() {
     let (a, b) = (Living::new(), Living::new());
     let whole = secret("p:db");
     let opened = |who: &Living, version| {
-        readers.opened(&who.1, &Opening { path: "s/f", whole: &whole, version });
+        readers.opened(&who.1, &Opening { path: "s/f", parts: &[(&whole, version)] });
     };
     opened(&a, "1");
     opened(&a, "1");
@@ -67,7 +67,7 @@ fn what_a_process_opened_last_of_a_file_is_what_it_holds() {
     assert_eq!(readers.of(&whole, "1").len(), 2);
     opened(&a, "2");
     assert_eq!(pids(readers.stale(&whole, "2")), [b.0.id()], "a has opened the new one");
-    let holders = readers.holders_of_old("s/f", &whole, "2");
+    let holders = readers.holders_of_old("s/f", &[(whole.clone(), "2".to_owned())].into());
     assert_eq!(holders.iter().map(|one| one.who.process).collect::<Vec<_>>(), [b.1.process]);
     assert_eq!(readers.of(&whole, "1").len(), 2, "it read the old one all the same");
     // Back to the old version, as where a rotation is undone.
@@ -84,9 +84,9 @@ fn another_secret_at_the_same_file_is_another_version_whatever_it_is_called() {
     let mut table = table(100);
     open(&mut table, &who(1, 1), "s/f", "p:old", "1");
     open(&mut table, &who(2, 1), "s/f", "p:new", "1");
-    let holders = table.holders_of_old("s/f", &secret("p:new"), "1");
+    let holders = table.holders_of_old("s/f", &[(secret("p:new"), "1".to_owned())].into());
     assert_eq!(holders.iter().map(|one| one.who.process.pid).collect::<Vec<_>>(), [Pid(1)]);
-    assert!(table.holders_of_old("s/g", &secret("p:new"), "1").is_empty());
+    assert!(table.holders_of_old("s/g", &[(secret("p:new"), "1".to_owned())].into()).is_empty());
 }
 
 #[test]
@@ -97,10 +97,10 @@ fn who_has_ended_is_forgotten_and_the_last_to_end_is_told() {
     readers.when_gone(move |whole, version| tell.lock().push(format!("{whole} {version}")));
     let (mut a, mut b) = (Living::new(), Living::new());
     let (db, other) = (secret("p:db"), secret("p:other"));
-    readers.opened(&a.1, &Opening { path: "s/f", whole: &db, version: "1" });
-    readers.opened(&a.1, &Opening { path: "s/f", whole: &db, version: "2" });
-    readers.opened(&b.1, &Opening { path: "t/f", whole: &db, version: "2" });
-    readers.opened(&b.1, &Opening { path: "t/g", whole: &other, version: "2" });
+    readers.opened(&a.1, &Opening { path: "s/f", parts: &[(&db, "1")] });
+    readers.opened(&a.1, &Opening { path: "s/f", parts: &[(&db, "2")] });
+    readers.opened(&b.1, &Opening { path: "t/f", parts: &[(&db, "2")] });
+    readers.opened(&b.1, &Opening { path: "t/g", parts: &[(&other, "2")] });
     readers.forget_the_ended();
     assert_eq!(readers.rows().len(), 4, "both are alive");
     a.end();
@@ -185,7 +185,7 @@ fn descriptors_are_kept_for_so_many_processes_and_given_back() {
     assert_eq!(table.watch_by(), By::Descriptor);
     let mut living = Living::new();
     let whole = secret("p:db");
-    let opening = Opening { path: "s/f", whole: &whole, version: "1" };
+    let opening = Opening { path: "s/f", parts: &[(&whole, "1")] };
     let watch = Watch::of(living.1.process, table.watch_by());
     assert!(table.add(&living.1, watch, &opening, Timestamp::now()).1.is_empty());
     assert_eq!(table.watch_by(), By::StartTime);

@@ -1,28 +1,42 @@
-//! From a secret to the bytes of a file.
+//! From secrets to the bytes of a file.
 //!
 //! This folder owns what was rendered. How values are written is in `format/` and `template/`; it does not know who reads.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use parking_lot::Mutex;
+use smallvec::SmallVec;
 
 use crate::bounded::Bounded;
-use crate::config::checked::File;
-use crate::format::{Form, FormatError};
+use crate::config::checked::{How, Shows};
+use crate::format::FormatError;
 use crate::reference::Reference;
 use crate::resolve::Secret;
 use crate::secret::SecretBytes;
-use crate::template::TemplateError;
+use crate::template::{Show, TemplateError};
+
+/// The secrets that a file takes, one for each of [`Shows::secrets`]. Nearly all files take one.
+pub type Secrets = SmallVec<[Arc<Secret>; 1]>;
 
 /// The bytes that a file shows, of one version.
 pub struct Content {
-    secret: Arc<Secret>,
-    /// `None` where the file shows the secret as it is.
-    rendered: Option<SecretBytes>,
+    shows: Arc<Shows>,
+    secrets: Secrets,
+    /// Where it is not that of the one secret: of a template.
+    version: Option<String>,
+    bytes: Bytes,
 }
 
-/// Why a secret cannot be shown as the file wants it. Never carries a byte of it.
+enum Bytes {
+    /// The file shows the secret as it is.
+    AsItIs(Arc<Secret>),
+    Rendered(SecretBytes),
+}
+
+/// Why secrets cannot be shown as the file wants them. Never carries a byte of one.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RenderError {
     /// The secret cannot be written so.
@@ -40,14 +54,30 @@ pub enum RenderError {
 }
 
 impl Content {
-    /// The secret it shows.
-    pub fn secret(&self) -> &Secret {
-        &self.secret
+    /// The version of what is shown.
+    pub fn version(&self) -> &str {
+        match (&self.version, self.secrets.first()) {
+            (Some(version), _) => version,
+            (None, secret) => secret.map_or("", |secret| &secret.version),
+        }
+    }
+
+    /// When that version was made: with the last of its secrets.
+    pub fn created(&self) -> SystemTime {
+        self.secrets.iter().map(|secret| secret.created).max().unwrap_or(SystemTime::UNIX_EPOCH)
+    }
+
+    /// The secrets that it was made of, whole, and the version of each.
+    pub fn parts(&self) -> impl Iterator<Item = (&Reference, &str)> {
+        self.shows.secrets().iter().zip(self.secrets.iter().map(|secret| secret.version.as_str()))
     }
 
     /// The bytes.
     pub fn bytes(&self) -> &SecretBytes {
-        self.rendered.as_ref().unwrap_or(&self.secret.bytes)
+        match &self.bytes {
+            Bytes::AsItIs(secret) => &secret.bytes,
+            Bytes::Rendered(bytes) => bytes,
+        }
     }
 
     /// The true size in bytes.
@@ -56,9 +86,9 @@ impl Content {
     }
 }
 
-/// Renders, and remembers what it rendered as long as the secret is the same.
+/// Renders, and remembers what it rendered as long as the secrets are the same.
 pub struct Renderer {
-    rendered: Mutex<Bounded<File, Arc<Content>>>,
+    rendered: Mutex<Bounded<Arc<Shows>, Arc<Content>>>,
     size_max: u64,
 }
 
@@ -67,25 +97,36 @@ impl Renderer {
     pub fn new(size_max: u64, cache_max: u64) -> Self {
         Self { rendered: Mutex::new(Bounded::new(cache_max)), size_max }
     }
-
-    /// The bytes of `file` from the secret that it refers to.
+    /// The bytes of a file that `shows` so, from the secrets that it takes.
     ///
     /// # Errors
-    /// When the secret does not have what the file wants, or has too much of it.
-    pub fn render(&self, file: &File, secret: Arc<Secret>) -> Result<Arc<Content>, RenderError> {
-        if file.form == Form::RAW && file.from.key().is_none() {
-            return self.sized(Content { secret, rendered: None });
+    /// When a secret does not have what the file wants, or there is too much of it.
+    pub fn render(&self, shows: &Arc<Shows>, secrets: Secrets) -> Result<Arc<Content>, RenderError> {
+        if let How::Secret { from, form } = shows.how()
+            && form.is_as_it_is(from.key())
+            && let Some(secret) = secrets.first()
+        {
+            let bytes = Bytes::AsItIs(Arc::clone(secret));
+            return self.sized(Content { shows: Arc::clone(shows), secrets, version: None, bytes });
         }
-        if let Some(content) = self.rendered.lock().get(file)
-            && Arc::ptr_eq(&content.secret, &secret)
+        if let Some(content) = self.rendered.lock().get(shows)
+            && content.secrets.iter().map(Arc::as_ptr).eq(secrets.iter().map(Arc::as_ptr))
         {
             return Ok(Arc::clone(content));
         }
-        let rendered = file.form.write(&secret.bytes, file.from.key())?;
-        let content = self.sized(Content { secret, rendered })?;
-        // The secret stays as long as what was rendered from it, so both count.
-        let weight = content.size() + content.secret.bytes.len() as u64;
-        self.rendered.lock().put(file.clone(), Arc::clone(&content), weight);
+        let (bytes, version) = {
+            let values: SmallVec<[&SecretBytes; 1]> = secrets.iter().map(|secret| &secret.bytes).collect();
+            let bytes = Bytes::Rendered(write(shows, &values, Show::Values, self.size_max)?);
+            match shows.version(secrets.iter().map(|secret| secret.version.as_str())) {
+                Cow::Borrowed(_) => (bytes, None),
+                Cow::Owned(derived) => (bytes, Some(derived)),
+            }
+        };
+        let held: u64 = secrets.iter().map(|secret| secret.bytes.len() as u64).sum();
+        let content = self.sized(Content { shows: Arc::clone(shows), secrets, version, bytes })?;
+        // The secrets stay as long as what was rendered from them, so both count.
+        let weight = content.size() + held;
+        self.rendered.lock().put(Arc::clone(shows), Arc::clone(&content), weight);
         Ok(content)
     }
 
@@ -93,9 +134,9 @@ impl Renderer {
     pub fn forget(&self, secrets: &BTreeSet<Reference>) {
         let secrets: BTreeSet<_> = secrets.iter().map(Reference::unpinned).collect();
         let mut rendered = self.rendered.lock();
-        let of = |file: &&File| secrets.contains(&file.from.whole().unpinned());
-        let of: Vec<_> = rendered.iter().map(|(file, _)| file).filter(of).cloned().collect();
-        of.iter().for_each(|file| drop(rendered.remove(file)));
+        let of = |shows: &&Arc<Shows>| shows.secrets().iter().any(|of| secrets.contains(&of.unpinned()));
+        let of: Vec<_> = rendered.iter().map(|(shows, _)| shows).filter(of).cloned().collect();
+        of.iter().for_each(|shows| drop(rendered.remove(shows)));
     }
 
     /// Forgets everything.
@@ -109,5 +150,22 @@ impl Renderer {
         } else {
             Ok(Arc::new(content))
         }
+    }
+}
+
+/// What a file shows with these values, one for each of [`Shows::secrets`], written anew.
+///
+/// # Errors
+/// As [`Renderer::render`].
+pub fn write(
+    shows: &Shows,
+    values: &[&SecretBytes],
+    show: Show,
+    max: u64,
+) -> Result<SecretBytes, RenderError> {
+    match (shows.how(), values) {
+        (How::Secret { from, form }, [value, ..]) => Ok(form.write(value, from.key())?),
+        (How::Template(template), values) => Ok(template.render(values, show, max)?),
+        (How::Secret { .. }, []) => Err(FormatError::NotNamed.into()),
     }
 }

@@ -8,7 +8,7 @@ use crate::access::Access;
 use crate::audit::Audit;
 use crate::audit::record::{Op, Outcome, Record};
 use crate::change::{Changes, Done, Watched};
-use crate::config::checked::Config;
+use crate::config::checked::{Config, File};
 use crate::readers::Readers;
 use crate::reference::Reference;
 
@@ -19,7 +19,7 @@ impl Daemon {
         let paths = self.fs.showing(whole);
         self.announce(&paths);
         for path in paths {
-            self.changes.noticed(&path, old, new);
+            self.changes.noticed(&path, std::slice::from_ref(whole), old, new);
         }
     }
 }
@@ -36,25 +36,41 @@ pub(super) fn changes(readers: Arc<Readers>, access: &Arc<Access>, audit: Audit)
 
 /// The files of which changes are to be noticed.
 pub(super) fn watched(config: &Config) -> HashMap<String, Watched> {
-    files(config).filter(|(_, file)| !file.on_change.is_empty()).collect()
+    let is_watched = |(_, file): &(String, &File)| !file.on_change.is_empty();
+    let watched = |(path, file): (String, &File)| (path, Watched { on_change: file.on_change.clone() });
+    files(config).filter(is_watched).map(watched).collect()
 }
 
-/// The files that show another secret, or another pinned version of one, in `new`: each with the version, where it is pinned.
-pub(super) fn shown_anew(old: &Config, new: &Config) -> Vec<(String, Option<String>)> {
-    let before: HashMap<_, _> = files(old).map(|(path, file)| (path, file.whole)).collect();
-    let differs =
-        |(path, file): &(String, Watched)| before.get(path).is_some_and(|whole| *whole != file.whole);
-    let pinned = |(path, file): (String, Watched)| (path, file.whole.version().map(str::to_owned));
-    files(new).filter(differs).map(pinned).collect()
+/// A file that shows other secrets than before, or other pinned versions of them.
+pub(super) struct ShownAnew {
+    pub(super) path: String,
+    pub(super) secrets: Vec<Reference>,
+    /// The version, where one is pinned.
+    pub(super) version: String,
 }
 
-fn files(config: &Config) -> impl Iterator<Item = (String, Watched)> {
-    config.scopes.iter().flat_map(|scope| {
-        scope.files.iter().map(|file| {
-            let watched = Watched { whole: file.from.whole(), on_change: file.on_change.clone() };
-            (format!("{}/{}", scope.name, file.name), watched)
-        })
-    })
+/// The files of `new` of which that is so.
+pub(super) fn shown_anew(old: &Config, new: &Config) -> Vec<ShownAnew> {
+    let before: HashMap<_, _> = files(old).map(|(path, file)| (path, &file.shows)).collect();
+    let differs = |(path, file): &(String, &File)| {
+        before.get(path).is_some_and(|shows| shows.secrets() != file.shows.secrets())
+    };
+    let anew = |(path, file): (String, &File)| {
+        let secrets = file.shows.secrets().to_vec();
+        let version = match secrets.as_slice() {
+            [one] if !file.shows.is_template() => one.version().unwrap_or_default().to_owned(),
+            _ => String::new(),
+        };
+        ShownAnew { path, secrets, version }
+    };
+    files(new).filter(differs).map(anew).collect()
+}
+
+fn files(config: &Config) -> impl Iterator<Item = (String, &File)> {
+    config
+        .scopes
+        .iter()
+        .flat_map(|scope| scope.files.iter().map(|file| (format!("{}/{}", scope.name, file.name), &**file)))
 }
 
 fn record(done: Done, access: &Access, exe: String) -> Record {

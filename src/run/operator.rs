@@ -93,7 +93,7 @@ impl Daemon {
     async fn is_outdated(&self) -> Option<bool> {
         let (path, print) = {
             let state = self.state.lock();
-            (state.config.path.clone(), state.config.print)
+            (state.config.path.clone(), state.config.print.clone())
         };
         let look = tokio::task::spawn_blocking(move || print.is_outdated(&path));
         tokio::time::timeout(LOOKING, look).await.ok()?.ok()

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use super::Daemon;
 use crate::access::Act;
 use crate::audit::Outcome;
-use crate::config::checked::is_of_scope;
+use crate::config::checked::{Shows, is_of_scope};
 use crate::control::{Answer, Evicted, Peer, Refreshed, Reply, VersionSeen, Which};
 use crate::explain::{self, Place, Whom};
 use crate::identity::Caller;
@@ -164,7 +164,7 @@ impl Daemon {
             Ok(()) => self.shown(&path),
             Err(message) => Err(message),
         };
-        let (path, whole) = match found {
+        let (path, shows) = match found {
             Ok(found) => found,
             Err(message) => return Reply::Once(refused(message)),
         };
@@ -174,17 +174,27 @@ impl Daemon {
             return Reply::Once(refused(format!("nothing is watched: {why}")));
         }
         // In that order, so that none is missed in between.
-        let versions = self.watchers.watch(&whole);
-        let known = self.resolver.status_of(&whole);
-        self.resolver.want(&whole);
-        let first = known.and_then(|known| Some((known.version?, known.fetched?)));
+        let news = self.watchers.watch(shows.secrets());
+        let first = self.version_of(&shows);
+        shows.secrets().iter().for_each(|whole| self.resolver.want(whole));
         let (says, lines) = mpsc::channel(WAITING);
         tokio::spawn(async move {
-            if let Err(why) = self.tell_versions(&peer, &path, &whole, first, versions, &says).await {
+            if let Err(why) = self.tell_versions(&peer, &path, &shows, first, news, &says).await {
                 let _ = says.send(refused(why)).await;
             }
         });
         Reply::Lines(lines)
+    }
+
+    /// The version that a file has, if all of its secrets are known, and when the last of them was fetched.
+    fn version_of(&self, shows: &Shows) -> Option<(String, Timestamp)> {
+        let one = |whole: &Reference| {
+            let known = self.resolver.status_of(whole)?;
+            Some((known.version?, known.fetched?))
+        };
+        let known: Vec<_> = shows.secrets().iter().map(one).collect::<Option<_>>()?;
+        let version = shows.version(known.iter().map(|(version, _)| version.as_str())).into_owned();
+        Some((version, known.into_iter().map(|(_, fetched)| fetched).max()?))
     }
 
     /// Until the peer goes away, or there is a reason to tell it no more.
@@ -192,9 +202,9 @@ impl Daemon {
         &self,
         peer: &Peer,
         path: &str,
-        whole: &Reference,
+        shows: &Shows,
         first: Option<(String, Timestamp)>,
-        mut versions: mpsc::Receiver<String>,
+        mut news: mpsc::Receiver<String>,
         says: &mpsc::Sender<Answer>,
     ) -> Result<(), String> {
         let mut last = None;
@@ -212,21 +222,22 @@ impl Daemon {
                 last = Some(version);
             }
             tokio::select! {
-                version = versions.recv() => match version {
+                version = news.recv() => match version {
+                    Some(_) if shows.is_template() => next = self.version_of(shows),
                     Some(version) => next = Some((version, Timestamp::now())),
                     None => return Err("it was given up: lines were not taken as fast as they came".to_owned()),
                 },
                 () = says.closed() => return Ok(()),
                 () = tokio::time::sleep(LOOKING) => {}
             }
-            self.still_shows(path, whole)?;
+            self.still_shows(path, shows)?;
         }
     }
 
     /// The configuration may have been read again since.
-    fn still_shows(&self, path: &str, whole: &Reference) -> Result<(), String> {
+    fn still_shows(&self, path: &str, shows: &Shows) -> Result<(), String> {
         let (_, now) = self.shown(path)?;
-        if now == *whole {
+        if now.secrets() == shows.secrets() && now.is_template() == shows.is_template() {
             return Ok(());
         }
         Err(format!("`{path}` shows another secret since the configuration was read again: watch it anew"))
@@ -247,11 +258,11 @@ impl Daemon {
         ))
     }
 
-    /// The file that a path means, as `scope/name`, and the whole secret that it shows.
-    fn shown(&self, path: &str) -> Result<(String, Reference), String> {
+    /// The file that a path means, as `scope/name`, and what it shows.
+    fn shown(&self, path: &str) -> Result<(String, Arc<Shows>), String> {
         let place = Place::find(&self.state.lock().config, path).map_err(|error| error.to_string())?;
         match &place.file {
-            Some(file) => Ok((place.path(), file.from.whole())),
+            Some(file) => Ok((place.path(), Arc::clone(&file.shows))),
             None => Err(format!("scope `{}` has no file `{}`", place.scope.name, place.name)),
         }
     }
@@ -267,10 +278,14 @@ impl Daemon {
         // A scope with all its workloads, or one of those.
         let mut of = config.scopes.iter().filter(|scope| is_of_scope(&scope.name, below)).peekable();
         if of.peek().is_some() {
-            return Ok(of.flat_map(|scope| &scope.files).map(|file| file.from.whole()).collect());
+            return Ok(of
+                .flat_map(|scope| &scope.files)
+                .flat_map(|file| file.shows.secrets())
+                .cloned()
+                .collect());
         }
         let not_found = match Place::find(config, name) {
-            Ok(Place { file: Some(file), .. }) => return Ok(BTreeSet::from([file.from.whole()])),
+            Ok(Place { file: Some(file), .. }) => return Ok(file.shows.secrets().iter().cloned().collect()),
             Ok(place) => format!("scope `{}` has no file `{}`", place.scope.name, place.name),
             Err(why) => why.to_string(),
         };
@@ -285,7 +300,8 @@ impl Daemon {
             });
         };
         let whole = reference.whole();
-        let configured = || config.scopes.iter().flat_map(|scope| &scope.files).map(|file| file.from.whole());
+        let files = || config.scopes.iter().flat_map(|scope| &scope.files);
+        let configured = || files().flat_map(|file| file.shows.secrets()).cloned();
         // For whomever it is made, if it is made for several.
         let is_meant = |of: &Reference| of.as_asked() == whole;
         let known: BTreeSet<_> = known.into_iter().filter(is_meant).collect();

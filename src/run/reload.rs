@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
+use super::changed::ShownAnew;
 use super::{Daemon, providers};
 use crate::config::{self, Changes, Problems};
 use crate::control::Answer;
@@ -93,8 +94,8 @@ impl Daemon {
         let told = state.notifications.as_ref().map(|notifications| notifications.send(forget));
         state.config = new;
         self.reloaded.notify_one();
-        for (path, version) in shown {
-            self.changes.noticed(&path, None, version.as_deref().unwrap_or_default());
+        for ShownAnew { path, secrets, version } in shown {
+            self.changes.noticed(&path, &secrets, None, &version);
         }
         self.access.forget_providers(&gone);
         self.resolver.configure(state.config.cache_rules());

@@ -66,10 +66,11 @@ impl Daemon {
             .fs
             .open_versions()
             .into_iter()
-            .map(|(process, path, version)| (process.pid.0, path, version))
+            .map(|(process, path, reference, version)| (process.pid.0, path, reference, version))
             .collect();
         let one = |row: Row| {
-            let open = open.contains(&(row.pid, row.path.clone(), row.version.clone()));
+            let is_open = (row.pid, row.path.clone(), row.reference.clone(), row.version.clone());
+            let open = open.contains(&is_open);
             let current = versions.get(&(row.reference.clone(), row.made_for.clone())).cloned();
             let is_old = current.as_ref().is_some_and(|current| *current != row.version);
             ReaderRow { open, stale: is_old && (row.newest || open), current, row }
@@ -97,10 +98,11 @@ impl Daemon {
             let state = self.state.lock();
             for scope in &state.config.scopes {
                 for file in &scope.files {
-                    let whole = file.from.whole();
-                    let key = (whole.to_string(), whole.whom().map(str::to_owned));
-                    let shown = files.entry(key).or_default();
-                    shown.push(format!("{}/{}", scope.name, file.name));
+                    for whole in file.shows.secrets() {
+                        let key = (whole.to_string(), whole.whom().map(str::to_owned));
+                        let shown = files.entry(key).or_default();
+                        shown.push(format!("{}/{}", scope.name, file.name));
+                    }
                 }
             }
             let providers = state.config.providers.iter().map(|provider| ProviderRow {

@@ -16,10 +16,12 @@ const WAITING: usize = 64;
 pub(super) struct Watchers(Mutex<HashMap<Reference, Vec<mpsc::Sender<String>>>>);
 
 impl Watchers {
-    /// The versions that arrive of a secret from now on.
-    pub(super) fn watch(&self, whole: &Reference) -> mpsc::Receiver<String> {
+    /// The versions that arrive of these secrets from now on.
+    pub(super) fn watch(&self, secrets: &[Reference]) -> mpsc::Receiver<String> {
         let (tells, told) = mpsc::channel(WAITING);
-        self.0.lock().entry(whole.clone()).or_default().push(tells);
+        for whole in secrets {
+            self.0.lock().entry(whole.clone()).or_default().push(tells.clone());
+        }
         told
     }
 
@@ -66,7 +68,8 @@ mod tests {
     async fn each_is_told_of_its_own_and_who_is_gone_or_slow_holds_up_nobody() {
         let (watchers, a, b): (Watchers, Reference, Reference) =
             (Watchers::default(), "p:a".parse().unwrap(), "p:b".parse().unwrap());
-        let (mut told, slow, gone) = (watchers.watch(&a), watchers.watch(&a), watchers.watch(&b));
+        let (mut told, slow, gone) =
+            (watchers.watch(&[a.clone()]), watchers.watch(&[a.clone()]), watchers.watch(&[b.clone()]));
         drop(gone);
         assert!(watchers.any(&a) && !watchers.any(&b));
         watchers.forget_the_gone();

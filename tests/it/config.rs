@@ -162,12 +162,13 @@ file.".env" = { from = "local:web", format = "dotenv", mode = "0400" }
     assert_eq!((config.limits.cache_max, config.limits.size_max), (1 << 20, 4096));
     assert_eq!(config.limits.deadline.as_secs(), 2);
     let kept = CacheRules { asks: Asks::LocalFile, ..CacheRules::DEFAULT };
-    assert_eq!(config.scopes[0].files[0].cache, kept);
+    assert_eq!(config.scopes[0].files[0].cache, [kept]);
     assert_eq!((config.limits.misses_per_uid, config.limits.misses_per_process), (7, 100));
     let scope = &config.scopes[0];
     assert_eq!((scope.uid, scope.gid, scope.dir_mode), (1000, 1001, 0o550));
     assert_eq!(scope.rules.iter().count(), 2);
-    let files: Vec<_> = scope.files.iter().map(|file| (&*file.name, file.form.format, file.mode)).collect();
+    let files: Vec<_> =
+        scope.files.iter().map(|file| (&*file.name, file.shows.form().unwrap().format, file.mode)).collect();
     assert_eq!(files, [(".env", Format::Dotenv, 0o400), ("token", Format::Raw, 0o440)]);
 }
 

@@ -10,10 +10,10 @@ use serde::Serialize;
 
 use super::super::{Failure, term};
 use super::counted;
-use crate::config::checked::{Config, File};
+use crate::config::checked::{Config, File, Shows};
 use crate::providers::{Fetched, Mint, ProviderError};
 use crate::reference::Reference;
-use crate::render::{RenderError, Renderer};
+use crate::render::{RenderError, Renderer, Secrets};
 use crate::resolve::Secret;
 use crate::run::{Answered, Providers};
 
@@ -39,6 +39,8 @@ struct Provider {
 #[derive(Debug, Serialize)]
 struct Row {
     reference: String,
+    #[serde(skip)]
+    is_template: bool,
     files: Vec<String>,
     ok: bool,
     version: Option<String>,
@@ -119,7 +121,8 @@ impl Online {
             })
             .collect();
         let is_open = |name: &str| providers.iter().any(|provider| provider.ok && provider.name == name);
-        let mut wanted: Vec<_> = files(config).map(|(_, file)| file.from.as_asked().whole()).collect();
+        let mut wanted: Vec<_> =
+            files(config).flat_map(|(_, file)| file.shows.secrets()).map(Reference::as_asked).collect();
         wanted.sort();
         wanted.dedup();
         wanted.retain(|whole| is_open(whole.provider()));
@@ -152,38 +155,46 @@ fn rows(config: &Config, answers: &HashMap<Reference, Kept>) -> Vec<Row> {
     let mut rows = Vec::<Row>::new();
     let mut places = HashMap::new();
     for (path, file) in files(config) {
-        let place = *places.entry((file.from.as_asked(), file.form)).or_insert(rows.len());
+        let place = *places.entry((file.shows.to_string(), file.shows.form())).or_insert(rows.len());
         match rows.get_mut(place) {
             Some(row) => row.files.push(path),
-            None => rows.push(row(path, file, answers.get(&file.from.as_asked().whole()), &renderer)),
+            None => rows.push(row(path, &file.shows, answers, &renderer)),
         }
     }
     rows
 }
 
-fn row(path: String, file: &File, answer: Option<&Kept>, renderer: &Renderer) -> Row {
+fn row(path: String, shows: &Arc<Shows>, answers: &HashMap<Reference, Kept>, renderer: &Renderer) -> Row {
     let mut row = Row {
-        reference: file.from.to_string(),
+        reference: shows.to_string(),
+        is_template: shows.is_template(),
         files: vec![path],
         ok: false,
         version: None,
-        millis: answer.map(|(_, took)| millis(*took)),
+        millis: None,
         error: None,
     };
-    match answer {
-        None => {
-            let message = format!("`{}` does not let us in", file.from.provider());
+    let mut secrets = Secrets::new();
+    for whole in shows.secrets() {
+        // Of several what is told is how the first ended that could not be had.
+        let Some((result, took)) = answers.get(&whole.as_asked()) else {
+            let message = format!("`{}` does not let us in", whole.provider());
             row.error = Some(Fault { kind: Kind::NotTried, message });
+            return row;
+        };
+        row.millis = row.millis.max(Some(millis(*took)));
+        match result {
+            Ok(secret) => secrets.push(Arc::clone(secret)),
+            Err(error) => {
+                row.error = Some(error.clone().into());
+                row.ok = matches!(error, ProviderError::WouldMint(_));
+                return row;
+            }
         }
-        Some((Err(error), _)) => {
-            row.error = Some(error.clone().into());
-            row.ok = matches!(error, ProviderError::WouldMint(_));
-        }
-        Some((Ok(secret), _)) => {
-            row.version = Some(secret.version.clone());
-            row.error = renderer.render(file, Arc::clone(secret)).err().map(Fault::from);
-            row.ok = row.error.is_none();
-        }
+    }
+    match renderer.render(shows, secrets) {
+        Ok(content) => (row.version, row.ok) = (Some(content.version().to_owned()), true),
+        Err(error) => row.error = Some(error.into()),
     }
     row
 }
@@ -212,6 +223,15 @@ impl From<RenderError> for Fault {
     }
 }
 
+impl Row {
+    fn outcome(&self) -> String {
+        match (&self.error, &self.version) {
+            (Some(fault), _) => fault.kind.word().to_owned(),
+            (None, version) => format!("version {}", version.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
 impl fmt::Display for Online {
     /// The table, then each failure with its remedy, by who must act.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -222,14 +242,15 @@ impl fmt::Display for Online {
             let outcome = provider.error.as_ref().map_or("logged in", |fault| fault.kind.word());
             let name = format!("{} ({})", provider.name, provider.kind);
             table.add_row([name, outcome.to_owned(), time(Some(provider.millis))]);
-            let of = |row: &&Row| row.reference.split(':').next() == Some(provider.name.as_str());
+            let of = |row: &&Row| {
+                !row.is_template && row.reference.split(':').next() == Some(provider.name.as_str())
+            };
             for row in self.references.iter().filter(of) {
-                let outcome = match (&row.error, &row.version) {
-                    (Some(fault), _) => fault.kind.word().to_owned(),
-                    (None, version) => format!("version {}", version.as_deref().unwrap_or_default()),
-                };
-                table.add_row([format!("  {}", row.reference), outcome, time(row.millis)]);
+                table.add_row([format!("  {}", row.reference), row.outcome(), time(row.millis)]);
             }
+        }
+        for row in self.references.iter().filter(|row| row.is_template) {
+            table.add_row([row.reference.clone(), row.outcome(), time(row.millis)]);
         }
         if let Some(times) = table.column_mut(2) {
             times.set_cell_alignment(CellAlignment::Right);

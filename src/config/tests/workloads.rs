@@ -127,7 +127,7 @@ fn per_caller_makes_a_secret_for_each_workload_alone() {
          bundle.both = [\"own\", \"all\"]",
     );
     let whole = |scope: usize, name: &str| {
-        config.scopes[scope].files.iter().find(|file| file.name == name).unwrap().from.whole()
+        config.scopes[scope].files.iter().find(|file| file.name == name).unwrap().shows.secrets()[0].clone()
     };
     assert_eq!(whole(0, "own"), whole(0, "too"), "all keys of one");
     assert_ne!(whole(0, "own"), whole(1, "own"));

@@ -1,9 +1,10 @@
 //! What the table is asked.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::super::{Holder, Row};
-use super::{Opening, Reader, Reading, Table};
+use super::{Reader, Reading, Table};
 use crate::identity::{By, Watch};
 use crate::reference::Reference;
 
@@ -38,17 +39,17 @@ impl Table {
     pub(in crate::readers) fn holders_of_old(
         &self,
         path: &str,
-        whole: &Reference,
-        version: &str,
+        current: &BTreeMap<Reference, String>,
     ) -> Vec<Holder> {
-        let current = Opening { path, whole, version };
         let holds_old = |reader: &Reader| {
             let file = reader.files.get(path)?;
-            let is_current = |last: &Reading| match version {
-                "" => *last.whole == *whole,
-                _ => last.is_of(&current),
+            let has = |last: &Reading, whole: &Reference, now: &str| {
+                let is = |(of, version): &(Arc<Reference>, String)| {
+                    **of == *whole && (now.is_empty() || version == now)
+                };
+                last.parts.iter().any(is)
             };
-            file.readings.last().map(|last| !is_current(last))
+            file.readings.last().map(|last| !current.iter().all(|(whole, now)| has(last, whole, now)))
         };
         let of = |(_, reader): (u32, &Reader)| {
             holds_old(reader)?
@@ -61,19 +62,23 @@ impl Table {
     pub(in crate::readers) fn rows(&self) -> impl Iterator<Item = (Row, &Reference)> {
         self.readers().flat_map(|(_, reader)| {
             reader.files.iter().flat_map(|(path, file)| {
-                file.readings.iter().enumerate().map(|(number, reading)| {
+                let readings = file.readings.iter().enumerate();
+                let parts = readings.flat_map(|(number, reading)| {
+                    reading.parts.iter().map(move |part| (number, reading, part))
+                });
+                parts.map(|(number, reading, (whole, version))| {
                     let row = Row {
                         path: path.clone(),
-                        reference: reading.whole.to_string(),
-                        made_for: reading.whole.whom().map(str::to_owned),
-                        version: reading.version.clone(),
+                        reference: whole.to_string(),
+                        made_for: whole.whom().map(str::to_owned),
+                        version: version.clone(),
                         newest: number + 1 == file.readings.len(),
                         first: reading.first,
                         last: reading.last,
                         times: reading.times,
                         ..Row::of(&reader.who, reading.first)
                     };
-                    (row, &*reading.whole)
+                    (row, &**whole)
                 })
             })
         })

@@ -1,0 +1,33 @@
+//! What a file takes from its scope and from the whole configuration.
+
+use std::collections::BTreeMap;
+
+use super::checked::CacheRules;
+use super::merge::Merged;
+use super::owners::Owners;
+use super::source::Source;
+use super::table::Entry;
+use super::trust::Trust;
+use crate::change::OnChange;
+
+/// What holds for a file that says nothing else, and who is trusted.
+pub(super) struct Inherited<'i, 's> {
+    /// Owner, group and mode.
+    pub(super) owners: &'i Owners,
+    /// What is done on a change.
+    pub(super) on_change: &'i [OnChange],
+    /// Whom files may belong to.
+    pub(super) trust: &'i Trust,
+    /// What its scope says of how long secrets are kept.
+    pub(super) cache: &'i [Entry<'s>],
+    /// The workload that it is for (`scope/workload`), where the scope has some.
+    pub(super) workload: Option<&'i str>,
+    /// What is said of that for all, and by each provider.
+    pub(super) providers: &'i BTreeMap<&'s str, CacheRules>,
+    /// The providers that there are.
+    pub(super) merged: &'i Merged<'s>,
+    /// All files of the configuration.
+    pub(super) sources: &'i [Source<'s>],
+    /// The path of the directory that the file is in.
+    pub(super) scope: &'i str,
+}
