@@ -11,7 +11,7 @@ pub const NAMES_MAX: usize = 10_000;
 const NAME_MAX: usize = 4096;
 
 /// Names below a path. All that lists goes through one.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Listing {
     under: String,
     depth: usize,

@@ -200,8 +200,9 @@ pub trait Provider: Send + Sync {
     /// makes references of them finds that out and says so.
     ///
     /// # Errors
-    /// [`ProviderError::NotFound`] when there is nothing below `under` at all, also where it may be a folder that is empty: a
-    /// list that is empty says that there are secrets, deeper than was asked for. [`ProviderError::Misconfigured`] when the
+    /// [`ProviderError::NotFound`] when there is nothing below `under`, also where the provider cannot tell a folder that is empty
+    /// from a path that was never there: an empty list says that there are secrets, deeper than was asked for, or that the
+    /// provider is sure. [`ProviderError::Misconfigured`] when the
     /// provider cannot list, or there are more than [`NAMES_MAX`]. Else as [`Provider::fetch`]; a list is whole or an error.
     async fn list(&self, _under: &Reference, _depth: u32) -> Result<Vec<String>, ProviderError> {
         Err(ProviderError::Misconfigured("this provider cannot list what it has".into()))
