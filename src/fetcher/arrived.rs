@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::lends::Named;
-use crate::providers::{Fetched, Lease, ProviderError};
+use crate::providers::{Fetched, Lease, Listing, ProviderError};
+use crate::reference::Reference;
 use crate::words::{is_plain, printable};
 
 /// Longest version, in bytes: it goes into records, and into an extended attribute.
@@ -44,6 +45,13 @@ fn lease(lease: Lease) -> Lease {
 /// The lease as it was, but for what a renewal can change.
 pub(super) fn renewed(renewed: Lease, before: &Lease) -> Lease {
     Lease { lasts: renewed.lasts, renewable: renewed.renewable, ..before.clone() }
+}
+
+/// As they were asked for, and no more than may be.
+pub(super) fn names(names: Vec<String>, under: &Reference, depth: u32) -> Result<Vec<String>, ProviderError> {
+    let mut listing = Listing::new(under, depth)?;
+    names.iter().try_for_each(|name| listing.add(name))?;
+    Ok(listing.names())
 }
 
 /// With a text of one line and bounded length.
