@@ -43,7 +43,7 @@ impl Owners {
 }
 
 /// The mode of a directory whose files have this one: who may read a file may enter.
-pub(super) fn dir_mode(file_mode: u16) -> u16 {
+pub(crate) fn dir_mode(file_mode: u16) -> u16 {
     (file_mode & 0o444) | ((file_mode & 0o444) >> 2)
 }
 

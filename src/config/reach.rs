@@ -23,7 +23,7 @@ pub(super) fn shut_out(
     rules: &[Checked],
     owners: &Owners,
     widest: u16,
-    files: &[Drafted<'_, '_>],
+    files: &[&Drafted<'_, '_>],
     group: Option<u32>,
     report: &mut Report,
 ) {

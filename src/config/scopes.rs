@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use super::bundles;
 use super::cache;
 use super::checked::{CacheRules, Scope};
+use super::dirs::{self, Written as WrittenDir};
 use super::inherited::Inherited;
 use super::learning;
 use super::merge::Merged;
@@ -17,7 +18,7 @@ use super::owners::{self, Owners, Written, dir_mode};
 use super::reach::{group_needs_name, shut_out};
 use super::report::{Found, Report};
 use super::rules::{self, Checked};
-use super::scope_files::{Drafted, draft};
+use super::scope_files::{A_FILE, Drafted, draft};
 use super::source::Source;
 use super::table::{Entry, find, unknown};
 use super::trust::Trust;
@@ -26,7 +27,7 @@ use crate::identity::selector;
 use crate::policy::Rules;
 
 const SCOPE: &[&str] =
-    &["owner", "group", "mode", "allow", "learn_until", "on_change", "bundle", "file", "workload"];
+    &["owner", "group", "mode", "allow", "learn_until", "on_change", "bundle", "file", "dir", "workload"];
 
 /// What the checks of all scopes turn on.
 struct Context<'c, 's> {
@@ -124,11 +125,14 @@ fn directory(
         None => Some(Vec::new()),
     };
     let list = find(settings, "file").and_then(|file| file.table(report)).unwrap_or_default();
-    if list.is_empty() {
+    let dir_list = find(settings, "dir").and_then(|dir| dir.table(report)).unwrap_or_default();
+    if list.is_empty() && dir_list.is_empty() {
         let found = Found::at(&entry.key_at, format!("scope `{}` has no files", entry.key));
         report.warn(found.hint("add one: `file.token = \"provider:path\"`"));
     }
     let tables: Vec<_> = list.iter().map(|file| (file, table(file, report))).collect();
+    let dir_tables: Vec<_> = dir_list.iter().map(|dir| (dir, table(dir, report))).collect();
+    dirs::clash(&list, &dir_list, report);
     // For what is wrong in them: what they come to turns on the provider of each file.
     cache::over(CacheRules::DEFAULT, settings, report);
     let changes = on_change.as_deref().unwrap_or_default();
@@ -146,26 +150,37 @@ fn directory(
     };
     let mut files: Vec<_> = tables
         .iter()
-        .filter_map(|(file, table)| draft(file, table.as_deref(), &inherited, used, report))
+        .filter_map(|(file, table)| draft(&A_FILE, file, table.as_deref(), &inherited, used, report))
         .collect();
+    let mut listed = Vec::new();
+    for (dir, table) in &dir_tables {
+        match dirs::dir(dir, table.as_deref(), &inherited, used, report) {
+            Some(WrittenDir::Named(named)) => files.extend(named),
+            Some(WrittenDir::Listed(like, of)) => listed.push((like, of)),
+            None => {}
+        }
+    }
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
     let names: Vec<_> = list.iter().map(|file| file.key).collect();
     let bundles = bundles::bundles(settings, &names, report);
     // From here on each mistake would be a consequence of one above.
     on_change.as_ref()?;
     let (rules, written, learn_until) = (rules?, written?, learn_until?);
-    reach(&rules, written, &owners, settings, &files, report);
+    let all: Vec<_> = files.iter().chain(listed.iter().map(|(like, _)| like)).collect();
+    reach(&rules, written, &owners, settings, &all, report);
+    let dir_mode = dir_mode(widest(&owners, &all));
     let rules = Rules::new(rules.into_iter().map(|checked| checked.rule).collect());
     learning::needs_uid(&rules, find(settings, "learn_until"), report);
     Some(Scope {
         rules_at: report.place(&at),
         uid: owners.uid,
         gid: owners.gid,
-        dir_mode: dir_mode(widest(&owners, &files)),
-        rules,
+        dir_mode,
+        rules: Arc::new(rules),
         learn_until,
         bundles,
         files: files.into_iter().map(|draft| Arc::new(draft.file)).collect(),
+        dirs: listed.into_iter().map(|(like, of)| like.into_dir(of)).collect(),
         name,
     })
 }
@@ -193,7 +208,7 @@ fn one_uid(rules: &[Checked]) -> Option<u32> {
 }
 
 /// Everything that any file of the scope lets somebody do.
-fn widest(owners: &Owners, files: &[Drafted<'_, '_>]) -> u16 {
+fn widest(owners: &Owners, files: &[&Drafted<'_, '_>]) -> u16 {
     files.iter().fold(owners.file_mode, |mode, draft| mode | draft.file.mode)
 }
 
@@ -203,7 +218,7 @@ fn reach(
     written: Written,
     owners: &Owners,
     settings: &[Entry<'_>],
-    files: &[Drafted<'_, '_>],
+    files: &[&Drafted<'_, '_>],
     report: &mut Report,
 ) {
     if written.group.is_none() {
