@@ -79,6 +79,26 @@ fn what_is_marked_for_deletion_is_not_listed() {
 }
 
 #[test]
+fn the_second_region_is_asked_for_all_pages_when_the_first_fails() {
+    let (aws, other, under) = (Aws::ministack(), "eu-west-1", unique("regional"));
+    let directory = tempfile::tempdir().unwrap();
+    let wanted = numbered(120);
+    for name in &wanted {
+        aws.put_secret(other, &format!("{under}/{name}"), b"a value");
+    }
+    let first = Network::plain(aws.address, Weather::Answers(503, "", String::new()));
+    let settings = format!(
+        "regions = ['{REGION}', '{other}']\nendpoints = {{ {REGION} = '{}', {other} = '{}' }}\ncredentials_file = '{}'",
+        first.at().url,
+        aws.url(),
+        aws.user(&[LIST_SECRETS]).write(directory.path())
+    );
+    let provider = Secrets::open(&settings).unwrap();
+    assert_eq!(list(&*provider, &under, 1).unwrap(), wanted);
+    assert_eq!(first.requests(), 1);
+}
+
+#[test]
 fn a_refusal_names_the_right_that_is_needed() {
     let server = Secrets::start();
     let settings = server.settings_without_rights(&server.direct()).unwrap();
