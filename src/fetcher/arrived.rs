@@ -80,8 +80,18 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::providers::Stamp;
+    use crate::providers::{NAMES_MAX, Stamp};
     use crate::secret::SecretBytes;
+
+    #[test]
+    fn names_are_no_more_and_no_deeper_than_was_asked_for() {
+        let under: Reference = "p:app".parse().unwrap();
+        let of = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let all = names(of(&["b", "a/x/y", "a", "b", "a\nforged"]), &under, 2).unwrap();
+        assert_eq!(all, ["a", "a\nforged", "b"], "whoever makes references of them finds that one out");
+        let many = (0..=NAMES_MAX).map(|n| n.to_string()).collect();
+        assert!(matches!(names(many, &under, 1), Err(ProviderError::Misconfigured(_))));
+    }
 
     #[test]
     fn texts_are_one_line_and_bounded_and_only_named_files_are_looked_at() {
