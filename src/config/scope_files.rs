@@ -13,12 +13,12 @@ use super::table::{Entry, find, one_of, unknown};
 use super::trust::Trust;
 use super::workloads;
 use crate::change::OnChange;
-use crate::format::{FORMATS, Form, Format};
+use crate::format::{DECODES, FORMATS, Form, NEWLINES};
 use crate::providers::kind;
 use crate::reference::Reference;
 use crate::words::{listed, nearest};
 
-const FILE: &[&str] = &["from", "format", "mode", "on_change", "per_caller"];
+const FILE: &[&str] = &["from", "format", "decode", "newline", "mode", "on_change", "per_caller"];
 
 /// What holds for a file that says nothing else, and who is trusted.
 pub(super) struct Inherited<'i, 's> {
@@ -70,8 +70,7 @@ pub(super) fn draft<'e, 's>(
     for setting in table.iter().filter(|setting| !known.contains(&setting.key)) {
         unknown(report, setting, &known, "a file", quote_hint(entry, setting));
     }
-    let format = find(table, "format");
-    let format = format.map_or(Some(Format::Raw), |format| read_format(format, report));
+    let form = form(table, report);
     let mode = find(table, "mode");
     let bits = mode.map_or(Some(file_mode), |mode| owners::mode(mode, report));
     let on_change = match find(table, "on_change") {
@@ -92,8 +91,8 @@ pub(super) fn draft<'e, 's>(
         None => from,
     };
     let cache = kept(inherited, &from, table, report);
-    let (format, bits, on_change) = (format?, bits?, on_change?);
-    Some(Drafted { file: File { name, from, form: Form { format }, mode: bits, cache, on_change }, mode })
+    let (form, bits, on_change) = (form?, bits?, on_change?);
+    Some(Drafted { file: File { name, from, form, mode: bits, cache, on_change }, mode })
 }
 
 /// What the file shows: to each workload its own, where that is written.
@@ -153,8 +152,30 @@ fn quote_hint(file: &Entry<'_>, setting: &Entry<'_>) -> Option<String> {
         .then(|| format!("a name with a dot is quoted: `file.\"{}.{}\"`", file.key, setting.key))
 }
 
-fn read_format(entry: &Entry<'_>, report: &mut Report) -> Option<Format> {
-    one_of(entry, FORMATS, report)
+/// How it is written.
+fn form(table: &[Entry<'_>], report: &mut Report) -> Option<Form> {
+    let format = word(table, "format", FORMATS, Form::RAW.format, report);
+    let words: Vec<_> = DECODES.iter().map(|(word, decode)| (*word, Some(*decode))).collect();
+    let decode = word(table, "decode", &words, Form::RAW.decode, report);
+    let newline = word(table, "newline", NEWLINES, Form::RAW.newline, report);
+    let form = Form { format: format?, decode: decode?, newline: newline? };
+    if let (Err(error), Some(decode)) = (form.check(), find(table, "decode")) {
+        let hint = "leave `format` out for the decoded bytes; `from = \"provider:path#key\"` takes one of several values";
+        report.error(Found::at(&decode.key_at, error.to_string()).hint(hint));
+        return None;
+    }
+    Some(form)
+}
+
+/// What is written for `key`, or what holds without.
+fn word<T: Copy>(
+    table: &[Entry<'_>],
+    key: &str,
+    words: &[(&str, T)],
+    without: T,
+    report: &mut Report,
+) -> Option<T> {
+    find(table, key).map_or(Some(without), |entry| one_of(entry, words, report))
 }
 
 fn reference(
