@@ -13,14 +13,14 @@ use super::report::{Found, Report};
 use super::table::{Entry, find, one_of};
 use super::trust::{Untrusted, Want};
 use super::workloads;
-use crate::format::{FORMATS, Form, Format};
+use crate::format::{DECODES, FORMATS, Form, NEWLINES};
 use crate::providers::kind;
 use crate::reference::Reference;
 use crate::template::{Mistake, Template};
 use crate::words::{listed, nearest};
 
 /// Of a file, what is about what it shows.
-pub(super) const KEYS: &[&str] = &["format", "per_caller"];
+pub(super) const KEYS: &[&str] = &["format", "decode", "newline", "per_caller"];
 
 /// The longest template, in bytes.
 const LONGEST: u64 = 1 << 20;
@@ -67,10 +67,10 @@ pub(super) fn shows(
             Some(Shows::secret(whom.map_or(from.clone(), |whom| from.made_for(whom)), form?))
         }
         _ => {
-            let form = find(table, "format");
+            let form = ["format", "decode", "newline"].iter().find_map(|key| find(table, key));
             if let Some(form) = form {
                 let found =
-                    Found::at(&form.key_at, "a template is written as it stands there, in no other format");
+                    Found::at(&form.key_at, "a template is written as it stands there, in no other form");
                 report.error(found.hint("remove it; in the template, filters such as `tojson` write values"));
             }
             let template = template(entry, source, inherited, used, report)?;
@@ -80,9 +80,30 @@ pub(super) fn shows(
     }
 }
 
+/// How it is written.
 fn form(table: &[Entry<'_>], report: &mut Report) -> Option<Form> {
-    let format = find(table, "format").map_or(Some(Format::Raw), |entry| one_of(entry, FORMATS, report));
-    Some(Form { format: format? })
+    let format = word(table, "format", FORMATS, Form::RAW.format, report);
+    let words: Vec<_> = DECODES.iter().map(|(word, decode)| (*word, Some(*decode))).collect();
+    let decode = word(table, "decode", &words, Form::RAW.decode, report);
+    let newline = word(table, "newline", NEWLINES, Form::RAW.newline, report);
+    let form = Form { format: format?, decode: decode?, newline: newline? };
+    if let (Err(error), Some(decode)) = (form.check(), find(table, "decode")) {
+        let hint = "leave `format` out for the decoded bytes; `from = \"provider:path#key\"` takes one of several values";
+        report.error(Found::at(&decode.key_at, error.to_string()).hint(hint));
+        return None;
+    }
+    Some(form)
+}
+
+/// What is written for `key`, or what holds without.
+fn word<T: Copy>(
+    table: &[Entry<'_>],
+    key: &str,
+    words: &[(&str, T)],
+    without: T,
+    report: &mut Report,
+) -> Option<T> {
+    find(table, key).map_or(Some(without), |entry| one_of(entry, words, report))
 }
 
 /// Reads and compiles a template.

@@ -78,7 +78,7 @@ fn a_file_comes_from_one_place_alone() {
         (format!("{rule}file.x = {{ template = \"nowhere\" }}"), "does not exist"),
         (
             format!("{rule}file.x = {{ text = \"\", format = \"json\" }}"),
-            "a template is written as it stands there, in no other format",
+            "a template is written as it stands there, in no other form",
         ),
     ] {
         assert!(of_scope(&lines).0.contains(said), "{lines}");

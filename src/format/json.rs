@@ -1,36 +1,58 @@
-//! `format = "json"`: named values as one JSON object, in the provider's order, with a line end.
+//! `format = "json"`: the secret as JSON, set in lines, in the provider's order, with a line end.
 
-use serde::ser::{SerializeMap, Serializer};
+use serde::ser::{Error as _, Serialize, SerializeMap, SerializeSeq, Serializer};
 use zeroize::Zeroizing;
 
 use super::FormatError;
-use super::named::Named;
-use crate::secret::SecretBytes;
+use super::mark::mark;
+use super::node::{Kind, Node};
 
-pub(super) fn encode(named: &Named<'_>) -> Result<SecretBytes, FormatError> {
+pub(super) fn encode(node: Node<'_>, name: Option<&str>) -> Result<Zeroizing<Vec<u8>>, FormatError> {
+    node.check_depth()?;
     let mut text = Zeroizing::new(Vec::with_capacity(1024));
-    let mut write = || {
-        let mut json = serde_json::Serializer::pretty(&mut *text);
-        let mut map = json.serialize_map(None)?;
-        named.iter().try_for_each(|(name, value)| map.serialize_entry(name, value))?;
-        map.end()
+    let mut json = serde_json::Serializer::pretty(&mut *text);
+    let written = match (node.kind(), name) {
+        (Kind::Object | Kind::List, _) => Json { node, marked: false }.serialize(&mut json),
+        (_, Some(name)) => json.collect_map([(name, Json { node, marked: false })]),
+        (_, None) => return Err(FormatError::NotNamed),
     };
-    // Strings into memory: there is nothing to fail.
-    let written: Result<(), serde_json::Error> = write();
-    written.map_err(|_| FormatError::NotNamed)?;
+    // Into memory: nothing fails but what is no text.
+    written.map_err(|_| FormatError::NotText(name.unwrap_or_default().to_owned()))?;
     text.push(b'\n');
-    Ok(SecretBytes::copy_from(&text))
+    Ok(text)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// A value that writes its numbers as they were.
+pub(super) struct Json<'a> {
+    pub(super) node: Node<'a>,
+    /// Whether there is a mark in the place of each value.
+    pub(super) marked: bool,
+}
 
-    #[test]
-    #[expect(clippy::disallowed_methods, reason = "a made-up value")]
-    fn order_and_odd_characters_stay() {
-        let secret = SecretBytes::copy_from(br#"{"b":"1\n\"","a":"\u00e9 $x"}"#);
-        let json = encode(&Named::parse(&secret).unwrap()).unwrap();
-        assert_eq!(json.expose_secret(), "{\n  \"b\": \"1\\n\\\"\",\n  \"a\": \"é $x\"\n}\n".as_bytes());
+impl Serialize for Json<'_> {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let Self { node, marked } = *self;
+        match node.kind() {
+            Kind::Object => {
+                let mut map = to.serialize_map(None)?;
+                for (name, node) in node.entries().map_err(S::Error::custom)? {
+                    map.serialize_entry(&name, &Json { node, marked })?;
+                }
+                map.end()
+            }
+            Kind::List => {
+                let mut list = to.serialize_seq(None)?;
+                for node in node.items().map_err(S::Error::custom)? {
+                    list.serialize_element(&Json { node, marked })?;
+                }
+                list.end()
+            }
+            _ if marked => {
+                let text = node.text("").map_err(S::Error::custom)?;
+                to.serialize_str(&mark(text.len()))
+            }
+            Kind::Text => to.serialize_str(&node.text("").map_err(S::Error::custom)?),
+            Kind::Number | Kind::Bool | Kind::Null => node.raw().serialize(to),
+        }
     }
 }

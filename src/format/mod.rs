@@ -1,35 +1,100 @@
 //! How a secret is written for the program that reads it.
 //!
-//! This folder owns formats and quoting: each is one file and a line in [`FORMATS`] and in `encode`. It knows neither files nor who reads.
+//! This folder owns formats and quoting: each is one file and a line in [`FORMATS`] and in `encode`. It knows neither files nor who
+//! reads. A format gives back the exact value to the readers that it is for (`docs/formats.md`), or it is refused: nothing
+//! is written that would be read as something else.
+
+use zeroize::Zeroizing;
 
 use crate::secret::SecretBytes;
+use crate::sys::stack;
 
+mod decode;
+mod docker_env;
 mod dotenv;
+mod env;
+mod error;
+mod ini;
 mod json;
+mod mark;
+mod marks;
 mod named;
+mod newline;
+mod node;
+mod node_env;
+mod pointer;
+mod properties;
+mod python_env;
+mod quote;
+mod systemd_env;
+mod toml;
+mod yaml;
+
+pub use decode::{DECODES, Decode};
+pub use error::{FormError, FormatError};
+pub use mark::mark;
+pub use marks::marked;
+pub use named::keys;
+pub use newline::{NEWLINES, Newline};
+pub use quote::Quote;
 
 use named::Named;
+use node::Node;
 
 /// How a secret becomes a file's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Format {
     /// As it is: the whole value, or the value of the key that the reference names.
     Raw,
-    /// Named values as `NAME="value"` lines.
-    Dotenv,
-    /// Named values as one JSON object.
+    /// As JSON, with structure and types.
     Json,
+    /// As YAML, with structure and types.
+    Yaml,
+    /// As TOML, with structure and types.
+    Toml,
+    /// Named values as assignments that a shell reads.
+    Dotenv,
+    /// Named values for `docker run --env-file`.
+    DockerEnv,
+    /// Named values for `EnvironmentFile=` of systemd.
+    SystemdEnv,
+    /// Named values for the package dotenv of npm.
+    NodeEnv,
+    /// Named values for python-dotenv.
+    PythonEnv,
+    /// Named values for `java.util.Properties`.
+    Properties,
+    /// Named values in sections, for readers that know no quoting.
+    Ini,
+    /// Named values in sections, for git.
+    GitConfig,
 }
 
 /// Every format by its name in the configuration.
-pub const FORMATS: &[(&str, Format)] =
-    &[("raw", Format::Raw), ("dotenv", Format::Dotenv), ("json", Format::Json)];
+pub const FORMATS: &[(&str, Format)] = &[
+    ("raw", Format::Raw),
+    ("json", Format::Json),
+    ("yaml", Format::Yaml),
+    ("toml", Format::Toml),
+    ("dotenv", Format::Dotenv),
+    ("docker-env", Format::DockerEnv),
+    ("systemd-env", Format::SystemdEnv),
+    ("node-env", Format::NodeEnv),
+    ("python-env", Format::PythonEnv),
+    ("properties", Format::Properties),
+    ("ini", Format::Ini),
+    ("git-config", Format::GitConfig),
+];
 
 /// How one secret, or one key of it, is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Form {
     /// How it is written.
     pub format: Format,
+    /// What it is decoded from before, as a value of `raw`.
+    pub decode: Option<Decode>,
+    /// What becomes of the line end after it.
+    pub newline: Newline,
 }
 
 impl Format {
@@ -39,31 +104,20 @@ impl Format {
     }
 }
 
-/// The names of the values of a secret, in its order.
-///
-/// # Errors
-/// When it is one plain value.
-pub fn keys(secret: &SecretBytes) -> Result<Vec<String>, FormatError> {
-    Ok(Named::parse(secret)?.iter().map(|(name, _)| name.to_owned()).collect())
-}
-
-/// Why a secret cannot be written so. Never carries a byte of it.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum FormatError {
-    /// The secret has no such key.
-    #[error("the secret has no key `{0}`")]
-    NoSuchKey(String),
-    /// A key or a format for named values, but the secret is one plain value.
-    #[error("the secret is one plain value, not a JSON object of named values")]
-    NotNamed,
-    /// A name that the format cannot write.
-    #[error("the key `{0}` cannot be a variable's name")]
-    BadName(String),
-}
-
 impl Form {
     /// The value as it is.
-    pub const RAW: Self = Self { format: Format::Raw };
+    pub const RAW: Self = Self { format: Format::Raw, decode: None, newline: Newline::Keep };
+
+    /// That its parts go together.
+    ///
+    /// # Errors
+    /// When they do not.
+    pub fn check(self) -> Result<(), FormError> {
+        match self.decode {
+            Some(_) if self.format != Format::Raw => Err(FormError::DecodesNamed(self.format.name())),
+            _ => Ok(()),
+        }
+    }
 
     /// Whether a secret, or the value of `key` in it, is shown without any change.
     pub fn is_as_it_is(self, key: Option<&str>) -> bool {
@@ -73,22 +127,58 @@ impl Form {
     /// What `secret`, or the value of `key` in it, is written as.
     ///
     /// # Errors
-    /// When the secret does not have what is asked for.
-    #[expect(clippy::disallowed_methods, reason = "the value is written for the file")]
+    /// When the secret does not have what is asked for, or it cannot be written so.
     pub fn write(self, secret: &SecretBytes, key: Option<&str>) -> Result<SecretBytes, FormatError> {
-        if self.is_as_it_is(key) {
-            return Ok(SecretBytes::copy_from(secret.expose_secret()));
-        }
-        let named = Named::parse(secret)?;
-        let named = match key {
-            None => named,
-            Some(key) if self.format == Format::Raw => return named.one(key),
-            Some(key) => named.only(key)?,
+        // Parsers and writers of numbers work on copies in their frames.
+        let written = stack::wiped_after(|| self.written(secret, key))?;
+        Ok(SecretBytes::copy_from(&written))
+    }
+
+    fn written(self, secret: &SecretBytes, key: Option<&str>) -> Result<Zeroizing<Vec<u8>>, FormatError> {
+        let mut bytes = match (self.format, key) {
+            (Format::Raw, key) => raw(secret, key)?,
+            (format, None) => format.encode(Node::parse(secret)?, None)?,
+            (format, Some(key)) => {
+                let (name, node) = pointer::find(Node::parse(secret)?, key)?;
+                format.encode(node, Some(&name))?
+            }
         };
-        match self.format {
-            Format::Raw => return Err(FormatError::NotNamed),
-            Format::Dotenv => dotenv::encode(&named),
-            Format::Json => json::encode(&named),
+        if let Some(decode) = self.decode {
+            bytes = decode.decode(&bytes)?;
         }
+        self.newline.apply(&mut bytes);
+        Ok(bytes)
     }
 }
+
+#[expect(clippy::disallowed_methods, reason = "what is shown is the value")]
+fn raw(secret: &SecretBytes, key: Option<&str>) -> Result<Zeroizing<Vec<u8>>, FormatError> {
+    let Some(key) = key else { return Ok(Zeroizing::new(secret.expose_secret().to_vec())) };
+    let (_, node) = pointer::find(Node::parse(secret)?, key)?;
+    Ok(Zeroizing::new(node.text(key)?.as_bytes().to_vec()))
+}
+
+impl Format {
+    /// What stands at `node`; where that is one value, it has the name that it was found by.
+    fn encode(self, node: Node<'_>, name: Option<&str>) -> Result<Zeroizing<Vec<u8>>, FormatError> {
+        let named = |node| Named::of(node, name);
+        let text = match self {
+            Self::Raw => return Err(FormatError::NotNamed),
+            Self::Json => json::encode(node, name)?,
+            Self::Yaml => yaml::encode(node, name)?,
+            Self::Toml => toml::encode(node, name)?,
+            Self::Dotenv => env::encode(&named(node)?, dotenv::quote)?,
+            Self::DockerEnv => env::encode(&named(node)?, docker_env::quote)?,
+            Self::SystemdEnv => env::encode(&named(node)?, systemd_env::quote)?,
+            Self::NodeEnv => env::encode(&named(node)?, node_env::quote)?,
+            Self::PythonEnv => env::encode(&named(node)?, python_env::quote)?,
+            Self::Properties => properties::encode(&named(node)?),
+            Self::Ini => ini::encode(node, name, &ini::PLAIN)?,
+            Self::GitConfig => ini::encode(node, name, &ini::GIT)?,
+        };
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests;

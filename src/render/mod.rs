@@ -12,7 +12,7 @@ use smallvec::SmallVec;
 
 use crate::bounded::Bounded;
 use crate::config::checked::{How, Shows};
-use crate::format::FormatError;
+use crate::format::{self, FormatError};
 use crate::reference::Reference;
 use crate::resolve::Secret;
 use crate::secret::SecretBytes;
@@ -153,7 +153,7 @@ impl Renderer {
     }
 }
 
-/// What a file shows with these values, one for each of [`Shows::secrets`], written anew.
+/// What a file shows with these values, one for each of [`Shows::secrets`], written anew; or with marks in their places.
 ///
 /// # Errors
 /// As [`Renderer::render`].
@@ -164,8 +164,17 @@ pub fn write(
     max: u64,
 ) -> Result<SecretBytes, RenderError> {
     match (shows.how(), values) {
-        (How::Secret { from, form }, [value, ..]) => Ok(form.write(value, from.key())?),
-        (How::Template(template), values) => Ok(template.render(values, show, max)?),
+        (How::Secret { from, form }, [value, ..]) => Ok(match show {
+            Show::Values => form.write(value, from.key())?,
+            Show::Marks => form.write_marked(value, from.key())?,
+        }),
+        (How::Template(template), values) => match show {
+            Show::Values => Ok(template.render(values, show, max)?),
+            Show::Marks => {
+                let marked: Vec<_> = values.iter().map(|value| format::marked(value)).collect();
+                Ok(template.render(&marked.iter().collect::<Vec<_>>(), show, max)?)
+            }
+        },
         (How::Secret { .. }, []) => Err(FormatError::NotNamed.into()),
     }
 }

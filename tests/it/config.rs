@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use hushfs::config::checked::{AuditSink, CacheRules, OnFailure};
 use hushfs::config::{Config, Problems, diff, load};
-use hushfs::format::Format;
+use hushfs::format::{DECODES, FORMATS, Form, Format, NEWLINES};
 use hushfs::providers::Asks;
 use tempfile::TempDir;
 
@@ -170,6 +170,54 @@ file.".env" = { from = "local:web", format = "dotenv", mode = "0400" }
     let files: Vec<_> =
         scope.files.iter().map(|file| (&*file.name, file.shows.form().unwrap().format, file.mode)).collect();
     assert_eq!(files, [(".env", Format::Dotenv, 0o400), ("token", Format::Raw, 0o440)]);
+}
+
+/// A scope with one file of these settings.
+fn with_file(settings: &str) -> (TempDir, PathBuf) {
+    place(&format!("{BEGIN}[scope.a]\nallow = {{ uid = 1 }}\nfile.x = {{ from = \"local:x\"{settings} }}\n"))
+}
+
+#[test]
+fn a_file_is_written_in_every_format_decoded_and_with_or_without_a_line_end() {
+    for (name, format) in FORMATS {
+        let (_dir, path) = with_file(&format!(", format = \"{name}\""));
+        assert_eq!(
+            right(&path).scopes[0].files[0].shows.form(),
+            Some(Form { format: *format, ..Form::RAW }),
+            "{name}"
+        );
+    }
+    for (word, newline) in NEWLINES {
+        for (name, decode) in DECODES {
+            let (_dir, path) = with_file(&format!(", decode = \"{name}\", newline = \"{word}\""));
+            let wanted = Form { decode: Some(*decode), newline: *newline, ..Form::RAW };
+            assert_eq!(right(&path).scopes[0].files[0].shows.form(), Some(wanted), "{name} {word}");
+        }
+    }
+}
+
+#[test]
+fn a_form_that_is_none_says_what_to_write() {
+    for (settings, message, hint) in [
+        (", format = \"ymal\"", "`format` takes \"raw\", \"json\", \"yaml\"", "did you mean \"yaml\"?"),
+        (", decode = \"base46\"", "`decode` takes \"base64\" or \"hex\"", "did you mean \"base64\"?"),
+        (
+            ", newline = \"stripp\"",
+            "`newline` takes \"keep\", \"strip\" or \"add\"",
+            "did you mean \"strip\"?",
+        ),
+        (", newline = true", "`newline` takes a string", ""),
+        (
+            ", format = \"yaml\", decode = \"hex\"",
+            "`decode` is for one value, and `yaml` writes named values",
+            "leave `format` out",
+        ),
+    ] {
+        let (_dir, path) = with_file(settings);
+        let said = the_problem(&path);
+        assert!(said.0.starts_with(message) && said.1.starts_with(hint), "{settings}: {said:?}");
+        assert_eq!(wrong(&path).problems[0].line, Some(7), "{settings}");
+    }
 }
 
 /// A scope that learns until what is written there.
