@@ -1,20 +1,50 @@
 //! Templates: text with places for secrets.
 //!
 //! This folder owns the language of templates. One is compiled when the configuration is checked: which secrets it shows is known then. It
-//! asks nobody for a value: it is given all of them.
+//! asks nobody for a value: it is given all of them. It knows no clock, no environment, no files and no chance: the same values give
+//! the same bytes.
+//!
+//! The engine is the crate minijinja, whose syntax tree is walked (`walk.rs`, `check.rs`) before a template is taken; what a template
+//! can name, call and apply is ours (`functions.rs`, `conditions.rs`, `filters/`), and no word of an error of the engine is passed on
+//! (`ledger.rs`). What a rendering may take is bounded three times: by the engine's fuel, by the steps of the ledger and, for what is
+//! made of itself over and over, by weights that are known before (`weight.rs`).
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::hash::{Hash, Hasher};
+
+use minijinja::syntax::SyntaxConfig;
+use sha2::{Digest, Sha256};
 
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
+use crate::sys::stack;
+
+mod check;
+mod conditions;
+mod filters;
+mod functions;
+mod json;
+mod ledger;
+mod program;
+mod quoting;
+mod render;
+mod root;
+mod tokens;
+mod tree;
+mod walk;
+mod weight;
+mod writer;
+
+use program::Program;
 
 /// A template, compiled.
-#[derive(Debug)]
 pub struct Template {
     name: String,
     digest: String,
     references: Vec<Reference>,
     secrets: Vec<Reference>,
+    program: Program,
 }
 
 /// What is wrong with the text of a template.
@@ -70,8 +100,16 @@ impl Template {
     /// # Errors
     /// All that is wrong with it, in the order of its lines.
     pub fn compile(name: &str, text: &str) -> Result<Self, Vec<Mistake>> {
-        let (name, digest) = (name.to_owned(), text.len().to_string());
-        Ok(Self { name, digest, references: Vec::new(), secrets: Vec::new() })
+        let (program, found) = Program::compile(text)?;
+        let references: BTreeSet<_> = found.texts.values().chain(found.trees.values()).cloned().collect();
+        let secrets: BTreeSet<_> = references.iter().map(Reference::whole).collect();
+        Ok(Self {
+            name: name.to_owned(),
+            digest: hex(&Sha256::digest(text)),
+            references: references.into_iter().collect(),
+            secrets: secrets.into_iter().collect(),
+            program,
+        })
     }
 
     /// The digest of such a text.
@@ -105,12 +143,35 @@ impl Template {
     /// When a value does not have what the template wants, or there is too much of it.
     pub fn render(
         &self,
-        _values: &[&SecretBytes],
-        _show: Show,
+        values: &[&SecretBytes],
+        show: Show,
         max: u64,
     ) -> Result<SecretBytes, TemplateError> {
-        Err(TemplateError::TooLarge { max })
+        // Short texts live in the frames of the engine.
+        stack::wiped_after(|| self.program.render(&self.name, &self.secrets, values, show, max))
     }
+}
+
+impl fmt::Debug for Template {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, digest, references, .. } = self;
+        f.debug_struct("Template")
+            .field("name", name)
+            .field("digest", digest)
+            .field("references", references)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The syntax is Jinja's. A line that has only a statement leaves nothing, and the line end at the end of the text stays.
+fn syntax() -> SyntaxConfig {
+    let mut syntax = SyntaxConfig::builder();
+    syntax.trim_blocks(true).lstrip_blocks(true).keep_trailing_newline(true);
+    syntax.build().unwrap_or_default()
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Templates are the same where their text is.
@@ -127,3 +188,6 @@ impl Hash for Template {
         self.digest.hash(state);
     }
 }
+
+#[cfg(test)]
+mod tests;
