@@ -77,7 +77,7 @@ fn a_file_comes_from_one_place_alone() {
         ),
         (format!("{rule}file.x = {{ template = \"nowhere\" }}"), "does not exist"),
         (
-            format!("{rule}file.x = {{ text = \"\", format = \"json\" }}"),
+            format!("{rule}file.x = {{ text = '{{{{ secret(\"local:x\") }}}}', format = \"json\" }}"),
             "a template is written as it stands there, in no other form",
         ),
     ] {

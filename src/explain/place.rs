@@ -44,6 +44,12 @@ fn has_workloads(config: &Config, scope: &str) -> bool {
     config.scopes.iter().any(|one| one.name != scope && is_of_scope(&one.name, scope))
 }
 
+/// Whether the scope of that name has directories in it.
+fn has_directories(config: &Config, scope: &str) -> bool {
+    let of = config.scopes.iter().find(|one| one.name == scope);
+    of.is_some_and(|of| !of.dirs.is_empty() || of.files.iter().any(|file| file.name.contains('/')))
+}
+
 /// What is said where there is no scope of a name. Everybody can list the directories in which scopes are.
 fn no_scope(config: &Config, scope: &str) -> NoSuchPath {
     let names: Vec<_> = config.scopes.iter().map(|one| one.name.as_str()).collect();
@@ -72,17 +78,15 @@ impl Place {
             _ => None,
         };
         let names = below.components().map(one).collect::<Option<Vec<_>>>();
-        let not_a_file = || NoSuchPath::NotAFile(path.to_owned());
         let (scope, name) = match names.unwrap_or_default().as_slice() {
             [scope, workload, name @ ..] if !name.is_empty() && has_workloads(config, scope) => {
                 (format!("{scope}/{workload}"), name.join("/"))
             }
             [scope, name] => (scope.clone(), name.clone()),
-            // A file in a directory of a scope.
-            [scope, name @ ..] if config.scopes.iter().any(|one| one.name == *scope) && name.len() > 1 => {
+            [scope, name @ ..] if name.len() > 1 && has_directories(config, scope) => {
                 (scope.clone(), name.join("/"))
             }
-            _ => return Err(not_a_file()),
+            _ => return Err(NoSuchPath::NotAFile(path.to_owned())),
         };
         let found = config.scopes.iter().find(|one| one.name == scope);
         let scope = Arc::clone(found.ok_or_else(|| no_scope(config, &scope))?);

@@ -168,8 +168,7 @@ fn text(secret: &SecretBytes, reference: &Reference, ledger: &Arc<Ledger>) -> Re
     // The whole is read to find the key.
     ledger.step(1 + secret.len() / 8)?;
     match Form::RAW.write(secret, Some(key)) {
-        Ok(Some(value)) => Ok(tree::plain(value.expose_secret(), ledger)),
-        Ok(None) => Ok(tree::plain(secret.expose_secret(), ledger)),
+        Ok(value) => Ok(tree::plain(value.expose_secret(), ledger)),
         Err(error) => Err(failed(&error, reference)),
     }
 }
@@ -183,8 +182,7 @@ fn tree(secret: &SecretBytes, reference: &Reference, ledger: &Arc<Ledger>) -> Re
     };
     ledger.step(1 + secret.len() / 8)?;
     match Form::RAW.write(secret, Some(key)) {
-        Ok(Some(value)) => tree::read(value.expose_secret(), &origin),
-        Ok(None) => tree::read(secret.expose_secret(), &origin),
+        Ok(value) => tree::read(value.expose_secret(), &origin),
         Err(error) => Err(failed(&error, reference)),
     }
 }

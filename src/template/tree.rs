@@ -74,11 +74,15 @@ fn one(text: &str, origin: &Origin, not_json: &dyn Fn() -> Failure) -> Result<Va
             let mut pairs = Vec::with_capacity(read.len());
             let mut places = HashMap::with_capacity(read.len());
             for (key, value) in read {
-                if places.contains_key(key.as_str()) {
-                    continue;
+                let value = one(value.get(), origin, not_json)?;
+                // A key that is there twice is what it is last, as to most who read JSON and to `#key`.
+                match places.get(key.as_str()).and_then(|at: &usize| pairs.get_mut(*at)) {
+                    Some((_, known)) => *known = value,
+                    None => {
+                        pairs.push((Value::from(key.as_str()), value));
+                        places.insert(key, pairs.len() - 1);
+                    }
                 }
-                pairs.push((Value::from(key.as_str()), one(value.get(), origin, not_json)?));
-                places.insert(key, pairs.len() - 1);
             }
             let places = (pairs.len() > FEW).then_some(places);
             Value::from_object(Branch { origin: origin.clone(), pairs, places })

@@ -32,7 +32,7 @@ fn json_is_printed_as_it_is_written_and_in_its_order() {
     );
     assert_eq!(
         of("{\"a\":1,\"a\":2}", "{{ secret_json('p:x').a }}{{ secret('p:x#a') }}{{ secret_json('p:x') }}"),
-        "11{\"a\":1}"
+        "22{\"a\":2}"
     );
 }
 
