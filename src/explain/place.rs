@@ -80,7 +80,11 @@ impl Place {
         let names = below.components().map(one).collect::<Option<Vec<_>>>();
         let (scope, name) = match names.unwrap_or_default().as_slice() {
             [scope, workload, name @ ..] if !name.is_empty() && has_workloads(config, scope) => {
-                (format!("{scope}/{workload}"), name.join("/"))
+                let scope = format!("{scope}/{workload}");
+                if name.len() > 1 && !has_directories(config, &scope) {
+                    return Err(NoSuchPath::NotAFile(path.to_owned()));
+                }
+                (scope, name.join("/"))
             }
             [scope, name] => (scope.clone(), name.clone()),
             [scope, name @ ..] if name.len() > 1 && has_directories(config, scope) => {
