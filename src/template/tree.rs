@@ -16,6 +16,9 @@ use super::ledger::{Failure, Ledger, NO_TEXT};
 /// Objects with more keys than that are looked up by a table.
 const FEW: usize = 16;
 
+/// How far values stand in one another: as far as serde_json follows.
+const LEVELS: usize = 127;
+
 /// What is read of a secret belongs to it and to one rendering.
 #[derive(Clone)]
 pub(super) struct Origin {
@@ -59,45 +62,58 @@ pub(super) fn plain(bytes: &[u8], ledger: &Arc<Ledger>) -> Value {
 
 /// Reads JSON.
 pub(super) fn read(json: &[u8], origin: &Origin) -> Result<Value, Failure> {
-    let not_json = || Failure::Other(format!("the secret `{}` is not JSON", origin.secret));
-    origin.ledger.step(json.len() / 8)?;
-    let raw: &RawValue = serde_json::from_slice(json).map_err(|_| not_json())?;
-    one(raw.get(), origin, &not_json)
+    origin.ledger.step(1 + json.len() / 8)?;
+    let read =
+        serde_json::from_slice(json).ok().and_then(|raw: &RawValue| one(raw.get(), origin, 0).transpose());
+    read.unwrap_or_else(|| Err(Failure::Other(format!("the secret `{}` is not JSON", origin.secret))))
 }
 
-fn one(text: &str, origin: &Origin, not_json: &dyn Fn() -> Failure) -> Result<Value, Failure> {
+/// One value; none where it is not JSON, or nested too deep.
+fn one(text: &str, origin: &Origin, level: usize) -> Result<Option<Value>, Failure> {
     // What stands in one another is looked over once for each level.
     origin.ledger.step(1 + text.len() / 8)?;
-    Ok(match text.as_bytes().first() {
+    if level > LEVELS {
+        return Ok(None);
+    }
+    let value = match text.as_bytes().first() {
         Some(b'{') => {
-            let Pairs(read) = serde_json::from_str(text).map_err(|_| not_json())?;
-            let mut pairs = Vec::with_capacity(read.len());
-            let mut places = HashMap::with_capacity(read.len());
+            let Ok(Pairs(read)) = serde_json::from_str(text) else { return Ok(None) };
+            let mut branch = Branch { origin: origin.clone(), pairs: Vec::new(), places: None };
+            if read.len() > FEW {
+                branch.places = Some(HashMap::with_capacity(read.len()));
+            }
+            branch.pairs.reserve_exact(read.len());
             for (key, value) in read {
-                if places.contains_key(key.as_str()) {
+                if branch.find(&key).is_some() {
                     continue;
                 }
-                pairs.push((Value::from(key.as_str()), one(value.get(), origin, not_json)?));
-                places.insert(key, pairs.len() - 1);
+                let Some(value) = one(value.get(), origin, level + 1)? else { return Ok(None) };
+                branch.pairs.push((Value::from(key.as_str()), value));
+                if let Some(places) = &mut branch.places {
+                    places.insert(key, branch.pairs.len() - 1);
+                }
             }
-            let places = (pairs.len() > FEW).then_some(places);
-            Value::from_object(Branch { origin: origin.clone(), pairs, places })
+            Value::from_object(branch)
         }
         Some(b'[') => {
-            let read: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| not_json())?;
-            let items: Result<_, _> =
-                read.into_iter().map(|item| one(item.get(), origin, not_json)).collect();
-            Value::from_object(Row { origin: origin.clone(), items: items? })
+            let Ok(read) = serde_json::from_str::<Vec<&RawValue>>(text) else { return Ok(None) };
+            let mut items = Vec::with_capacity(read.len());
+            for item in read {
+                let Some(item) = one(item.get(), origin, level + 1)? else { return Ok(None) };
+                items.push(item);
+            }
+            Value::from_object(Row { origin: origin.clone(), items })
         }
-        Some(b'"') => {
-            let text: String = serde_json::from_str(text).map_err(|_| not_json())?;
-            Value::from(Zeroizing::new(text).as_str())
-        }
+        Some(b'"') => match serde_json::from_str::<String>(text) {
+            Ok(text) => Value::from(Zeroizing::new(text).as_str()),
+            Err(_) => return Ok(None),
+        },
         Some(b't') => Value::from(true),
         Some(b'f') => Value::from(false),
         Some(b'n') => Value::from(()),
         _ => number(text),
-    })
+    };
+    Ok(Some(value))
 }
 
 fn number(text: &str) -> Value {
