@@ -100,6 +100,10 @@ impl<'a> Walk<'a> {
             }
             BinOpKind::Mul => {
                 let weight = self.all([&binary.left, &binary.right], at);
+                if is_number(&binary.left) && is_number(&binary.right) {
+                    return weight;
+                }
+                // A text or a list, so many times.
                 let times = |side: &Expr<'a>| match side {
                     Expr::Const(number) => number.value.as_usize(),
                     _ => None,
@@ -107,8 +111,8 @@ impl<'a> Walk<'a> {
                 match times(&binary.left).or_else(|| times(&binary.right)) {
                     Some(times) => self.weighed(weight.times(times), at),
                     None => {
-                        let message = "one side of `*` must be a whole number that is written there";
-                        self.say(at, message, "as in `2 * x`");
+                        let message = "one side of `*` must be a number that is written there";
+                        self.say(at, message, "numbers are `60`, `x | int` and what is worked out of them");
                         weight
                     }
                 }
@@ -249,6 +253,29 @@ impl<'a> Walk<'a> {
             }
         }
         Weight::ONE
+    }
+}
+
+/// Whether this can only be a number.
+fn is_number(expression: &Expr<'_>) -> bool {
+    match expression {
+        Expr::Const(number) => number.value.is_number(),
+        Expr::UnaryOp(unary) => is_number(&unary.expr),
+        Expr::BinOp(binary) => {
+            let arithmetic = matches!(
+                binary.op,
+                BinOpKind::Add
+                    | BinOpKind::Sub
+                    | BinOpKind::Mul
+                    | BinOpKind::Div
+                    | BinOpKind::FloorDiv
+                    | BinOpKind::Rem
+            );
+            arithmetic && is_number(&binary.left) && is_number(&binary.right)
+        }
+        // A mark in its place fails: it is no number then.
+        Expr::Filter(filter) => filter.name == "length",
+        _ => false,
     }
 }
 

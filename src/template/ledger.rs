@@ -17,7 +17,8 @@ use super::Show;
 pub(super) const NO_TEXT: &str =
     "the value is not text (UTF-8): only `b64encode`, `hexencode` and `pem` take it";
 
-/// What is looked at while values are walked, compared and written, beside what the engine counts: no rendering looks at more.
+/// What is looked at while values are walked, compared and written, beside what the engine counts: no rendering looks at more,
+/// but that there are two for each byte that a file may have.
 const STEPS: i64 = 1 << 21;
 
 /// Why something cannot be done. Never carries a byte of a value.
@@ -57,7 +58,8 @@ pub(super) struct Ledger {
 
 impl Ledger {
     pub(super) fn new(show: Show, max: u64, keys: Arc<BTreeSet<String>>) -> Self {
-        let steps = AtomicI64::new(STEPS);
+        let steps = i64::try_from(max).unwrap_or(i64::MAX).saturating_mul(2).saturating_add(STEPS);
+        let steps = AtomicI64::new(steps);
         Self { show, max, keys, steps, missed: Mutex::default(), failed: Mutex::default() }
     }
 

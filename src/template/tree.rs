@@ -16,6 +16,9 @@ use super::ledger::{Failure, Ledger, NO_TEXT};
 /// Objects with more keys than that are looked up by a table.
 const FEW: usize = 16;
 
+/// How far values stand in one another: as far as serde_json follows.
+const LEVELS: usize = 127;
+
 /// What is read of a secret belongs to it and to one rendering.
 #[derive(Clone)]
 pub(super) struct Origin {
@@ -24,7 +27,7 @@ pub(super) struct Origin {
     pub(super) ledger: Arc<Ledger>,
 }
 
-/// An object, in the order of the secret. Of a key that is there twice the first counts, as in `#key`.
+/// An object, in the order of the secret. Of a key that is there twice the last counts, as in `#key`.
 pub(super) struct Branch {
     origin: Origin,
     pairs: Vec<(Value, Value)>,
@@ -59,49 +62,62 @@ pub(super) fn plain(bytes: &[u8], ledger: &Arc<Ledger>) -> Value {
 
 /// Reads JSON.
 pub(super) fn read(json: &[u8], origin: &Origin) -> Result<Value, Failure> {
-    let not_json = || Failure::Other(format!("the secret `{}` is not JSON", origin.secret));
-    origin.ledger.step(json.len() / 8)?;
-    let raw: &RawValue = serde_json::from_slice(json).map_err(|_| not_json())?;
-    one(raw.get(), origin, &not_json)
+    origin.ledger.step(1 + json.len() / 8)?;
+    let read =
+        serde_json::from_slice(json).ok().and_then(|raw: &RawValue| one(raw.get(), origin, 0).transpose());
+    read.unwrap_or_else(|| Err(Failure::Other(format!("the secret `{}` is not JSON", origin.secret))))
 }
 
-fn one(text: &str, origin: &Origin, not_json: &dyn Fn() -> Failure) -> Result<Value, Failure> {
+/// One value; none where it is not JSON, or nested too deep.
+fn one(text: &str, origin: &Origin, level: usize) -> Result<Option<Value>, Failure> {
     // What stands in one another is looked over once for each level.
     origin.ledger.step(1 + text.len() / 8)?;
-    Ok(match text.as_bytes().first() {
+    if level > LEVELS {
+        return Ok(None);
+    }
+    let value = match text.as_bytes().first() {
         Some(b'{') => {
-            let Pairs(read) = serde_json::from_str(text).map_err(|_| not_json())?;
-            let mut pairs = Vec::with_capacity(read.len());
-            let mut places = HashMap::with_capacity(read.len());
+            let Ok(Pairs(read)) = serde_json::from_str(text) else { return Ok(None) };
+            let mut branch = Branch { origin: origin.clone(), pairs: Vec::new(), places: None };
+            if read.len() > FEW {
+                branch.places = Some(HashMap::with_capacity(read.len()));
+            }
+            branch.pairs.reserve_exact(read.len());
             for (key, value) in read {
-                let value = one(value.get(), origin, not_json)?;
+                let Some(value) = one(value.get(), origin, level + 1)? else { return Ok(None) };
                 // A key that is there twice is what it is last, as to most who read JSON and to `#key`.
-                match places.get(key.as_str()).and_then(|at: &usize| pairs.get_mut(*at)) {
-                    Some((_, known)) => *known = value,
-                    None => {
-                        pairs.push((Value::from(key.as_str()), value));
-                        places.insert(key, pairs.len() - 1);
-                    }
+                if let Some(at) = branch.place(&key)
+                    && let Some((_, known)) = branch.pairs.get_mut(at)
+                {
+                    *known = value;
+                    continue;
+                }
+                branch.pairs.push((Value::from(key.as_str()), value));
+                if let Some(places) = &mut branch.places {
+                    places.insert(key, branch.pairs.len() - 1);
                 }
             }
-            let places = (pairs.len() > FEW).then_some(places);
-            Value::from_object(Branch { origin: origin.clone(), pairs, places })
+            Value::from_object(branch)
         }
         Some(b'[') => {
-            let read: Vec<&RawValue> = serde_json::from_str(text).map_err(|_| not_json())?;
-            let items: Result<_, _> =
-                read.into_iter().map(|item| one(item.get(), origin, not_json)).collect();
-            Value::from_object(Row { origin: origin.clone(), items: items? })
+            let Ok(read) = serde_json::from_str::<Vec<&RawValue>>(text) else { return Ok(None) };
+            let mut items = Vec::with_capacity(read.len());
+            for item in read {
+                let Some(item) = one(item.get(), origin, level + 1)? else { return Ok(None) };
+                items.push(item);
+            }
+            Value::from_object(Row { origin: origin.clone(), items })
         }
-        Some(b'"') => {
-            let text: String = serde_json::from_str(text).map_err(|_| not_json())?;
-            Value::from(Zeroizing::new(text).as_str())
-        }
+        Some(b'"') => match serde_json::from_str::<String>(text) {
+            Ok(text) => Value::from(Zeroizing::new(text).as_str()),
+            Err(_) => return Ok(None),
+        },
         Some(b't') => Value::from(true),
         Some(b'f') => Value::from(false),
         Some(b'n') => Value::from(()),
         _ => number(text),
-    })
+    };
+    Ok(Some(value))
 }
 
 fn number(text: &str) -> Value {
@@ -141,11 +157,15 @@ impl<'de: 'a, 'a> Deserialize<'de> for Pairs<'a> {
 
 impl Branch {
     fn find(&self, key: &str) -> Option<Value> {
-        let (_, value) = match &self.places {
-            Some(places) => self.pairs.get(*places.get(key)?)?,
-            None => self.pairs.iter().find(|(name, _)| name.as_str() == Some(key))?,
-        };
-        Some(value.clone())
+        self.pairs.get(self.place(key)?).map(|(_, value)| value.clone())
+    }
+
+    /// Where a key stands.
+    fn place(&self, key: &str) -> Option<usize> {
+        match &self.places {
+            Some(places) => places.get(key).copied(),
+            None => self.pairs.iter().position(|(name, _)| name.as_str() == Some(key)),
+        }
     }
 }
 

@@ -49,14 +49,14 @@ impl<'c> Call<'c> {
     /// The input as it is printed. Whoever reads it takes a step for each few bytes.
     pub(super) fn text(&self) -> Result<Cow<'c, str>, Failure> {
         let text = json::text(self.input, self.ledger)?;
-        self.ledger.step(1 + text.len() / 16)?;
+        self.ledger.step(1 + text.len() / 4)?;
         Ok(text)
     }
 
     /// The input as it is.
     pub(super) fn bytes(&self) -> Result<Cow<'c, [u8]>, Failure> {
         if let Some(blob) = self.input.downcast_object_ref::<Blob>() {
-            self.ledger.step(1 + blob.bytes.len() / 16)?;
+            self.ledger.step(1 + blob.bytes.len() / 4)?;
             return Ok(Cow::Borrowed(&blob.bytes));
         }
         Ok(match self.text()? {

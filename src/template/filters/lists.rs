@@ -70,7 +70,8 @@ fn sort(call: &Call<'_>) -> Result<Made, Failure> {
     if !all(ValueKind::String) && !all(ValueKind::Number) {
         return Err(Failure::new("only texts, or numbers, can be sorted"));
     }
-    call.ledger.step(items.len().saturating_mul(16))?;
+    let bytes: usize = items.iter().filter_map(Value::as_str).map(str::len).sum();
+    call.ledger.step(items.len().saturating_mul(16).saturating_add(bytes / 4))?;
     items.sort();
     if call.arg_switch(0, "reverse")? {
         items.reverse();

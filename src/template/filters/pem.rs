@@ -115,16 +115,17 @@ fn pem(call: &Call<'_>) -> Result<Made, Failure> {
         return Err(Failure::new("`label` must be capital letters, as in `CERTIFICATE`"));
     }
     let input = call.bytes()?;
-    let der = match call.input.downcast_object_ref::<Blob>() {
-        Some(_) => zeroize::Zeroizing::new(input.to_vec()),
-        None => {
-            let text = call.text()?;
-            b64decode(&text).ok_or_else(|| Failure::new("this is neither DER nor base64"))?
-        }
+    let is_bytes = call.input.downcast_object_ref::<Blob>().is_some();
+    let decoded = std::str::from_utf8(&input).ok().filter(|_| !is_bytes).and_then(b64decode);
+    let der = match &decoded {
+        Some(der) => der.as_slice(),
+        // A sequence, as certificates and keys are. A short one may happen to be text.
+        None if is_bytes || input.first() == Some(&0x30) => &input,
+        None => return Err(Failure::new("this is neither DER nor base64")),
     };
     let mut out = call.writer(der.len().saturating_mul(2));
     begin(label, &mut out)?;
-    for line in lines(&der) {
+    for line in lines(der) {
         out.push_str(&line)?;
         out.push(b"\n")?;
     }

@@ -2,7 +2,11 @@
 
 use super::*;
 
+mod chance;
 mod compile;
+mod filters;
+mod limits;
+mod marks;
 mod render;
 
 /// Renders a text with these values by their whole references.
