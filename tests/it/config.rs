@@ -211,7 +211,7 @@ fn a_form_that_is_none_says_what_to_write() {
         let (_dir, path) = with_file(settings);
         let said = the_problem(&path);
         assert!(said.0.starts_with(message) && said.1.starts_with(hint), "{settings}: {said:?}");
-        assert_eq!(wrong(&path).problems[0].line, 7, "{settings}");
+        assert_eq!(wrong(&path).problems[0].line, Some(7), "{settings}");
     }
 }
 
