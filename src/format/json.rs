@@ -12,8 +12,8 @@ pub(super) fn encode(node: Node<'_>, name: Option<&str>) -> Result<Zeroizing<Vec
     let mut text = Zeroizing::new(Vec::with_capacity(1024));
     let mut json = serde_json::Serializer::pretty(&mut *text);
     let written = match (node.kind(), name) {
-        (Kind::Object | Kind::List, _) => Json { node, marked: false }.serialize(&mut json),
-        (_, Some(name)) => json.collect_map([(name, Json { node, marked: false })]),
+        (Kind::Object | Kind::List, _) => Json { node, marks_below: None }.serialize(&mut json),
+        (_, Some(name)) => json.collect_map([(name, Json { node, marks_below: None })]),
         (_, None) => return Err(FormatError::NotNamed),
     };
     // Into memory: nothing fails but what is no text.
@@ -25,34 +25,34 @@ pub(super) fn encode(node: Node<'_>, name: Option<&str>) -> Result<Zeroizing<Vec
 /// A value that writes its numbers as they were.
 pub(super) struct Json<'a> {
     pub(super) node: Node<'a>,
-    /// Whether there is a mark in the place of each value.
-    pub(super) marked: bool,
+    /// Where there is a mark in the place of each value: how many objects and lists deep it still looks for values.
+    pub(super) marks_below: Option<usize>,
 }
 
 impl Serialize for Json<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let Self { node, marked } = *self;
-        match node.kind() {
-            Kind::Object => {
+        let node = self.node;
+        let below = |node| Self { node, marks_below: self.marks_below.map(|depth| depth.saturating_sub(1)) };
+        match (node.kind(), self.marks_below) {
+            (Kind::Object, None | Some(1..)) => {
                 let mut map = to.serialize_map(None)?;
                 for (name, node) in node.entries().map_err(S::Error::custom)? {
-                    map.serialize_entry(&name, &Json { node, marked })?;
+                    map.serialize_entry(&name, &below(node))?;
                 }
                 map.end()
             }
-            Kind::List => {
+            (Kind::List, None | Some(1..)) => {
                 let mut list = to.serialize_seq(None)?;
                 for node in node.items().map_err(S::Error::custom)? {
-                    list.serialize_element(&Json { node, marked })?;
+                    list.serialize_element(&below(node))?;
                 }
                 list.end()
             }
-            _ if marked => {
-                let text = node.text("").map_err(S::Error::custom)?;
-                to.serialize_str(&mark(text.len()))
+            (_, Some(_)) => {
+                to.serialize_str(&mark(node.text("").map_or(node.raw().get().len(), |text| text.len())))
             }
-            Kind::Text => to.serialize_str(&node.text("").map_err(S::Error::custom)?),
-            Kind::Number | Kind::Bool | Kind::Null => node.raw().serialize(to),
+            (Kind::Text, None) => to.serialize_str(&node.text("").map_err(S::Error::custom)?),
+            (_, None) => node.raw().serialize(to),
         }
     }
 }

@@ -1,11 +1,9 @@
 //! A secret that shows what is where, and no value: each is a mark that tells its length.
 
-use zeroize::Zeroizing;
-
 use super::json::Json;
 use super::mark::mark;
-use super::node::{Kind, Node};
-use super::{Form, Format, FormatError};
+use super::node::{DEPTH, Kind, Node};
+use super::{Form, Format, FormatError, located};
 use crate::secret::SecretBytes;
 use crate::sys::stack;
 
@@ -14,11 +12,15 @@ use crate::sys::stack;
 pub fn marked(secret: &SecretBytes) -> SecretBytes {
     let json = stack::wiped_after(|| {
         let node = Node::parse(secret).ok()?;
-        let is_one = !matches!(node.kind(), Kind::Object | Kind::List) || node.check_depth().is_err();
-        if is_one { None } else { serde_json::to_vec(&Json { node, marked: true }).ok() }
+        if matches!(node.kind(), Kind::Object | Kind::List) { of(node).ok() } else { None }
     });
-    let text = json.unwrap_or_else(|| mark(secret.len()).into_bytes());
-    SecretBytes::copy_from(&text)
+    json.unwrap_or_else(|| SecretBytes::copy_from(mark(secret.len()).as_bytes()))
+}
+
+/// As JSON. What stands too deep in others is one mark.
+fn of(node: Node<'_>) -> Result<SecretBytes, FormatError> {
+    let json = serde_json::to_vec(&Json { node, marks_below: Some(DEPTH) });
+    json.map(|text| SecretBytes::copy_from(&text)).map_err(|_| FormatError::NotNamed)
 }
 
 impl Form {
@@ -32,8 +34,12 @@ impl Form {
             let len = written.len();
             return Ok(SecretBytes::copy_from(mark(len).as_bytes()));
         }
-        let marked = marked(secret);
-        let written = stack::wiped_after(|| self.written(&marked, key))?;
-        Ok(SecretBytes::copy_from(&Zeroizing::new(written)))
+        stack::wiped_after(|| {
+            let (name, node) = located(secret, key)?;
+            let marked = of(node)?;
+            let mut bytes = self.format.encode(Node::parse(&marked)?, name.as_deref())?;
+            self.newline.apply(&mut bytes);
+            Ok(SecretBytes::copy_from(&bytes))
+        })
     }
 }

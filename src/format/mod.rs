@@ -4,6 +4,8 @@
 //! reads. A format gives back the exact value to the readers that it is for (`docs/formats.md`), or it is refused: nothing
 //! is written that would be read as something else.
 
+use std::borrow::Cow;
+
 use zeroize::Zeroizing;
 
 use crate::secret::SecretBytes;
@@ -136,11 +138,14 @@ impl Form {
 
     fn written(self, secret: &SecretBytes, key: Option<&str>) -> Result<Zeroizing<Vec<u8>>, FormatError> {
         let mut bytes = match (self.format, key) {
-            (Format::Raw, key) => raw(secret, key)?,
-            (format, None) => format.encode(Node::parse(secret)?, None)?,
-            (format, Some(key)) => {
-                let (name, node) = pointer::find(Node::parse(secret)?, key)?;
-                format.encode(node, Some(&name))?
+            (Format::Raw, None) => whole(secret),
+            (Format::Raw, Some(key)) => {
+                let (_, node) = located(secret, Some(key))?;
+                Zeroizing::new(node.text(key)?.as_bytes().to_vec())
+            }
+            (format, key) => {
+                let (name, node) = located(secret, key)?;
+                format.encode(node, name.as_deref())?
             }
         };
         if let Some(decode) = self.decode {
@@ -152,10 +157,20 @@ impl Form {
 }
 
 #[expect(clippy::disallowed_methods, reason = "what is shown is the value")]
-fn raw(secret: &SecretBytes, key: Option<&str>) -> Result<Zeroizing<Vec<u8>>, FormatError> {
-    let Some(key) = key else { return Ok(Zeroizing::new(secret.expose_secret().to_vec())) };
-    let (_, node) = pointer::find(Node::parse(secret)?, key)?;
-    Ok(Zeroizing::new(node.text(key)?.as_bytes().to_vec()))
+fn whole(secret: &SecretBytes) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(secret.expose_secret().to_vec())
+}
+
+/// What is asked for, and what it is called there.
+fn located<'a>(
+    secret: &'a SecretBytes,
+    key: Option<&str>,
+) -> Result<(Option<Cow<'a, str>>, Node<'a>), FormatError> {
+    let root = Node::parse(secret)?;
+    match key {
+        None => Ok((None, root)),
+        Some(key) => pointer::find(root, key).map(|(name, node)| (Some(name), node)),
+    }
 }
 
 impl Format {

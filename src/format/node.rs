@@ -14,7 +14,7 @@ use crate::secret::SecretBytes;
 use crate::sys::stack;
 
 /// How deep objects and lists may stand in each other where all of them are written. What wipes the stack reaches that deep.
-const DEPTH: usize = 48;
+pub(super) const DEPTH: usize = 48;
 
 /// One value, borrowed from the secret.
 #[derive(Clone, Copy)]

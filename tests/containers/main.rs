@@ -11,11 +11,17 @@
 #[path = "../mount/support.rs"]
 #[allow(dead_code, reason = "shared with tests/mount, which uses more of it")]
 mod support;
+#[path = "../formats/values.rs"]
+mod values;
+#[path = "../formats/written.rs"]
+#[allow(dead_code, reason = "shared with tests/formats, which uses more of it")]
+mod written;
 
 mod docker;
 mod image;
 
 mod attack;
+mod env_file;
 mod explain;
 mod outage;
 mod podman;

@@ -11,13 +11,13 @@ use crate::image::{IMAGE, import, is_read, unmount_below};
 use crate::support::{Host, ends_within, says, signal};
 
 /// A Podman with storage of its own. All of it goes when dropped.
-struct Podman {
+pub(crate) struct Podman {
     service: Option<Child>,
     dir: tempfile::TempDir,
 }
 
 impl Podman {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let dir = tempfile::Builder::new().prefix("hushfs-podman-").tempdir().unwrap();
         let podman = Self { service: None, dir };
         let output = import(podman.dir.path(), podman.podman(&["import", "-", IMAGE]));
@@ -47,7 +47,7 @@ impl Podman {
         self.dir.path().join("podman.sock")
     }
 
-    fn podman(&self, args: &[&str]) -> Command {
+    pub(crate) fn podman(&self, args: &[&str]) -> Command {
         let mut command = Command::new("/usr/bin/podman");
         for (option, name) in [("--root", "root"), ("--runroot", "run"), ("--tmpdir", "tmp")] {
             command.arg(option).arg(self.dir.path().join(name));
