@@ -18,5 +18,6 @@ mod image;
 mod attack;
 mod explain;
 mod outage;
+mod owners;
 mod podman;
 mod rules;
