@@ -80,6 +80,9 @@ pub enum Failure {
     /// No such name. Configured names always exist, so this is for others.
     #[error("no such name")]
     NoSuchName,
+    /// A directory of which the files are what a provider has, and that could not be found out.
+    #[error("what the directory has is not known: {0}")]
+    NotListed(String),
     /// A longer name than a file can have.
     #[error("the name is longer than 255 bytes")]
     NameTooLong,
@@ -133,6 +136,7 @@ impl Failure {
             )
             | Self::Render(RenderError::Format(_) | RenderError::Template(_))
             | Self::NotOnRecord
+            | Self::NotListed(_)
             | Self::Closing => Errno::IO,
             Self::VersionGone | Self::Unconfigured => Errno::STALE,
             Self::TooManyHandles => Errno::NFILE,

@@ -8,7 +8,7 @@
 //!    |
 //!  fuse/       fuser <-> our types, errno, reply; the only user of the crate fuser
 //!    |
-//!  fs/         inode tree, attributes, open handles
+//!  fs/         inode tree, attributes, open handles; which files a directory has that lists a provider: listings/
 //!    |
 //!  access.rs   the file to read first: the whole way of one open, from top to bottom
 //!    |-- identity/   Caller                -> Identity                 attestors, one per file
@@ -33,6 +33,7 @@ pub mod control;
 pub mod explain;
 pub mod fuse;
 pub mod fs;
+pub mod listings;
 pub mod access;
 pub mod metrics;
 pub mod failure;

@@ -69,6 +69,11 @@ impl Reference {
         Self { key: None, ..self.clone() }
     }
 
+    /// One key of what it refers to. Whatever a secret's key is called: the text of such a reference may not be one that can be read.
+    pub fn with_key(&self, key: &str) -> Self {
+        Self { key: Some(key.to_owned()), ..self.clone() }
+    }
+
     /// The same reference to whatever version is the current one.
     pub fn unpinned(&self) -> Self {
         Self { version: None, ..self.clone() }

@@ -15,12 +15,13 @@ use crate::access::Access;
 use crate::audit::Audit;
 use crate::change::Changes;
 use crate::config;
-use crate::config::checked::Config;
+use crate::config::checked::{Config, Scope};
 use crate::control::{Listener, Operator};
 use crate::fetcher::{self, Link, ProviderSettings};
 use crate::fs::Fs;
 use crate::fuse::{Notifications, Session};
 use crate::identity::{Attestor, Misplaced, PinnedId};
+use crate::listings::Listings;
 use crate::metrics::{Metrics, Server};
 use crate::mount::{Mount, MountError};
 use crate::pokes::{self, Poker, Pokes};
@@ -36,6 +37,7 @@ mod changed;
 mod demand;
 mod harden;
 mod learning;
+mod listed;
 mod operator;
 mod orders;
 mod reload;
@@ -163,6 +165,7 @@ struct Daemon {
     resolver: Arc<Resolver>,
     audit: Audit,
     fs: Arc<Fs>,
+    listings: Arc<Listings>,
     readers: Arc<Readers>,
     changes: Changes,
     state: Mutex<State>,
@@ -182,7 +185,10 @@ struct Daemon {
 }
 
 struct State {
+    /// What is in force: with the files that directories are known to have.
     config: Config,
+    /// The scopes as they are written, without those.
+    written: Vec<Arc<Scope>>,
     notifications: Option<Notifications>,
 }
 
@@ -207,10 +213,13 @@ impl Daemon {
             Arc::clone(&readers),
             limits,
         );
-        let fs = Fs::new(&config, Arc::clone(&access)).map_err(system("cannot make the handle table"))?;
+        let listings = Listings::new(Arc::clone(&access), Arc::clone(&resolver));
+        listings.configure(&config.scopes);
+        let fs = Fs::new(&config, Arc::clone(&access), Arc::clone(&listings))
+            .map_err(system("cannot make the handle table"))?;
         let changes = changed::changes(Arc::clone(&readers), &access, audit.clone());
         changes.watch(changed::watched(&config));
-        let state = Mutex::new(State { config, notifications: None });
+        let state = Mutex::new(State { written: config.scopes.clone(), config, notifications: None });
         let told = Mutex::new(Some(told));
         let (reloading, reloaded) = (tokio::sync::Mutex::new(()), tokio::sync::Notify::new());
         let (pokes, since) = (OnceLock::new(), Timestamp::now());
@@ -219,6 +228,7 @@ impl Daemon {
             resolver,
             audit,
             fs,
+            listings,
             readers,
             changes,
             state,
@@ -270,6 +280,7 @@ impl Daemon {
         runtime.spawn(sweep(Arc::clone(&self.access), Arc::clone(&self.watchers)));
         runtime.spawn(Arc::clone(&self.resolver).keep());
         runtime.spawn(Arc::clone(self).tell_of_arrivals());
+        self.apply_lists();
         runtime.block_on(async {
             let operator: Arc<dyn Operator> = Arc::<Self>::clone(self);
             let until = async {

@@ -5,8 +5,10 @@ use std::time::Duration;
 use super::Access;
 use super::attempt::Behind;
 use crate::audit::record::Op;
+use crate::failure::Failure;
 use crate::policy::Purpose;
-use crate::resolve::{Arrival, Revoked};
+use crate::reference::Reference;
+use crate::resolve::{Arrival, ResolveError, Revoked};
 
 impl Access {
     /// Puts the end of a credential on record that was lent.
@@ -20,10 +22,17 @@ impl Access {
         self.requests.put_on_record(&self.audit, behind);
     }
 
+    /// Puts on record that the names below a path were asked for.
+    pub fn put_list_on_record(&self, under: &Reference, took: Duration, result: Result<(), ResolveError>) {
+        let result = result.map(|()| "").map_err(Failure::from);
+        self.requests.put_on_record(&self.audit, Behind { op: Op::List, reference: under, took, result });
+    }
+
     /// Puts a fetch on record that nobody waited for.
     pub fn put_on_record(&self, arrival: &Arrival) {
         let op = match arrival.purpose {
             Purpose::Prefetch => Op::Prefetch,
+            Purpose::List => Op::List,
             _ => Op::Refresh,
         };
         let result = arrival.result.as_ref().map(String::as_str).map_err(|why| why.clone().into());

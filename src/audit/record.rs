@@ -93,6 +93,8 @@ pub enum Op {
     Refresh,
     /// The same, before anybody read it: `prefetch`.
     Prefetch,
+    /// The names of a directory (`dir`) were asked for. Recorded where it went otherwise than the time before.
+    List,
     /// A credential that was made for readers was ended before its time.
     Revoke,
     /// An operator's verb on the command line (`store show`, `store edit`, ...).

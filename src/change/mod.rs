@@ -72,6 +72,8 @@ impl fmt::Display for Action {
 /// A file of which changes are to be noticed.
 #[derive(Debug, Clone)]
 pub struct Watched {
+    /// The scope that it is in.
+    pub scope: String,
     /// What is done when it changes.
     pub on_change: Vec<OnChange>,
 }
@@ -81,24 +83,14 @@ pub struct Watched {
 pub struct Change {
     /// The file, `scope/name`.
     pub path: String,
+    /// The scope that it is in.
+    pub scope: String,
     /// The whole secrets that have changed, and the version that each has now; an empty one is not known yet.
     pub secrets: BTreeMap<Reference, String>,
     /// The version that it had when the action was taken last, where that is known.
     pub old: Option<String>,
     /// The version of what changed last; empty where that is not known yet.
     pub new: String,
-}
-
-impl Change {
-    /// The scope that the file is in.
-    pub fn scope(&self) -> &str {
-        scope_of(&self.path)
-    }
-}
-
-/// Everything but the name: a scope of workloads has one more level.
-fn scope_of(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(scope, _)| scope)
 }
 
 /// What was done about a change, for the record.
@@ -143,6 +135,7 @@ impl Changes {
         let Some(watched) = self.files.lock().get(path).cloned() else { return };
         let change = Change {
             path: path.to_owned(),
+            scope: watched.scope,
             secrets: secrets.iter().map(|whole| (whole.clone(), new.to_owned())).collect(),
             old: old.map(str::to_owned),
             new: new.to_owned(),
@@ -171,12 +164,12 @@ impl Action {
         }
     }
 
-    /// What of a changed file's path tells one run from another: each file has its own program, all files of a scope have
+    /// What of a changed file tells one run from another: each file has its own program, all files of a scope have
     /// their readers signalled together, and a unit is one unit whoever asks.
-    fn shared_by<'p>(&self, path: &'p str) -> &'p str {
+    fn shared_by<'c>(&self, change: &'c Change) -> &'c str {
         match self {
-            Self::Command(_) => path,
-            Self::Signal(_) => scope_of(path),
+            Self::Command(_) => &change.path,
+            Self::Signal(_) => &change.scope,
             Self::Unit(_) => "",
         }
     }

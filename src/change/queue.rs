@@ -37,7 +37,7 @@ impl Queues {
     /// Has it done, with whatever else waits for the same.
     pub(super) fn put(self: &Arc<Self>, on_change: OnChange, change: Change) {
         let OnChange { action, at_most_every } = on_change;
-        let key = (action.clone(), action.shared_by(&change.path).to_owned());
+        let key = (action.clone(), action.shared_by(&change).to_owned());
         let mut queues = self.by_key.lock();
         if let Some(queue) = queues.get_mut(&key) {
             queue.put(change);

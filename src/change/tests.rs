@@ -22,7 +22,7 @@ fn changes(on_change: OnChange) -> (Changes, Arc<Mutex<Vec<Done>>>) {
     let done = Arc::new(Mutex::new(Vec::new()));
     let tell = Arc::clone(&done);
     let changes = Changes::new(Handle::current(), Arc::default(), move |one| tell.lock().push(one));
-    let watched = Watched { on_change: vec![on_change] };
+    let watched = Watched { scope: "s".into(), on_change: vec![on_change] };
     changes.watch(["s/a", "s/b"].map(|path| (path.to_owned(), watched.clone())).into());
     (changes, done)
 }

@@ -49,7 +49,10 @@ impl Config {
     /// How long each secret is kept that a file shows.
     pub fn cache_rules(&self) -> HashMap<Reference, CacheRules> {
         let mut rules = HashMap::<Reference, CacheRules>::new();
-        for file in self.scopes.iter().flat_map(|scope| &scope.files) {
+        // What the names of a directory follow from is fetched before any file is known.
+        let dirs = self.scopes.iter().flat_map(|scope| &scope.dirs).filter(|dir| dir.of == DirOf::Keys);
+        let files = self.scopes.iter().flat_map(|scope| &scope.files);
+        for file in files.chain(dirs.map(|dir| &dir.like)) {
             for (whole, own) in file.shows.secrets().iter().zip(&file.cache) {
                 let strictest = |all: &mut CacheRules| *all = all.strictest(*own);
                 rules.entry(whole.clone()).and_modify(strictest).or_insert(*own);
@@ -73,6 +76,7 @@ pub struct Provider {
 }
 
 /// A directory of files with its rules.
+#[derive(Clone)]
 pub struct Scope {
     /// The directory's path below the mount: the name of the scope, or of a scope and one of its workloads (`scope/workload`).
     pub name: String,
@@ -85,13 +89,37 @@ pub struct Scope {
     /// Permission bits of the directory.
     pub dir_mode: u16,
     /// Who may read.
-    pub rules: Rules,
+    pub rules: Arc<Rules>,
     /// Until when a caller whom a rule names by uid may read with any program, and is put on record with it.
     pub learn_until: Option<jiff::Timestamp>,
     /// Files of which a process sees one generation, by the bundle's name.
     pub bundles: BTreeMap<String, Vec<String>>,
-    /// The files, in the order of their names.
+    /// The files, in the order of their names: those that are written, and those that its directories are known to have.
     pub files: Vec<Arc<File>>,
+    /// Directories of which the files are found out at the provider.
+    pub dirs: Vec<Arc<Dir>>,
+}
+
+/// A directory in a scope: its files are what the provider has.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Dir {
+    /// What each of its files is like. Its name is that of the directory; what it shows is the whole secret of which each key is a
+    /// file, or what there are secrets below.
+    pub like: Arc<File>,
+    /// What its files are.
+    pub of: DirOf,
+}
+
+/// What the files of a directory are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DirOf {
+    /// Each key of one secret.
+    Keys,
+    /// Each secret below a path, of at most so many segments.
+    Secrets {
+        /// How many.
+        depth: u32,
+    },
 }
 
 /// Whether `name` is the scope `asked`, or one of its workloads (`scope/workload`).
@@ -120,7 +148,7 @@ impl Scope {
 /// One file of a scope.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct File {
-    /// Its name.
+    /// Its name; in a directory of its scope its path from there.
     pub name: String,
     /// What it shows.
     pub shows: Arc<Shows>,

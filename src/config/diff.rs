@@ -67,24 +67,20 @@ pub fn diff(old: &Config, new: &Config) -> Changes {
     changes
 }
 
-impl Config {
-    /// Takes over from `old` every scope and file that is the same in everything, so that whoever holds one holds the one
-    /// that is in force.
-    pub fn keep_unchanged(&mut self, old: &Self) {
-        for scope in &mut self.scopes {
-            match find(old, &scope.name) {
-                Some(before) if same(before, scope) => *scope = Arc::clone(before),
-                Some(before) => keep_files(scope, before),
-                None => {}
-            }
+/// Takes over from `old` every scope and file that is the same in everything, so that whoever holds one holds the one that is in
+/// force.
+pub fn keep_unchanged(scopes: &mut [Arc<Scope>], old: &Config) {
+    for scope in scopes {
+        match find(old, &scope.name) {
+            Some(before) if same(before, scope) => *scope = Arc::clone(before),
+            Some(before) => keep_files(scope, before),
+            None => {}
         }
     }
 }
 
 fn keep_files(scope: &mut Arc<Scope>, before: &Scope) {
-    // Nobody else has a configuration that is only being read; if somebody did, its files would simply stay.
-    let Some(scope) = Arc::get_mut(scope) else { return };
-    for file in &mut scope.files {
+    for file in &mut Arc::make_mut(scope).files {
         if let Some(before) = before.files.iter().find(|before| *before == file) {
             *file = Arc::clone(before);
         }
@@ -96,10 +92,10 @@ fn find<'c>(config: &'c Config, name: &str) -> Option<&'c Arc<Scope>> {
 }
 
 fn same(a: &Scope, b: &Scope) -> bool {
-    let Scope { name, rules_at: _, uid, gid, dir_mode, rules, learn_until, bundles, files } = a;
+    let Scope { name, rules_at: _, uid, gid, dir_mode, rules, learn_until, bundles, files, dirs } = a;
     let described = |rule: &Rule| rule.selectors().iter().map(|one| one.describe()).collect::<Vec<_>>();
-    (name, uid, gid, dir_mode, learn_until, bundles, files)
-        == (&b.name, &b.uid, &b.gid, &b.dir_mode, &b.learn_until, &b.bundles, &b.files)
+    (name, uid, gid, dir_mode, learn_until, bundles, files, dirs)
+        == (&b.name, &b.uid, &b.gid, &b.dir_mode, &b.learn_until, &b.bundles, &b.files, &b.dirs)
         && rules.iter().map(described).eq(b.rules.iter().map(described))
 }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::cache;
 use super::checked::Shows;
 use super::files::resolve;
-use super::inherited::Inherited;
+use super::inherited::{Inherited, What};
 use super::merge::Merged;
 use super::report::{Found, Report};
 use super::table::{Entry, find, one_of};
@@ -20,16 +20,14 @@ use crate::template::{Mistake, Template};
 use crate::words::{listed, nearest};
 
 /// Of a file, what is about what it shows.
-pub(super) const KEYS: &[&str] = &["from", "format", "template", "text", "per_caller"];
-
-/// Those that say where it comes from.
-const SOURCES: &[&str] = &["from", "template", "text"];
+pub(super) const KEYS: &[&str] = &["format", "per_caller"];
 
 /// The longest template, in bytes.
 const LONGEST: u64 = 1 << 20;
 
 /// Reads what a file shows. `table` is what it is written as, unless that is a reference alone; `known` are all keys of a file.
 pub(super) fn shows(
+    what: &What,
     entry: &Entry<'_>,
     table: Option<&[Entry<'_>]>,
     known: &[&str],
@@ -43,28 +41,27 @@ pub(super) fn shows(
         }
         return Some(Shows::secret(reference(entry, inherited.merged, used, report)?, Form::RAW));
     };
-    let written: Vec<_> = SOURCES.iter().filter_map(|key| find(table, key)).collect();
+    let written: Vec<_> = what.sources.iter().filter_map(|key| find(table, key)).collect();
     let source = match written.as_slice() {
         [one] => *one,
         [] => {
             // `file.mcp.json = …` is a table `mcp` to TOML; that was reported above.
             if table.iter().all(|setting| known.contains(&setting.key)) {
-                let found = Found::at(&entry.key_at, format!("file `{}` has no `from`", entry.key));
-                report.error(found.hint(
-                    "write `from = \"provider:path\"` or `from = \"provider:path#key\"`, or `template = \"FILE\"`",
-                ));
+                let word = what.word.trim_start_matches("a ");
+                let found = Found::at(&entry.key_at, format!("{word} `{}` has no `from`", entry.key));
+                report.error(found.hint(what.remedy));
             }
             return None;
         }
         [first, second, ..] => {
-            let message = format!("a file has `{}` or `{}`, not both", first.key, second.key);
+            let message = format!("{} has `{}` or `{}`, not both", what.word, first.key, second.key);
             report.error(Found::at(&second.key_at, message).hint("remove one of them"));
             return None;
         }
     };
     let form = form(table, report);
     match source.key {
-        "from" => {
+        "from" | "under" => {
             let from = reference(source, inherited.merged, used, report)?;
             let whom = whom(table, std::slice::from_ref(&from), inherited, report)?;
             Some(Shows::secret(whom.map_or(from.clone(), |whom| from.made_for(whom)), form?))

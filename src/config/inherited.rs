@@ -1,4 +1,4 @@
-//! What a file takes from its scope and from the whole configuration.
+//! What a file takes from its scope and from the whole configuration, and what can be written of it.
 
 use std::collections::BTreeMap;
 
@@ -30,4 +30,16 @@ pub(super) struct Inherited<'i, 's> {
     pub(super) sources: &'i [Source<'s>],
     /// The path of the directory that the file is in.
     pub(super) scope: &'i str,
+}
+
+/// What is read: a file, or what the files of a directory are like.
+pub(super) struct What {
+    /// The word for it.
+    pub(super) word: &'static str,
+    /// Its keys, beside those that files and directories have in common.
+    pub(super) keys: &'static [&'static str],
+    /// Of those, the ones that say where it comes from: it has one of them.
+    pub(super) sources: &'static [&'static str],
+    /// What to write where it has none of them.
+    pub(super) remedy: &'static str,
 }

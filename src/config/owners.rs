@@ -77,7 +77,7 @@ pub(super) fn written(settings: &[Entry<'_>], report: &mut Report) -> Option<Wri
 
 /// The mode of a scope's directory: who may read what belongs to the same as the directory may list and enter it, and who may
 /// read anything else in it may enter.
-pub(super) fn dir_mode<'o>(scope: &Owners, files: impl IntoIterator<Item = &'o Owners>) -> u16 {
+pub(super) fn scope_dir_mode<'o>(scope: &Owners, files: impl IntoIterator<Item = &'o Owners>) -> u16 {
     let (mut list, mut enter) = (scope.file_mode & 0o444, 0);
     for file in files {
         list |= file.file_mode & 0o004;
@@ -90,7 +90,12 @@ pub(super) fn dir_mode<'o>(scope: &Owners, files: impl IntoIterator<Item = &'o O
             enter = 0o111;
         }
     }
-    list | (list >> 2) | enter
+    dir_mode(list) | enter
+}
+
+/// The mode of a directory whose files have this one: who may read a file may enter.
+pub(crate) fn dir_mode(file_mode: u16) -> u16 {
+    (file_mode & 0o444) | ((file_mode & 0o444) >> 2)
 }
 
 /// The uid that `owner` names.

@@ -28,23 +28,22 @@ enum Passes {
     Yes,
 }
 
-/// Reports rules and files of which the kernel lets nobody through, and modes for a group where there is none.
+/// Reports rules and files of which the kernel lets nobody through, and modes for a group where there is none. `unread` are the
+/// tables of files that are wrong.
 pub(super) fn check(
     rules: &[Checked],
     scope: &Owners,
     settings: &[Entry<'_>],
-    written: &[(&Entry<'_>, Option<Vec<Entry<'_>>>)],
-    files: &[Drafted<'_, '_>],
+    files: &[&Drafted<'_, '_>],
+    unread: &[Option<&[Entry<'_>]>],
     report: &mut Report,
 ) {
     let own = files.iter().filter_map(|draft| Some((draft.own.mode?, &draft.owners)));
     for (entry, owners) in find(settings, "mode").map(|entry| (entry, scope)).into_iter().chain(own) {
         group_needs_name(entry, owners, report);
     }
-    let tables = written.iter().filter_map(|(_, table)| table.as_deref());
-    let with_own = tables.filter(|table| Own::find(table).any().is_some()).count();
-    if files.iter().filter(|draft| draft.own.any().is_some()).count() < with_own {
-        // For whom the others are is not known.
+    if unread.iter().flatten().any(|table| Own::find(table).any().is_some()) {
+        // For whom those are is not known.
         return;
     }
     let of_rules =
@@ -57,7 +56,7 @@ pub(super) fn check(
         .into_iter()
         .map(|one| (one, of_rules(&one)))
         .collect();
-    if files.len() < written.len() || files.is_empty() {
+    if !unread.is_empty() || files.is_empty() {
         all.insert(*scope, by_scope.clone());
     }
     let best = |number: usize| all.values().filter_map(|of| of.get(number)).max().copied();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::cache;
 use super::checked::{CacheRules, File};
 use super::file_shows;
-use super::inherited::Inherited;
+use super::inherited::{Inherited, What};
 use super::names;
 use super::on_change;
 use super::owners::{self, Owners};
@@ -44,8 +44,17 @@ impl<'e, 's> Own<'e, 's> {
     }
 }
 
-/// Reads one file.
+/// A file.
+pub(super) const A_FILE: What = What {
+    word: "a file",
+    keys: &["from", "template", "text"],
+    sources: &["from", "template", "text"],
+    remedy: "write `from = \"provider:path\"` or `from = \"provider:path#key\"`, or `template = \"FILE\"`",
+};
+
+/// Reads one file, or what the files of a directory are like.
 pub(super) fn draft<'e, 's>(
+    what: &What,
     entry: &'e Entry<'s>,
     table: Option<&'e [Entry<'s>]>,
     inherited: &Inherited<'_, 's>,
@@ -53,13 +62,13 @@ pub(super) fn draft<'e, 's>(
     report: &mut Report,
 ) -> Option<Drafted<'e, 's>> {
     if let Err(error) = names::check(entry.key) {
-        report.error(Found::at(&entry.key_at, format!("file: {error}")));
+        report.error(Found::at(&entry.key_at, format!("{}: {error}", what.word.trim_start_matches("a "))));
     }
     let settings = table.unwrap_or_default();
-    let known: Vec<_> =
-        FILE.iter().chain(owners::KEYS).chain(file_shows::KEYS).chain(cache::KEYS).copied().collect();
+    let keys = what.keys.iter().chain(FILE).chain(owners::KEYS).chain(file_shows::KEYS);
+    let known: Vec<_> = keys.chain(cache::KEYS).copied().collect();
     for setting in settings.iter().filter(|setting| !known.contains(&setting.key)) {
-        unknown(report, setting, &known, "a file", quote_hint(entry, setting));
+        unknown(report, setting, &known, what.word, quote_hint(entry, setting));
     }
     let written = owners::written(settings, report);
     let owners = inherited.owners.of_file(written.unwrap_or_default());
@@ -67,7 +76,7 @@ pub(super) fn draft<'e, 's>(
         Some(entry) => on_change::on_change(entry, &owners, inherited.trust, report),
         None => inherited.on_change.of(&owners, report),
     };
-    let shows = file_shows::shows(entry, table, &known, inherited, used, report)?;
+    let shows = file_shows::shows(what, entry, table, &known, inherited, used, report)?;
     let cache = shows.secrets().iter().map(|of| kept(inherited, of, settings, report)).collect();
     let (_, on_change, name) = (written?, on_change?, entry.key.to_owned());
     let (shows, Owners { uid, gid, file_mode: mode, .. }) = (Arc::new(shows), owners);

@@ -8,16 +8,17 @@ use jiff::Timestamp;
 use super::bundles;
 use super::cache;
 use super::checked::{CacheRules, Scope};
+use super::dirs::{self, Written as WrittenDir};
 use super::inherited::Inherited;
 use super::learning;
 use super::merge::Merged;
 use super::names;
 use super::on_change;
-use super::owners::{self, Owners, dir_mode};
+use super::owners::{self, Owners, scope_dir_mode};
 use super::reach;
 use super::report::{Found, Report};
 use super::rules::{self, Checked};
-use super::scope_files::draft;
+use super::scope_files::{A_FILE, draft};
 use super::source::Source;
 use super::table::{Entry, find, unknown};
 use super::trust::Trust;
@@ -25,7 +26,7 @@ use super::workloads::{self, Directory, EXAMPLE};
 use crate::identity::selector;
 use crate::policy::Rules;
 
-const SCOPE: &[&str] = &["allow", "learn_until", "on_change", "bundle", "file", "workload"];
+const SCOPE: &[&str] = &["allow", "learn_until", "on_change", "bundle", "file", "dir", "workload"];
 
 /// What the checks of all scopes turn on.
 struct Context<'c, 's> {
@@ -120,13 +121,16 @@ fn directory(
     let owners = Owners::new(written.unwrap_or_default(), one_uid(rules.as_deref().unwrap_or_default()));
     let on_change = on_change::OfScope::new(find(settings, "on_change"), trust);
     let list = find(settings, "file").and_then(|file| file.table(report)).unwrap_or_default();
-    if list.is_empty() {
+    let dir_list = find(settings, "dir").and_then(|dir| dir.table(report)).unwrap_or_default();
+    if list.is_empty() && dir_list.is_empty() {
         let found = Found::at(&entry.key_at, format!("scope `{}` has no files", entry.key));
         report.warn(found.hint("add one: `file.token = \"provider:path\"`"));
         // Each file reads it for its owner; here is none.
         on_change.of(&owners, report);
     }
     let tables: Vec<_> = list.iter().map(|file| (file, table(file, report))).collect();
+    let dir_tables: Vec<_> = dir_list.iter().map(|dir| (dir, table(dir, report))).collect();
+    dirs::clash(&list, &dir_list, report);
     // For what is wrong in them: what they come to turns on the provider of each file.
     cache::over(CacheRules::DEFAULT, settings, report);
     let workload = is_of_workload.then_some(name.as_str());
@@ -141,27 +145,40 @@ fn directory(
         sources,
         scope: &name,
     };
-    let mut files: Vec<_> = tables
-        .iter()
-        .filter_map(|(file, table)| draft(file, table.as_deref(), &inherited, used, report))
-        .collect();
+    let (mut files, mut listed, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+    for (file, table) in &tables {
+        match draft(&A_FILE, file, table.as_deref(), &inherited, used, report) {
+            Some(draft) => files.push(draft),
+            None => unread.push(table.as_deref()),
+        }
+    }
+    for (dir, table) in &dir_tables {
+        match dirs::dir(dir, table.as_deref(), &inherited, used, report) {
+            Some(WrittenDir::Named(named)) => files.extend(named),
+            Some(WrittenDir::Listed(like, of)) => listed.push((like, of)),
+            None => unread.push(table.as_deref()),
+        }
+    }
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
     let names: Vec<_> = list.iter().map(|file| file.key).collect();
     let bundles = bundles::bundles(settings, &names, report);
     // From here on each mistake would be a consequence of one above.
     let (rules, _, learn_until) = (rules?, written?, learn_until?);
-    reach::check(&rules, &owners, settings, &tables, &files, report);
+    let all: Vec<_> = files.iter().chain(listed.iter().map(|(like, _)| like)).collect();
+    reach::check(&rules, &owners, settings, &all, &unread, report);
+    let dir_mode = scope_dir_mode(&owners, all.iter().map(|draft| &draft.owners));
     let rules = Rules::new(rules.into_iter().map(|checked| checked.rule).collect());
     learning::needs_uid(&rules, find(settings, "learn_until"), report);
     Some(Scope {
         rules_at: report.place(&at),
         uid: owners.uid,
         gid: owners.gid,
-        dir_mode: dir_mode(&owners, files.iter().map(|draft| &draft.owners)),
-        rules,
+        dir_mode,
+        rules: Arc::new(rules),
         learn_until,
         bundles,
         files: files.into_iter().map(|draft| Arc::new(draft.file)).collect(),
+        dirs: listed.into_iter().map(|(like, of)| like.into_dir(of)).collect(),
         name,
     })
 }

@@ -67,21 +67,27 @@ impl Place {
                 .map_err(|_| NoSuchPath::NotBelow(path.to_owned(), config.mount.display().to_string()))?,
             relative => relative,
         };
-        let names: Vec<_> = below.components().collect();
-        let (scope, name) = match names.as_slice() {
-            [Component::Normal(scope), Component::Normal(name)] => (scope.to_string_lossy(), name),
-            [Component::Normal(scope), Component::Normal(workload), Component::Normal(name)]
-                if has_workloads(config, &scope.to_string_lossy()) =>
-            {
-                (format!("{}/{}", scope.to_string_lossy(), workload.to_string_lossy()).into(), name)
-            }
-            _ => return Err(NoSuchPath::NotAFile(path.to_owned())),
+        let one = |name: Component<'_>| match name {
+            Component::Normal(name) => Some(name.to_string_lossy().into_owned()),
+            _ => None,
         };
-        let name = name.to_string_lossy();
+        let names = below.components().map(one).collect::<Option<Vec<_>>>();
+        let not_a_file = || NoSuchPath::NotAFile(path.to_owned());
+        let (scope, name) = match names.unwrap_or_default().as_slice() {
+            [scope, workload, name @ ..] if !name.is_empty() && has_workloads(config, scope) => {
+                (format!("{scope}/{workload}"), name.join("/"))
+            }
+            [scope, name] => (scope.clone(), name.clone()),
+            // A file in a directory of a scope.
+            [scope, name @ ..] if config.scopes.iter().any(|one| one.name == *scope) && name.len() > 1 => {
+                (scope.clone(), name.join("/"))
+            }
+            _ => return Err(not_a_file()),
+        };
         let found = config.scopes.iter().find(|one| one.name == scope);
         let scope = Arc::clone(found.ok_or_else(|| no_scope(config, &scope))?);
         let file = scope.files.iter().find(|file| file.name == name).map(Arc::clone);
-        Ok(Self { scope, file, name: name.into_owned() })
+        Ok(Self { scope, file, name })
     }
 
     /// `scope/name`, or `scope/workload/name`.

@@ -42,10 +42,11 @@ fn place(rules: Rules, mode: u16, name: &str) -> Place {
         uid: 1000,
         gid: 50,
         dir_mode: mode,
-        rules,
+        rules: Arc::new(rules),
         learn_until: None,
         bundles: std::collections::BTreeMap::new(),
         files: vec![Arc::clone(&file)],
+        dirs: Vec::new(),
     };
     Place { scope: Arc::new(scope), file: (name == "f").then_some(file), name: name.into() }
 }

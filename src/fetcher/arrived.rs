@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::lends::Named;
-use crate::providers::{Fetched, Lease, ProviderError};
+use crate::providers::{Fetched, Lease, Listing, ProviderError};
+use crate::reference::Reference;
 use crate::words::{is_plain, printable};
 
 /// Longest version, in bytes: it goes into records, and into an extended attribute.
@@ -46,6 +47,13 @@ pub(super) fn renewed(renewed: Lease, before: &Lease) -> Lease {
     Lease { lasts: renewed.lasts, renewable: renewed.renewable, ..before.clone() }
 }
 
+/// As they were asked for, and no more than may be.
+pub(super) fn names(names: Vec<String>, under: &Reference, depth: u32) -> Result<Vec<String>, ProviderError> {
+    let mut listing = Listing::new(under, depth)?;
+    names.iter().try_for_each(|name| listing.add(name))?;
+    Ok(listing.names())
+}
+
 /// With a text of one line and bounded length.
 pub(super) fn error(error: ProviderError) -> ProviderError {
     let text = |text: String| line(&text, ERROR_MAX);
@@ -72,8 +80,18 @@ mod tests {
     use std::time::SystemTime;
 
     use super::*;
-    use crate::providers::Stamp;
+    use crate::providers::{NAMES_MAX, Stamp};
     use crate::secret::SecretBytes;
+
+    #[test]
+    fn names_are_no_more_and_no_deeper_than_was_asked_for() {
+        let under: Reference = "p:app".parse().unwrap();
+        let of = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        let all = names(of(&["b", "a/x/y", "a", "b", "a\nforged"]), &under, 2).unwrap();
+        assert_eq!(all, ["a", "a\nforged", "b"], "whoever makes references of them finds that one out");
+        let many = (0..=NAMES_MAX).map(|n| n.to_string()).collect();
+        assert!(matches!(names(many, &under, 1), Err(ProviderError::Misconfigured(_))));
+    }
 
     #[test]
     fn texts_are_one_line_and_bounded_and_only_named_files_are_looked_at() {

@@ -72,6 +72,15 @@ impl Line {
         Ok(arrived::fetched(fetched, &self.named))
     }
 
+    /// Lists what is below a path. Not bounded in time: the caller bounds it.
+    ///
+    /// # Errors
+    /// As [`Line::fetch`].
+    pub(super) async fn list(&self, under: &Reference, depth: u32) -> Result<Vec<String>, ProviderError> {
+        let names = self.ask(|reply| Question::List(under.clone(), depth, reply)).await?;
+        arrived::names(names, under, depth)
+    }
+
     /// Logs in at a provider. Not bounded in time: the caller bounds it.
     ///
     /// # Errors

@@ -12,6 +12,7 @@ pub(super) type Reply<T> = oneshot::Sender<Result<T, ProviderError>>;
 /// A question to one provider.
 pub(super) enum Question {
     Fetch(Reference, Mint, Reply<Fetched>),
+    List(Reference, u32, Reply<Vec<String>>),
     LogIn(String, Reply<()>),
     LoginState(String, Reply<LoginState>),
     Renew(String, Lease, Reply<Lease>),
@@ -24,6 +25,9 @@ impl Question {
         let (provider, what) = match self {
             Self::Fetch(reference, mint, _) => {
                 (reference.provider(), What::Fetch { reference: reference.to_string(), mint: *mint })
+            }
+            Self::List(reference, depth, _) => {
+                (reference.provider(), What::List { reference: reference.to_string(), depth: *depth })
             }
             Self::LogIn(provider, _) => (provider.as_str(), What::LogIn),
             Self::LoginState(provider, _) => (provider.as_str(), What::LoginState),
@@ -40,6 +44,7 @@ impl Question {
             (Self::Fetch(_, _, reply), Ok(Given::Value(value))) => {
                 return reply.send(Ok(value.0)).err().and_then(Result::ok);
             }
+            (Self::List(_, _, reply), Ok(Given::List(names))) => drop(reply.send(Ok(names))),
             (Self::LogIn(_, reply), Ok(Given::Done)) => drop(reply.send(Ok(()))),
             (Self::LoginState(_, reply), Ok(Given::LoginState(state))) => drop(reply.send(Ok(state))),
             (Self::Renew(_, _, reply), Ok(Given::Renewed(lease))) => drop(reply.send(Ok(lease))),
@@ -54,6 +59,7 @@ impl Question {
     pub(super) fn fail(self, error: ProviderError) {
         match self {
             Self::Fetch(_, _, reply) => drop(reply.send(Err(error))),
+            Self::List(_, _, reply) => drop(reply.send(Err(error))),
             Self::LogIn(_, reply) => drop(reply.send(Err(error))),
             Self::LoginState(_, reply) => drop(reply.send(Err(error))),
             Self::Renew(_, _, reply) => drop(reply.send(Err(error))),
@@ -68,6 +74,7 @@ impl Question {
     pub(super) fn is_closed(&self) -> bool {
         match self {
             Self::Fetch(_, _, reply) => reply.is_closed(),
+            Self::List(_, _, reply) => reply.is_closed(),
             Self::LogIn(_, reply) => reply.is_closed(),
             Self::LoginState(_, reply) => reply.is_closed(),
             Self::Renew(_, _, reply) => reply.is_closed(),

@@ -99,6 +99,15 @@ impl Link {
         self.line_of(reference.provider()).fetch(reference, mint).await
     }
 
+    /// Lists what is below `under`: the paths of secrets relative to it, sorted, of at most `depth` segments; names as the
+    /// provider has them, of which one may be no reference's. Not bounded in time: the caller bounds it.
+    ///
+    /// # Errors
+    /// As [`providers::Provider::list`]; [`ProviderError::Unavailable`] when the process keeps dying over it.
+    pub async fn list(&self, under: &Reference, depth: u32) -> Result<Vec<String>, ProviderError> {
+        self.line_of(under.provider()).list(under, depth).await
+    }
+
     /// Renews what the provider made. Not bounded in time: the caller bounds it.
     ///
     /// # Errors

@@ -16,7 +16,7 @@ use crate::providers::{self, Fetched, LoginTime, Provider, ProviderError};
 use crate::reference::Reference;
 use crate::sys::arena;
 
-/// Fetches under way at one provider. More wait; a provider that hangs so holds up its own only.
+/// Fetches and listings under way at one provider. More wait; a provider that hangs so holds up its own only.
 const AT_ONCE: usize = 16;
 
 /// An open provider, or why it could not be opened: its files then fail with that, and nobody else's.
@@ -48,7 +48,9 @@ pub async fn serve(socket: UnixStream, files: OwnedFd, outdated: impl Fn() -> bo
                 let to = Arc::clone(&to);
                 tokio::spawn(async move { say(&to, &Said::Alive).await });
             }
-            Ask::Provider { what: What::Fetch { .. } | What::LogIn, .. } if outdated() => {
+            Ask::Provider { what: What::Fetch { .. } | What::List { .. } | What::LogIn, .. }
+                if outdated() =>
+            {
                 tracing::info!("files of the resolver were replaced");
                 return Ok(());
             }
@@ -66,6 +68,10 @@ pub async fn serve(socket: UnixStream, files: OwnedFd, outdated: impl Fn() -> bo
         }
     }
     Ok(())
+}
+
+fn arrived(reference: &str) -> Result<Reference, ProviderError> {
+    reference.parse().map_err(|_| ProviderError::Misconfigured("the reference did not arrive".into()))
 }
 
 /// With times that can be sent: Go's zero time, say, cannot.
@@ -131,17 +137,17 @@ impl Open {
         let provider = self.provider.as_ref().map_err(Clone::clone)?;
         let room = match what {
             What::Renew(_) | What::Revoke(_) => &self.room_for_leases,
-            What::Fetch { .. } | What::LogIn => &self.room,
+            What::Fetch { .. } | What::List { .. } | What::LogIn => &self.room,
             What::LoginState => return Ok(Given::LoginState(provider.login_state().await)),
         };
         let _room = room.acquire().await.map_err(|_| ProviderError::unavailable("closing"))?;
         match what {
             What::Fetch { reference, mint } => {
-                let reference: Reference = reference
-                    .parse()
-                    .map_err(|_| ProviderError::Misconfigured("the reference did not arrive".into()))?;
-                let fetched = provider.fetch(&reference, mint).await?;
+                let fetched = provider.fetch(&arrived(&reference)?, mint).await?;
                 Ok(Given::Value(wire::Value(since_1970(fetched))))
+            }
+            What::List { reference, depth } => {
+                provider.list(&arrived(&reference)?, depth).await.map(Given::List)
             }
             What::LogIn => provider.log_in().await.map(|()| Given::Done),
             What::LoginState => Ok(Given::LoginState(provider.login_state().await)),

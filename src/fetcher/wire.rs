@@ -44,6 +44,12 @@ pub(super) enum What {
         reference: String,
         mint: Mint,
     },
+    /// What is below a path.
+    List {
+        /// In its printed form.
+        reference: String,
+        depth: u32,
+    },
     /// To log in.
     LogIn,
     /// Where it stands with its login.
@@ -83,6 +89,7 @@ pub(super) struct Answer {
 #[derive(Serialize, Deserialize)]
 pub(super) enum Given {
     Value(Value),
+    List(Vec<String>),
     LoginState(LoginState),
     Renewed(Lease),
     /// Nothing: it has done it.

@@ -39,6 +39,14 @@ impl Format {
     }
 }
 
+/// The names of the values of a secret, in its order.
+///
+/// # Errors
+/// When it is one plain value.
+pub fn keys(secret: &SecretBytes) -> Result<Vec<String>, FormatError> {
+    Ok(Named::parse(secret)?.iter().map(|(name, _)| name.to_owned()).collect())
+}
+
 /// Why a secret cannot be written so. Never carries a byte of it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FormatError {

@@ -311,7 +311,6 @@ mod tests {
     use super::*;
     use crate::config::checked::{CacheRules, File, Scope, Shows};
     use crate::identity::{Pid, ProcessId, somebody};
-    use crate::policy::Rules;
     use crate::render::Renderer;
     use crate::resolve::Secret;
 
@@ -334,10 +333,11 @@ mod tests {
             uid: 0,
             gid: 0,
             dir_mode: 0o500,
-            rules: Rules::default(),
+            rules: Arc::default(),
             learn_until: None,
             bundles: std::collections::BTreeMap::new(),
             files: Vec::new(),
+            dirs: Vec::new(),
         };
         let content = Renderer::new(1 << 20, 1 << 20)
             .render(&file.shows, smallvec::smallvec![Secret::made_up(bytes, version)])

@@ -14,6 +14,7 @@ use crate::access::{Access, Answer, Target};
 use crate::config::checked::Config;
 use crate::failure::Failure;
 use crate::identity::{Caller, ProcessId};
+use crate::listings::{Listing, Listings, Seen};
 use crate::reference::Reference;
 use crate::render::Content;
 
@@ -26,12 +27,16 @@ pub use handles::{Handle, HandleId};
 pub use tree::{Ino, Node, Renamed, Tree};
 
 use handles::Handles;
+use tree::{Dir, FileNode};
 
 /// The file system. Shared by all workers.
 pub struct Fs {
     tree: ArcSwap<Tree>,
     handles: Handles,
     access: Arc<Access>,
+    listings: Arc<Listings>,
+    /// How long a name is waited for that a provider has to be asked for.
+    list_wait: Duration,
 }
 
 /// The longest name, in bytes.
@@ -61,9 +66,10 @@ impl Fs {
     ///
     /// # Errors
     /// When the handle table cannot be made.
-    pub fn new(config: &Config, access: Arc<Access>) -> std::io::Result<Arc<Self>> {
-        let tree = Tree::build(config, None);
-        let fs = Arc::new(Self { tree: ArcSwap::from_pointee(tree), handles: Handles::new()?, access });
+    pub fn new(config: &Config, access: Arc<Access>, listings: Arc<Listings>) -> std::io::Result<Arc<Self>> {
+        let tree = ArcSwap::from_pointee(Tree::build(config, &|path| listings.at(path), None));
+        let (handles, list_wait) = (Handles::new()?, config.limits.stat_wait);
+        let fs = Arc::new(Self { tree, handles, access, listings, list_wait });
         let weak = Arc::downgrade(&fs);
         fs.access.find_by(move |path| weak.upgrade()?.tree.load().target(path));
         Ok(fs)
@@ -72,7 +78,7 @@ impl Fs {
     /// Replaces the tree. Inode numbers follow from paths, so what stays keeps its own.
     pub fn replace(&self, config: &Config) -> Replaced {
         let old = self.tree.load_full();
-        let new = Tree::build(config, Some(&old));
+        let new = Tree::build(config, &|path| self.listings.at(path), Some(&old));
         let replaced = Replaced { forget: new.changes_since(&old), changed: new.shows_otherwise_than(&old) };
         self.tree.store(Arc::new(new));
         replaced
@@ -93,12 +99,20 @@ impl Fs {
         Ok(self.attributes(ino, node, None))
     }
 
-    /// The attributes of `name` in `parent`. Answers everybody the same and from memory only: the kernel shares the answer
-    /// among all callers, and one that denied would break others' working directories.
-    ///
-    /// # Errors
-    /// No such name, or `parent` is not a directory.
-    pub fn lookup(&self, parent: Ino, name: &OsStr) -> Result<Attributes, Failure> {
+    /// The attributes of `name` in `parent`. Answers everybody the same: the kernel shares the answer among all callers, and one
+    /// that denied would break others' working directories. From memory only, but for the first name that anybody looks for in a
+    /// directory that lists a provider.
+    pub fn lookup(self: &Arc<Self>, parent: Ino, name: &OsStr) -> Answer<Attributes> {
+        let found = self.look_up(parent, name);
+        let Err(Failure::NoSuchName) = found else { return Answer::Now(found) };
+        let (fs, name) = (Arc::clone(self), name.to_owned());
+        self.listed(parent, Missed::AName).then(move |known| {
+            known?;
+            fs.look_up(parent, &name)
+        })
+    }
+
+    fn look_up(&self, parent: Ino, name: &OsStr) -> Result<Attributes, Failure> {
         if name.len() > NAME_MAX {
             return Err(Failure::NameTooLong);
         }
@@ -107,6 +121,36 @@ impl Fs {
         let ino = node.child(name)?;
         let node = tree.node(ino).ok_or(Failure::NoSuchName)?;
         Ok(self.attributes(ino, node, None))
+    }
+
+    /// Opens a directory: where it lists a provider, what it has is known then.
+    pub fn opendir(&self, ino: Ino) -> Answer<()> {
+        self.listed(ino, Missed::Nothing)
+    }
+
+    /// Somebody looks into a directory. One that lists a provider has its list asked for if need be; where nothing is known of it,
+    /// that is waited for, which holds up nobody who looks for what is known.
+    fn listed(&self, ino: Ino, missed: Missed) -> Answer<()> {
+        let list = match self.tree.load().node(ino) {
+            Some(Node::Dir(Dir { list: Some(list), .. })) => Arc::clone(list),
+            _ => return Answer::Now(Ok(())),
+        };
+        let failed = |why: String| Err(Failure::NotListed(why));
+        match self.listings.look(&list, missed == Missed::AName) {
+            Seen::Known(_) => Answer::Now(Ok(())),
+            Seen::Failed(why) => Answer::Now(failed(why.to_string())),
+            Seen::Asked(mut told) => {
+                let wait = self.list_wait;
+                Answer::Later(Box::pin(async move {
+                    let came = tokio::time::timeout(wait, told.changed()).await.is_ok();
+                    match (list.known(), list.failure()) {
+                        (Some(_), _) => Ok(()),
+                        (None, Some(why)) if came => failed(why.to_string()),
+                        (None, _) => failed(format!("the provider did not answer within {wait:?}")),
+                    }
+                }))
+            }
+        }
     }
 
     /// The attributes of `ino`, with the true size for a caller that may read the file.
@@ -132,6 +176,10 @@ impl Fs {
             Ok(target) => target,
             Err(failure) => return Answer::Now(Err(failure)),
         };
+        // What is opened is looked into, though its name was found long ago.
+        if let Some(Node::File(FileNode { list: Some(list), .. })) = self.tree.load().node(ino) {
+            self.listings.look(list, false);
+        }
         let fs = Arc::clone(self);
         self.access
             .open(caller, &target, self.handles.room(caller.uid))
@@ -226,16 +274,28 @@ impl Fs {
     pub fn listxattr(&self, caller: Caller, ino: Ino) -> Answer<Vec<u8>> {
         match self.file(ino) {
             Ok(target) => self.access.known(caller, &target).then(|known| Ok(xattr::list(known?.as_deref()))),
-            Err(_) => Answer::Now(Ok(Vec::new())),
+            Err(_) => {
+                Answer::Now(Ok(self.list_of(ino).map_or_else(Vec::new, |list| xattr::list_of_dir(&list))))
+            }
+        }
+    }
+
+    fn list_of(&self, ino: Ino) -> Option<Arc<Listing>> {
+        match self.tree.load().node(ino) {
+            Some(Node::Dir(dir)) => dir.list.clone(),
+            _ => None,
         }
     }
 
     /// The value of an extended attribute. Never fetches.
     pub fn getxattr(&self, caller: Caller, ino: Ino, name: &OsStr) -> Answer<String> {
         let name = name.to_str().and_then(|name| name.strip_prefix(xattr::PREFIX)).map(str::to_owned);
-        let (Ok(target), Some(name)) = (self.file(ino), name) else {
-            return Answer::Now(Err(Failure::NoSuchAttribute));
+        let (Ok(target), Some(name)) = (self.file(ino), &name) else {
+            let value =
+                self.list_of(ino).zip(name).and_then(|(list, name)| xattr::value_of_dir(&name, &list));
+            return Answer::Now(value.ok_or(Failure::NoSuchAttribute));
         };
+        let name = name.clone();
         self.access.known(caller, &target).then(move |known| {
             xattr::value(&name, &target, known?.as_deref()).ok_or(Failure::NoSuchAttribute)
         })
@@ -339,6 +399,13 @@ pub struct Replaced {
     pub forget: Vec<Renamed>,
     /// The paths of files that are still there and show something else now.
     pub changed: Vec<String>,
+}
+
+/// What somebody looked for in a directory and did not find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Missed {
+    Nothing,
+    AName,
 }
 
 /// What a file is opened for.

@@ -8,7 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::access::{Bundle, Target};
 use crate::config::checked::{Config, File, Scope};
+use crate::config::dir_mode;
 use crate::failure::Failure;
+use crate::listings::Listing;
 use crate::reference::Reference;
 use crate::render::Content;
 
@@ -20,6 +22,9 @@ impl Ino {
     /// The root of the mount, by the protocol.
     pub const ROOT: Self = Self(1);
 }
+
+/// The directories of which the names are found out, by their paths below the mount.
+pub(super) type Lists<'l> = dyn Fn(&str) -> Option<Arc<Listing>> + 'l;
 
 /// All inodes.
 pub struct Tree {
@@ -44,11 +49,15 @@ pub struct Dir {
     pub(super) uid: u32,
     pub(super) gid: u32,
     pub(super) since: SystemTime,
+    /// What its names follow from, where they are found out.
+    pub(super) list: Option<Arc<Listing>>,
 }
 
 /// A file.
 pub struct FileNode {
     pub(super) target: Arc<Target>,
+    /// What its name follows from, where it was found out.
+    pub(super) list: Option<Arc<Listing>>,
     pub(super) shown: Arc<Shown>,
     pub(super) since: SystemTime,
 }
@@ -111,13 +120,14 @@ impl Shown {
 }
 
 impl Tree {
-    /// The tree of `config`. What `old` knows of files with the same path is kept.
-    pub(super) fn build(config: &Config, old: Option<&Self>) -> Self {
+    /// The tree of `config`; `lists` are the directories of which the names are found out, by their paths. What `old` knows of files
+    /// with the same path is kept.
+    pub(super) fn build(config: &Config, lists: &Lists<'_>, old: Option<&Self>) -> Self {
         let since = SystemTime::now();
         let mut tree = Self { nodes: HashMap::new(), showing: HashMap::new() };
         tree.nodes.insert(Ino::ROOT, Node::Dir(open_dir(since)));
         for scope in &config.scopes {
-            tree.add_scope(scope, old, since);
+            tree.add_scope(scope, lists, old, since);
         }
         tree
     }
@@ -175,28 +185,65 @@ impl Tree {
         changed
     }
 
-    fn add_scope(&mut self, scope: &Arc<Scope>, old: Option<&Self>, since: SystemTime) {
+    fn add_scope(&mut self, scope: &Arc<Scope>, lists: &Lists<'_>, old: Option<&Self>, since: SystemTime) {
         // The directory of a workload may be where a file was: with a slash at its end it has another number.
         let (parent, name, path) = match scope.name.split_once('/') {
             Some((above, name)) => (self.above(above, since), name, format!("{}/", scope.name)),
             None => (Ino::ROOT, scope.name.as_str(), scope.name.clone()),
         };
         let ino = self.free_ino(&path);
-        let mut dir = Dir {
-            parent,
-            children: BTreeMap::new(),
-            mode: scope.dir_mode,
-            uid: scope.uid,
-            gid: scope.gid,
-            since,
-        };
+        let (children, list) = Default::default();
+        let (mode, uid, gid) = (scope.dir_mode, scope.uid, scope.gid);
         // Taken first, so that no file of the scope gets the same number.
-        self.nodes.insert(ino, Node::Dir(Dir { children: BTreeMap::new(), ..dir }));
-        for file in &scope.files {
-            dir.children.insert(file.name.clone(), self.add_file(scope, file, old, since));
-        }
-        self.nodes.insert(ino, Node::Dir(dir));
+        self.nodes.insert(ino, Node::Dir(Dir { parent, children, mode, uid, gid, since, list }));
         self.put(parent, name, ino);
+        for dir in &scope.dirs {
+            let list = lists(&format!("{}/{}", scope.name, dir.like.name));
+            self.dir_in(scope, ino, &dir.like.name, &dir.like, list.as_ref(), since);
+        }
+        for file in &scope.files {
+            let (mut parent, mut name) = (ino, file.name.as_str());
+            let mut list = None;
+            // On the way to a file in a directory each directory is made that is not there yet.
+            for (at, _) in file.name.match_indices('/') {
+                let (path, rest) = file.name.split_at(at);
+                list = match self.nodes.get(&parent) {
+                    Some(Node::Dir(dir)) => dir.list.clone(),
+                    _ => None,
+                };
+                parent = self.dir_in(scope, parent, path, file, list.as_ref(), since);
+                name = rest.trim_start_matches('/');
+            }
+            if let Some(Node::Dir(dir)) = self.nodes.get(&parent).filter(|_| parent != ino) {
+                list.clone_from(&dir.list);
+            }
+            let file = self.add_file(scope, file, list, old, since);
+            self.put(parent, name, file);
+        }
+    }
+
+    /// The directory at a path in a scope; made, for files that are `like` this, where there is none yet.
+    fn dir_in(
+        &mut self,
+        scope: &Scope,
+        parent: Ino,
+        path: &str,
+        like: &File,
+        list: Option<&Arc<Listing>>,
+        since: SystemTime,
+    ) -> Ino {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        if let Some(Node::Dir(dir)) = self.nodes.get(&parent)
+            && let Some(ino) = dir.children.get(name)
+        {
+            return *ino;
+        }
+        let ino = self.free_ino(&format!("{}/{path}/", scope.name));
+        let (mode, uid, gid) = (dir_mode(like.mode), like.uid, like.gid);
+        let (children, list) = (BTreeMap::new(), list.cloned());
+        self.nodes.insert(ino, Node::Dir(Dir { parent, children, mode, uid, gid, since, list }));
+        self.put(parent, name, ino);
+        ino
     }
 
     /// The directory in which the workloads of the scope `name` have theirs.
@@ -222,6 +269,7 @@ impl Tree {
         &mut self,
         scope: &Arc<Scope>,
         file: &Arc<File>,
+        list: Option<Arc<Listing>>,
         old: Option<&Self>,
         since: SystemTime,
     ) -> Ino {
@@ -246,7 +294,7 @@ impl Tree {
         for whole in &target.secrets {
             self.showing.entry(whole.clone()).or_default().push(target.path.clone());
         }
-        self.nodes.insert(ino, Node::File(FileNode { target, shown, since }));
+        self.nodes.insert(ino, Node::File(FileNode { target, list, shown, since }));
         ino
     }
 
@@ -273,6 +321,7 @@ fn open_dir(since: SystemTime) -> Dir {
         uid: rustix::process::geteuid().as_raw(),
         gid: rustix::process::getegid().as_raw(),
         since,
+        list: None,
     }
 }
 
@@ -295,7 +344,7 @@ mod tests {
         write("store.key", "");
         let provider = "[provider.local]\nkind = \"store\"\npath = \"store.age\"";
         write("hushfs.toml", &format!("mount = \"/run/hushfs\"\n{provider}\n{scopes}"));
-        Tree::build(&crate::config::load(&dir.path().join("hushfs.toml")).unwrap(), old)
+        Tree::build(&crate::config::load(&dir.path().join("hushfs.toml")).unwrap(), &|_| None, old)
     }
 
     #[test]

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::time::SystemTime;
 
 use crate::access::{Known, Target};
+use crate::listings::Listing;
 use crate::reference::Reference;
 use crate::resolve::Freshness;
+use crate::words::printable;
 
 /// What all of ours start with.
 pub(super) const PREFIX: &str = "user.hushfs.";
@@ -68,6 +70,34 @@ pub(super) fn value(name: &str, target: &Target, known: Option<&[Known]>) -> Opt
         _ => None,
     }
 }
+
+/// Told of a directory that lists a provider.
+const FAILURE: &str = "failure";
+const LEFT_OUT: &str = "left-out";
+
+/// The names of those of a directory.
+pub(super) fn list_of_dir(list: &Listing) -> Vec<u8> {
+    let names = ["provider", FAILURE, LEFT_OUT].into_iter().filter(|name| value_of_dir(name, list).is_some());
+    names.map(|name| format!("{PREFIX}{name}\0")).collect::<String>().into_bytes()
+}
+
+/// The value of one of a directory: why its list is not as it should be, and what the provider has that can be no file there.
+pub(super) fn value_of_dir(name: &str, list: &Listing) -> Option<String> {
+    match name {
+        "provider" => list.dir.like.shows.secrets().first().map(|of| of.provider().to_owned()),
+        FAILURE => list.failure().map(|why| why.to_string()),
+        LEFT_OUT => {
+            let known = list.known()?;
+            let lines = known.left_out.iter().map(|(name, why)| format!("{}: {why}", printable(name)));
+            let lines: Vec<_> = lines.take(MOST_LINES).collect();
+            (!lines.is_empty()).then(|| lines.join("\n"))
+        }
+        _ => None,
+    }
+}
+
+/// Lines of one attribute. The kernel takes 64 KiB (xattr(7)).
+const MOST_LINES: usize = 64;
 
 /// RFC 3339 in UTC, to the second.
 fn time(time: SystemTime) -> Option<String> {

@@ -98,13 +98,20 @@ impl Filesystem for Adapter {
     }
 
     fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        match self.fs.lookup(Ino(parent.0), name) {
+        self.answer(self.fs.lookup(Ino(parent.0), name), |found| match found {
             Ok(attributes) => {
                 let (ttl, attr) = attr(&attributes);
                 reply.entry_with_ttls(&ttl, &NAMES, &attr, Generation(0));
             }
             Err(failure) => reply.error(errno(&failure)),
-        }
+        });
+    }
+
+    fn opendir(&self, _request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        self.answer(self.fs.opendir(Ino(ino.0)), |opened| match opened {
+            Ok(()) => reply.opened(FileHandle(0), FopenFlags::empty()),
+            Err(failure) => reply.error(errno(&failure)),
+        });
     }
 
     fn getattr(&self, request: &Request, ino: INodeNo, _fh: Option<FileHandle>, reply: ReplyAttr) {

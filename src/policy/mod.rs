@@ -37,6 +37,8 @@ pub enum Purpose {
     Refresh,
     /// To have it at hand before anybody reads it, as the configuration says.
     Prefetch,
+    /// The names of a directory, which all see who may enter it.
+    List,
     /// An operator on the command line wants it fetched again.
     Operator,
 }
@@ -207,7 +209,7 @@ pub fn decide(rules: &Rules, of: &Subject<'_>, purpose: Purpose) -> Decision {
 impl Purpose {
     /// Whether nobody waits for it.
     pub fn is_behind(self) -> bool {
-        matches!(self, Self::Refresh | Self::Prefetch)
+        matches!(self, Self::Refresh | Self::Prefetch | Self::List)
     }
 }
 
@@ -227,6 +229,11 @@ impl Grant {
     /// To fetch before anybody reads, where the configuration says `prefetch`. Nobody is given anything.
     pub fn to_prefetch() -> Self {
         Self::of_nobody(Purpose::Prefetch, "prefetch")
+    }
+
+    /// To find out the names of a directory, as the configuration says. Nobody is given a value.
+    pub fn to_list() -> Self {
+        Self::of_nobody(Purpose::List, "list")
     }
 
     /// To fetch for an operator, who is given nothing either.

@@ -24,6 +24,7 @@ pub(crate) mod files;
 #[cfg(feature = "gcp")]
 mod gcp;
 mod lease;
+mod listing;
 mod login;
 pub(crate) mod settings;
 pub mod store;
@@ -31,6 +32,7 @@ pub mod store;
 mod vault;
 
 pub use lease::{Lease, Mint};
+pub use listing::{Listing, NAMES_MAX};
 pub use login::{LoginState, LoginTime};
 
 /// Every kind of provider that a configuration can name.
@@ -190,6 +192,21 @@ pub trait Provider: Send + Sync {
     /// # Errors
     /// As [`Provider::fetch`].
     async fn log_in(&self) -> Result<(), ProviderError>;
+
+    /// The paths of all secrets below `under` (its key and version are ignored), relative to it: sorted, each once, of at most
+    /// `depth` segments. What lies deeper is left out. No value is fetched, and nothing is made.
+    ///
+    /// Names come as the provider has them. One may hold what no [`Reference`] can (`..`, `#`, a control character): whoever
+    /// makes references of them finds that out and says so.
+    ///
+    /// # Errors
+    /// [`ProviderError::NotFound`] when there is nothing below `under`, also where the provider cannot tell a folder that is empty
+    /// from a path that was never there: an empty list says that there are secrets, deeper than was asked for, or that the
+    /// provider is sure. [`ProviderError::Misconfigured`] when the
+    /// provider cannot list, or there are more than [`NAMES_MAX`]. Else as [`Provider::fetch`]; a list is whole or an error.
+    async fn list(&self, _under: &Reference, _depth: u32) -> Result<Vec<String>, ProviderError> {
+        Err(ProviderError::Misconfigured("this provider cannot list what it has".into()))
+    }
 
     /// Renews what was made, for as long again as it lasted at first if it may.
     ///

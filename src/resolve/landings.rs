@@ -189,7 +189,7 @@ impl Memory {
         }
     }
 
-    fn upstream_landed(
+    pub(super) fn upstream_landed(
         &mut self,
         reference: &Reference,
         failed: Option<&ResolveError>,

@@ -10,6 +10,7 @@
 //!   landings.rs   what questions and their answers change in that
 //!   flights.rs    one fetch for all who wait (single.rs)
 //!   leases.rs     what was lent: renewed, and ended (lent.rs)
+//!   listing.rs    the names below a path
 //!   keep.rs       what is done though nobody waits: refreshing ahead, forgetting
 //!   files.rs      files of this host that values come from: a change of theirs is noticed
 //!   orders.rs     what operators have done: refresh, evict, watch
@@ -38,6 +39,7 @@ mod flights;
 mod keep;
 mod landings;
 mod leases;
+mod listing;
 mod lent;
 mod memory;
 mod orders;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::clock::Moment;
+use crate::format::FormatError;
 use crate::providers::{Fetched, Lease, ProviderError, Stamp};
 use crate::secret::SecretBytes;
 
@@ -120,8 +121,18 @@ impl ResolveError {
         }
     }
 
+    /// That a secret has no named values.
+    pub fn not_named(why: &FormatError) -> Self {
+        ProviderError::Malformed(why.to_string()).into()
+    }
+
+    /// Whether it is an answer: there is no such thing.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Provider(ProviderError::NotFound(_)))
+    }
+
     /// Whether it is an answer: there is no such secret, or it is not for us.
-    pub(super) fn is_no(&self) -> bool {
+    pub fn is_no(&self) -> bool {
         matches!(self, Self::Provider(ProviderError::NotFound(_) | ProviderError::Refused(_)))
     }
 

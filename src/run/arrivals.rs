@@ -26,6 +26,7 @@ impl Daemon {
         if let Some((before, now)) = arrival.change() {
             tracing::info!(secret = %arrival.reference, before, now, "another version");
             self.changed(&arrival.reference, Some(before), now);
+            self.listings.changed(&arrival.reference);
         }
     }
 }

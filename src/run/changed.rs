@@ -37,7 +37,10 @@ pub(super) fn changes(readers: Arc<Readers>, access: &Arc<Access>, audit: Audit)
 /// The files of which changes are to be noticed.
 pub(super) fn watched(config: &Config) -> HashMap<String, Watched> {
     let is_watched = |(_, file): &(String, &File)| !file.on_change.is_empty();
-    let watched = |(path, file): (String, &File)| (path, Watched { on_change: file.on_change.clone() });
+    let watched = |(path, file): (String, &File)| {
+        let scope = path.strip_suffix(&file.name).unwrap_or_default().trim_end_matches('/').to_owned();
+        (path, Watched { scope, on_change: file.on_change.clone() })
+    };
     files(config).filter(is_watched).map(watched).collect()
 }
 
@@ -81,7 +84,7 @@ fn record(done: Done, access: &Access, exe: String) -> Record {
     };
     Record {
         outcome,
-        scope: change.scope().to_owned(),
+        scope: change.scope,
         exe,
         version: change.new,
         reason,

@@ -77,7 +77,6 @@ impl Daemon {
         let before = {
             let state = self.state.lock();
             refuse_what_takes_a_restart(&config::diff(&state.config, &new))?;
-            new.keep_unchanged(&state.config);
             providers(&state.config)
         };
         // The fetcher first: a file that is there must not be asked of a provider that is not there yet.
@@ -87,12 +86,16 @@ impl Daemon {
         }
         self.access.attestor().ask_runtimes_at(&new.runtimes);
         let mut state = self.state.lock();
+        let written = new.scopes.clone();
+        self.listings.configure(&written);
+        new.scopes = written.iter().map(|scope| self.listings.filled(scope)).collect();
+        config::keep_unchanged(&mut new.scopes, &state.config);
         let changes = config::diff(&state.config, &new);
         let Replaced { forget, changed } = self.fs.replace(&new);
         let shown = super::changed::shown_anew(&state.config, &new);
         self.changes.watch(super::changed::watched(&new));
         let told = state.notifications.as_ref().map(|notifications| notifications.send(forget));
-        state.config = new;
+        (state.config, state.written) = (new, written);
         self.reloaded.notify_one();
         for ShownAnew { path, secrets, version } in shown {
             self.changes.noticed(&path, &secrets, None, &version);

@@ -4,6 +4,9 @@ use std::time::{Duration, Instant, SystemTime};
 
 use hushfs::providers::{Fetched, Mint, Provider, ProviderError};
 
+pub(crate) use crate::listing::{
+    a_list, a_list_from_the_fetcher, a_list_in_bad_weather, a_list_of_nothing, a_list_without_rights,
+};
 use crate::network::{CANARY, Network, Weather};
 use crate::tls::Certificate;
 use crate::upstream::{At, Upstream, block_on, fetch, reference};

@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hushfs::providers::{Fetched, Mint, ProviderError};
 
+use crate::listing::list;
 use crate::network::CANARY;
 use crate::upstream::{At, Upstream, bytes, fetch};
 
@@ -21,7 +22,14 @@ directory, credential = sys.argv[1:]
 asked = json.load(sys.stdin)
 assert asked["version"] == 1
 def end(answer): print(json.dumps(answer)); sys.exit()
+def below(path):
+    for at, _, files in os.walk(path):
+        for name in files:
+            if name.endswith(".secret"): yield os.path.relpath(os.path.join(at, name), path)[:-7]
 if not os.path.exists(credential): end({"error": {"kind": "refused"}})
+if asked.get("operation") == "list":
+    names = list(below(os.path.join(directory, asked["path"])))
+    end({"names": names} if names else {"error": {"kind": "not_found"}})
 try: lines = [line.split() for line in open(os.path.join(directory, asked["path"] + ".secret"))]
 except FileNotFoundError: end({"error": {"kind": "not_found"}})
 wanted = asked["secret_version"]
@@ -63,8 +71,12 @@ impl Upstream for Store {
         self.settings_with(&credential)
     }
 
+    fn settings_to_list(&self, at: &At) -> Option<String> {
+        Some(format!("{}\nlists = true", self.settings(at)))
+    }
+
     fn settings_without_rights(&self, _: &At) -> Option<String> {
-        Some(self.settings_with(Path::new("/nonexistent")))
+        Some(format!("{}\nlists = true", self.settings_with(Path::new("/nonexistent"))))
     }
 
     fn settings_with_wrong_credentials(&self, _: &At) -> Option<String> {
@@ -82,6 +94,7 @@ impl Upstream for Store {
         let path = self.0.path().join(format!("{name}.secret"));
         let before = std::fs::read_to_string(&path).unwrap_or_default();
         let (version, now) = (before.lines().count() + 1, jiff::Timestamp::now());
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
         std::fs::write(path, format!("{before}{version} {now} {}\n", STANDARD.encode(value))).unwrap();
         name.to_owned()
     }
@@ -256,6 +269,46 @@ fn no_more_run_at_once_than_may() {
             task.await.unwrap().unwrap();
         }
     });
+}
+
+#[test]
+fn one_that_knows_no_listing_is_told_apart_from_one_that_has_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let below = |answer: &str, more: &str| {
+        let script = format!("touch {}/ran; echo '{answer}'", dir.path().display());
+        let settings = format!(
+            "program = '/bin/sh'\nargs = ['-c', '''{script}''']\nuser = 'root'\nset = {{ PATH = '/usr/bin:/bin' }}\n{more}"
+        );
+        list(&*Store::open(&settings).unwrap(), "a", 1)
+    };
+    let error = below(r#"{"names": ["x"]}"#, "mints = true").unwrap_err();
+    assert!(matches!(&error, ProviderError::Misconfigured(m) if m.contains("lists = true")), "{error}");
+    assert!(!dir.path().join("ran").exists(), "it could have made a credential");
+    assert_eq!(below(r#"{"names": ["y", "x", "too/deep", "y"]}"#, "lists = true").unwrap(), ["x", "y"]);
+    assert_eq!(below(r#"{"names": []}"#, "lists = true").unwrap(), [""; 0], "it knows");
+    for answer in [format!("{{\"value\": \"{CANARY}\"}}"), CANARY.to_owned(), String::new()] {
+        let error = below(&answer, "lists = true").unwrap_err();
+        assert!(matches!(&error, ProviderError::Malformed(m) if m.contains("does it know")), "{error}");
+        assert!(!error.to_string().contains(CANARY), "{error}");
+    }
+}
+
+#[test]
+fn ten_thousand_names_are_listed_and_not_one_more() {
+    let below = |count: usize| {
+        let script =
+            format!(r#"{{ printf "{{\"names\":[\"x\""; seq -f ",\"%.0f\"" 2 {count}; echo "]}}"; }}"#);
+        let settings = format!(
+            "program = '/bin/sh'\nargs = ['-c', '''{script}''']\nuser = 'root'\nset = {{ PATH = '/usr/bin:/bin' }}\nlists = true"
+        );
+        list(&*Store::open(&settings).unwrap(), "a", 1)
+    };
+    assert_eq!(below(10_000).unwrap().len(), 10_000);
+    let error = below(10_001).unwrap_err();
+    assert!(
+        matches!(&error, ProviderError::Misconfigured(m) if m.contains("a path further down")),
+        "{error}"
+    );
 }
 
 #[test]

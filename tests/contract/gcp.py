@@ -149,7 +149,7 @@ def permit(caller, permission, resource):
 RESOURCE = r"(projects/[^/]+(?:/locations/[^/]+)?/secrets/[^/:]+)"
 
 
-def secret_manager(path, caller):
+def secret_manager(path, caller, query):
     if re.match(r"projects/(no-such-project|666)/", path):
         told = "Permission denied on resource project."
         raise Refusal(403, "PERMISSION_DENIED", told, "CONSUMER_INVALID")
@@ -175,7 +175,19 @@ def secret_manager(path, caller):
     if found := re.fullmatch(r"(projects/[^/]+(?:/locations/[^/]+)?)/secrets", path):
         permit(caller, "secretmanager.secrets.list", found[1])
         of = [one for name, one in stored.items() if name.startswith(found[1] + "/secrets/")]
-        return message(sm.ListSecretsResponse(secrets=of, total_size=len(of)))
+        asked = dict(urllib.parse.parse_qsl(query))
+        token = asked.get("pageToken", "=0")
+        if not token.startswith("=") or int(asked.get("pageSize", 0)) < 1:
+            raise Refusal(400, "INVALID_ARGUMENT", "Invalid page.")
+        # Of a page there may be less than was asked for.
+        start, end = int(token[1:]), int(token[1:]) + min(int(asked["pageSize"]), 3)
+        more = {"next_page_token": f"={end}"} if end < len(of) else {}
+        listed = message(sm.ListSecretsResponse(secrets=of[start:end], total_size=len(of), **more))
+        if asked.get("fields") == "secrets/name,nextPageToken":
+            listed.pop("totalSize", None)
+            listed["secrets"] = [{"name": one["name"]} for one in listed.get("secrets", [])]
+            listed = {name: value for name, value in listed.items() if value}
+        return listed
     raise Refusal(400, "INVALID_ARGUMENT", "Invalid resource field value in the request.")
 
 
@@ -259,7 +271,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 raise Refusal(403, "PERMISSION_DENIED", "", "IAM_PERMISSION_DENIED")
             until = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3599))
             return {"accessToken": give(found[1]), "expireTime": until}
-        return secret_manager(path.removeprefix("/v1/"), caller)
+        return secret_manager(path.removeprefix("/v1/"), caller, query)
 
     def of_aws(self, token, audience):
         """The name that a signed request for GetCallerIdentity would have given; its signature is AWS's to check."""

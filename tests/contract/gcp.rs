@@ -13,6 +13,7 @@ use base64::engine::general_purpose::STANDARD;
 use hushfs::providers::{Fetched, Mint, Provider, ProviderError};
 use serde_json::{Value, json};
 
+use crate::listing::list;
 use crate::network::{CANARY, Network, Weather};
 use crate::upstream::{At, Upstream, block_on, bytes, fetch, reference};
 
@@ -122,6 +123,7 @@ impl Upstream for Gcp {
     const KIND: &'static str = "gcp-secret-manager";
     const BINARY: bool = true;
     const VERSIONS: bool = true;
+    const FOLDERS: bool = false;
 
     fn start() -> Self {
         static SERVER: OnceLock<(SocketAddr, tempfile::TempDir)> = OnceLock::new();
@@ -166,8 +168,15 @@ impl Upstream for Gcp {
     }
 
     fn put(&self, name: &str, value: &[u8]) -> String {
-        self.store(&format!("projects/{PROJECT}/secrets/{name}"), value, json!({}));
-        name.to_owned()
+        let (project, secret) = name.split_once('/').unwrap_or((PROJECT, name));
+        let resource = format!("projects/{project}/secrets/{secret}");
+        self.store(&resource, value, json!({}));
+        if project == PROJECT { name.to_owned() } else { resource }
+    }
+
+    /// The name is a project's: there are no other folders.
+    fn folder(&self, name: &str) -> String {
+        format!("projects/{name}/secrets")
     }
 
     fn nowhere(&self) -> String {
@@ -326,6 +335,36 @@ fn labels_annotations_and_the_end_are_told_where_they_are_asked_for() {
         matches!(error, ProviderError::Refused(_)) && error.to_string().contains("secretmanager.viewer"),
         "{error}"
     );
+}
+
+#[test]
+fn a_list_has_all_pages_and_no_more_than_names_is_asked_for() {
+    let server = Gcp::start();
+    let places = ["projects/paged/secrets", "projects/paged/locations/europe-west3/secrets"];
+    let wanted: Vec<_> = (0..11).map(|n| format!("secret_{n:02}")).collect();
+    for place in places {
+        wanted.iter().for_each(|name| server.store(&format!("{place}/{name}"), b"a value", json!({})));
+    }
+    let (email, file) = server.account();
+    let provider = server.open_with(&file);
+    for place in places {
+        assert_eq!(list(&*provider, place, 1).unwrap(), wanted);
+        assert_eq!(server.asked(&[&email, &format!("GET /v1/{place}")]), 4, "3 on a page");
+    }
+    assert_eq!(server.asked(&[&email, "/secrets/"]), 0, "none is asked about");
+    let error = list(&*provider, "app", 1).unwrap_err();
+    let told = "write `projects/P/secrets`";
+    assert!(matches!(&error, ProviderError::Misconfigured(m) if m.contains(told)), "{error}");
+    server.tell("/_blind", &json!({"who": email}));
+    let error = list(&*provider, places[0], 1).unwrap_err();
+    let told = "secretmanager.secrets.list";
+    assert!(matches!(&error, ProviderError::Refused(m) if m.contains(told)), "{error}");
+    for (project, told) in
+        [("no-such-project", "correct `project`"), ("switched-off", "gcloud services enable")]
+    {
+        let error = list(&*provider, &format!("projects/{project}/secrets"), 1).unwrap_err();
+        assert!(matches!(&error, ProviderError::Misconfigured(m) if m.contains(told)), "{error}");
+    }
 }
 
 #[test]

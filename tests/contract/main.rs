@@ -13,6 +13,7 @@
 )]
 
 mod cases;
+mod listing;
 #[cfg(any(feature = "vault", feature = "aws"))]
 mod mounted;
 mod network;
@@ -34,12 +35,13 @@ macro_rules! contract {
             contract!(@ $upstream: a_server_that_is_down, a_server_that_hangs, a_slow_trickle, too_many_requests,
                 errors_of_the_server, garbage, a_truncated_body, a_huge_body, a_redirect_elsewhere,
                 a_certificate_of_our_own_authority, a_certificate_of_somebody_else, a_wrong_host_name,
-                an_expired_certificate, a_server_that_comes_back, in_the_fetcher_with_our_own_authority);
+                an_expired_certificate, a_server_that_comes_back, a_list_in_bad_weather, in_the_fetcher_with_our_own_authority);
         }
     };
     ($module:ident, $upstream:ty, local) => {
         contract!(@ $upstream: found, missing, a_missing_version, refused, wrong_credentials, revoked_credentials, rotation,
-            a_version_that_is_pinned, unicode, binary, concurrent_fetches, logging_in, nothing_is_said_twice, in_the_fetcher);
+            a_version_that_is_pinned, unicode, binary, concurrent_fetches, logging_in, nothing_is_said_twice, in_the_fetcher, a_list, a_list_of_nothing, a_list_without_rights,
+            a_list_from_the_fetcher);
     };
     (@ $upstream:ty: $($case:ident),+) => {
         $(#[test] fn $case() { crate::cases::$case::<$upstream>(); })+

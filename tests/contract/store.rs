@@ -4,8 +4,9 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::process::{Command, Stdio};
 
-use hushfs::providers::Fetched;
+use hushfs::providers::{Fetched, ProviderError};
 
+use crate::listing::list;
 use crate::upstream::{At, Upstream};
 
 crate::contract!(store, Store, local);
@@ -84,4 +85,18 @@ impl Upstream for Store {
     fn value(&self, fetched: &Fetched) -> Vec<u8> {
         crate::upstream::bytes(fetched)
     }
+}
+
+#[test]
+fn what_was_removed_is_not_listed() {
+    let store = Store::start();
+    for name in ["app/db", "app/mail", "apple"] {
+        store.put(name, b"a value");
+    }
+    store.hushfs(&["rm", "app/mail"], b"");
+    let provider = Store::open(&store.settings(&store.direct())).unwrap();
+    assert_eq!(list(&*provider, "app", 1).unwrap(), ["db"]);
+    store.hushfs(&["rm", "app/db"], b"");
+    let error = list(&*provider, "app", 1).unwrap_err();
+    assert!(matches!(error, ProviderError::NotFound(_)), "{error}");
 }

@@ -22,6 +22,8 @@ pub(crate) trait Upstream: Sized {
     const BINARY: bool;
     /// Whether one version can be asked for by name.
     const VERSIONS: bool;
+    /// Whether a secret's name has segments, so that some lie deeper than others.
+    const FOLDERS: bool = true;
 
     /// The server, started by whoever asks first.
     fn start() -> Self;
@@ -33,6 +35,11 @@ pub(crate) trait Upstream: Sized {
     /// 2 s and `connect_timeout` 1 s. A credential that is made for this is one that [`Upstream::revoke`] takes back.
     fn settings(&self, at: &At) -> String;
 
+    /// The same with credentials that may also list; `None` where whoever reads may.
+    fn settings_to_list(&self, _: &At) -> Option<String> {
+        None
+    }
+
     /// The same with credentials that are good but may read nothing; `None` where there is no such thing.
     fn settings_without_rights(&self, at: &At) -> Option<String>;
 
@@ -42,8 +49,14 @@ pub(crate) trait Upstream: Sized {
     /// Has the server take back the credentials in `settings`; false where it cannot.
     fn revoke(&self, settings: &str) -> bool;
 
-    /// Stores a value under `name` (letters, digits, `-`), over what was there. Returns the path for a reference.
+    /// Stores a value under `name` (letters, digits, `-`, with `/` between them), over what was there. Returns the path for a
+    /// reference.
     fn put(&self, name: &str, value: &[u8]) -> String;
+
+    /// The path that those are below which are put under `name/…`.
+    fn folder(&self, name: &str) -> String {
+        name.to_owned()
+    }
 
     /// The path of a secret that is not there, where one could be.
     fn nowhere(&self) -> String;

@@ -9,6 +9,7 @@ use crate::upstream::{At, Upstream, bytes};
 
 mod database;
 mod leases;
+mod listing;
 mod logins;
 mod per_caller;
 mod mortal;
@@ -33,11 +34,17 @@ impl Vault {
         settings(at, &format!("token_file = '{}'", text_file(token)))
     }
 
-    fn policy(&self) -> String {
-        let policy = format!("{}-reads", self.prefix);
-        let rules = format!("path \"secret/data/{}*\" {{ capabilities = [\"read\"] }}", self.prefix);
+    fn policy(&self, more: &str) -> String {
+        let policy = server::unique(&self.prefix);
+        let rules = format!("path \"secret/data/{}*\" {{ capabilities = [\"read\"] }} {more}", self.prefix);
         self.bao.write(&format!("sys/policies/acl/{policy}"), &json!({ "policy": rules }));
         policy
+    }
+
+    fn settings_with(&self, at: &At, more: &str) -> String {
+        let rules = json!({ "policies": [self.policy(more)], "ttl": "1h" });
+        let made = self.bao.write("auth/token/create", &rules);
+        self.token_settings(at, made["auth"]["client_token"].as_str().unwrap())
     }
 }
 
@@ -66,8 +73,12 @@ impl Upstream for Vault {
     }
 
     fn settings(&self, at: &At) -> String {
-        let made = self.bao.write("auth/token/create", &json!({ "policies": [self.policy()], "ttl": "1h" }));
-        self.token_settings(at, made["auth"]["client_token"].as_str().unwrap())
+        self.settings_with(at, "")
+    }
+
+    fn settings_to_list(&self, at: &At) -> Option<String> {
+        let rule = format!("path \"secret/metadata/{}/*\" {{ capabilities = [\"list\"] }}", self.prefix);
+        Some(self.settings_with(at, &rule))
     }
 
     fn settings_without_rights(&self, at: &At) -> Option<String> {
@@ -91,6 +102,10 @@ impl Upstream for Vault {
         let value = std::str::from_utf8(value).unwrap();
         self.bao.write(&format!("secret/data/{path}"), &json!({ "data": { "value": value } }));
         format!("secret/{path}")
+    }
+
+    fn folder(&self, name: &str) -> String {
+        format!("secret/{}/{name}", self.prefix)
     }
 
     fn nowhere(&self) -> String {

@@ -392,7 +392,7 @@ fn only_what_changed_is_new_after_a_reload() {
     assert_eq!((changes.added, changes.removed), (vec!["new".to_owned()], vec!["gone".to_owned()]));
     assert_eq!((changes.providers, changes.restart), (vec![], vec![]));
 
-    new.keep_unchanged(&old);
+    hushfs::config::keep_unchanged(&mut new.scopes, &old);
     assert!(std::sync::Arc::ptr_eq(&new.scopes[0], &old.scopes[0]));
     assert!(!std::sync::Arc::ptr_eq(&new.scopes[1], &old.scopes[1]));
 }

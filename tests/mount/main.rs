@@ -14,6 +14,7 @@ mod bounds;
 mod c;
 mod control;
 mod digest;
+mod dirs;
 mod exe;
 mod explain;
 mod explain_state;

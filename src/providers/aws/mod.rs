@@ -7,6 +7,7 @@
 //! ```text
 //!  secrets.rs   aws-secrets-manager        parameters.rs   aws-parameter-store
 //!    |-- batch.rs, value.rs   many secrets at once, and one
+//!    |-- list.rs              what is below a name, page by page
 //!    '-- session.rs           one question: credentials, regions in turn, what is asked again
 //!          |-- login/           credentials: where from, roles, when anew
 //!          |-- fault.rs         what went wrong, and who must act
@@ -14,14 +15,15 @@
 //! ```
 
 use super::{
-    Asks, Fetched, Kind, LoginState, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError,
-    Stamp, files,
+    Asks, Fetched, Kind, Listing, LoginState, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy,
+    SettingsError, Stamp, files, listing,
 };
 
 mod arn;
 mod batch;
 mod fault;
 mod http;
+mod list;
 mod login;
 mod parameters;
 mod secrets;

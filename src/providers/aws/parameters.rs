@@ -4,17 +4,23 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use aws_sdk_ssm::Client;
+use aws_sdk_ssm::types::ParameterStringFilter;
 use zeroize::Zeroizing;
 
 use super::arn::Id;
 use super::fault::Fault;
+use super::list::{self, Page};
 use super::session::{Place, Session};
-use super::{Fetched, LoginState, Mint, Provider, ProviderError, SettingsError, settings};
+use super::{Fetched, Listing, LoginState, Mint, Provider, ProviderError, SettingsError, settings};
 use crate::reference::Reference;
 use crate::secret::SecretBytes;
 
 /// The right that reading needs.
 const READ: &str = "ssm:GetParameter";
+/// The right that listing needs, which knows no resources.
+const LIST: &str = "ssm:DescribeParameters";
+/// Parameters on a page: AWS's limit.
+const PAGE: i32 = 50;
 /// Asked for at a login: there is none of that name, and AWS says so only to whom it knows.
 const NOBODYS: &str = "/hushfs/log-in";
 
@@ -44,6 +50,23 @@ impl Provider for Parameters {
         })
     }
 
+    async fn list(&self, under: &Reference, depth: u32) -> Result<Vec<String>, ProviderError> {
+        let (listing, path) = (Listing::new(under, depth)?, under.path());
+        let id = Id::new(path, folder_prefix(&self.0.settings.prefix));
+        if !id.is_name() {
+            return Err(list::is_arn(path));
+        }
+        let asked = self.0.ask(&id, |place| {
+            let (listing, under) = (listing.clone(), id.in_region(&place.region));
+            async move {
+                let place = &place;
+                list::gather(listing, &under, |next| page(place, under.clone(), next)).await
+            }
+        });
+        let gathered = asked.await.map_err(|error| error.told(&format!("what is below `{path}`"), LIST))?;
+        gathered?.found()
+    }
+
     async fn log_in(&self) -> Result<(), ProviderError> {
         match self.0.ask(&Id::new(NOBODYS, ""), |place| get(place, NOBODYS.to_owned())).await {
             Err(error) if !error.knows_us() => Err(error.told("Parameter Store", READ)),
@@ -58,7 +81,22 @@ impl Provider for Parameters {
 
 /// What stands before the path: AWS wants a `/` before a path, and a reference has none there.
 fn prefix<'a>(path: &str, prefix: &'a str) -> &'a str {
-    if prefix.is_empty() && path.contains('/') { "/" } else { prefix }
+    if path.contains('/') { folder_prefix(prefix) } else { prefix }
+}
+
+/// The same before a path that others are below.
+fn folder_prefix(set: &str) -> &str {
+    if set.is_empty() { "/" } else { set }
+}
+
+/// A page of the parameters below a path. `GetParametersByPath` would be cheaper, and give their values.
+async fn page(place: &Place, path: String, next: Option<String>) -> Result<Page, Fault> {
+    let below = ParameterStringFilter::builder().key("Path").option("Recursive").values(path).build();
+    let below = below.map_err(|_| Fault::NotMade("the request could not be built"))?;
+    let asked = Client::new(&place.config).describe_parameters().parameter_filters(below).max_results(PAGE);
+    let answer = asked.set_next_token(next).send().await.map_err(|error| Fault::of(&error))?;
+    let names = answer.parameters.ok_or(list::NO_PAGE)?.into_iter().filter_map(|parameter| parameter.name);
+    Ok(Page { names: names.collect(), next: answer.next_token })
 }
 
 async fn get(place: Place, name: String) -> Result<Option<Fetched>, Fault> {

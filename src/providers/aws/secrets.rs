@@ -6,18 +6,26 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use aws_sdk_secretsmanager::Client;
+use aws_sdk_secretsmanager::types::{Filter, FilterNameStringType};
 use aws_smithy_types::date_time::Format;
 
 use super::arn::Id;
 use super::batch::{Batch, Turn};
-use super::fault::Meaning;
-use super::session::Session;
+use super::fault::{Fault, Meaning};
+use super::list::{self, Page};
+use super::session::{Place, Session};
 use super::value::{READ, deleted, get};
-use super::{Fetched, LoginState, Mint, Provider, ProviderError, SettingsError, settings};
+use super::{Fetched, Listing, LoginState, Mint, Provider, ProviderError, SettingsError, settings};
 use crate::reference::Reference;
 
 /// Asked for at a login: there is none of that name, and AWS says so only to whom it knows.
 const NOBODYS: &str = "hushfs/log-in";
+/// The right that listing needs, which knows no resources.
+const LIST: &str = "secretsmanager:ListSecrets";
+/// Secrets on a page: AWS's limit.
+const PAGE: i32 = 100;
+
 /// Opens the provider. Nobody is reached before the first fetch.
 pub(super) fn open(table: toml::Table, base: &Path) -> Result<Box<dyn Provider>, SettingsError> {
     let settings = settings::open_secrets(table, base)?;
@@ -49,6 +57,23 @@ impl Provider for Secrets {
             }
         }
         self.alone(&id, reference.version(), &what).await
+    }
+
+    async fn list(&self, under: &Reference, depth: u32) -> Result<Vec<String>, ProviderError> {
+        let (listing, path) = (Listing::new(under, depth)?, under.path());
+        let id = Id::new(path, &self.session.settings.prefix);
+        if !id.is_name() {
+            return Err(list::is_arn(path));
+        }
+        let asked = self.session.ask(&id, |place| {
+            let (listing, under) = (listing.clone(), id.in_region(&place.region));
+            async move {
+                let place = &place;
+                list::gather(listing, &under, |next| page(place, format!("{under}/"), next)).await
+            }
+        });
+        let gathered = asked.await.map_err(|error| error.told(&format!("what is below `{path}`"), LIST))?;
+        gathered?.found()
     }
 
     async fn log_in(&self) -> Result<(), ProviderError> {
@@ -91,6 +116,15 @@ impl Secrets {
             other => other,
         })
     }
+}
+
+/// A page of the secrets whose names begin so; without those that are marked for deletion, as AWS lists them.
+async fn page(place: &Place, prefix: String, next: Option<String>) -> Result<Page, Fault> {
+    let names = Filter::builder().key(FilterNameStringType::Name).values(prefix).build();
+    let asked = Client::new(&place.config).list_secrets().filters(names).max_results(PAGE);
+    let answer = asked.set_next_token(next).send().await.map_err(|error| Fault::of(&error))?;
+    let names = answer.secret_list.ok_or(list::NO_PAGE)?.into_iter().filter_map(|secret| secret.name);
+    Ok(Page { names: names.collect(), next: answer.next_token })
 }
 
 /// How messages name what was asked for.

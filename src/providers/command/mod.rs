@@ -5,13 +5,14 @@
 //!
 //! ```text
 //!  settings.rs   what can be set
-//!  provider.rs   one fetch, renewal or revocation: question, program, answer
+//!  provider.rs   one fetch, listing, renewal or revocation: question, program, answer
 //!  program.rs    the program (crate::program) as it is run for one of them
 //!  protocol.rs   question and answer in JSON
 //! ```
 
 use super::{
-    Asks, Fetched, Kind, Lease, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError,
+    Asks, Fetched, Kind, Lease, Listing, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy,
+    SettingsError,
 };
 
 mod program;

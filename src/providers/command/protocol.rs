@@ -36,12 +36,22 @@ struct Afterwards<'a> {
     lease: &'a str,
 }
 
-/// What is to become of a lease.
+/// What it is asked about a path that secrets are below.
+#[derive(Serialize)]
+struct Below<'a> {
+    version: u32,
+    operation: Operation,
+    path: &'a str,
+    depth: u32,
+}
+
+/// What is asked, where that is no secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Operation {
     Renew,
     Revoke,
+    List,
 }
 
 /// What it answers.
@@ -80,6 +90,14 @@ struct WrittenAfterwards {
     error: Option<Failure>,
 }
 
+/// What it answers to a listing.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WrittenNames {
+    names: Option<Vec<String>>,
+    error: Option<Failure>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Failure {
@@ -111,18 +129,41 @@ pub(super) struct Answer {
 pub(super) fn question(reference: &Reference) -> Result<Vec<u8>, ProviderError> {
     let (path, secret_version) = (reference.path(), reference.version());
     let question = Question { version: PROTOCOL, path, secret_version };
-    let mut line = serde_json::to_vec(&question)
-        .map_err(|_| ProviderError::Misconfigured(format!("`{path}` cannot be asked for in JSON")))?;
-    line.push(b'\n');
-    Ok(line)
+    line(&question, path)
+}
+
+/// The question for what is below a path, on one line.
+pub(super) fn question_below(path: &str, depth: u32) -> Result<Vec<u8>, ProviderError> {
+    line(&Below { version: PROTOCOL, operation: Operation::List, path, depth }, path)
 }
 
 /// The question about a lease, on one line.
 pub(super) fn question_about(operation: Operation, lease: &str) -> Result<Vec<u8>, ProviderError> {
-    let mut line = serde_json::to_vec(&Afterwards { version: PROTOCOL, operation, lease })
-        .map_err(|_| ProviderError::Misconfigured(format!("`{lease}` cannot be asked about in JSON")))?;
+    line(&Afterwards { version: PROTOCOL, operation, lease }, lease)
+}
+
+/// A question on one line. `what` is what it is about.
+fn line(question: &impl Serialize, what: &str) -> Result<Vec<u8>, ProviderError> {
+    let mut line = serde_json::to_vec(question)
+        .map_err(|_| ProviderError::Misconfigured(format!("`{what}` cannot be asked for in JSON")))?;
     line.push(b'\n');
     Ok(line)
+}
+
+/// Reads the answer to a listing. What is no such answer may be a value, from a program that does not know the question.
+pub(super) fn names(output: &[u8], path: &str) -> Result<Vec<String>, ProviderError> {
+    let unknown = || {
+        malformed(
+            path,
+            "the program's answer to a listing is not one JSON object with `names` as docs/command.md describes it: does it know that operation?",
+        )
+    };
+    let written: WrittenNames =
+        stack::wiped_after(|| serde_json::from_slice(output)).map_err(|_| unknown())?;
+    match written {
+        WrittenNames { error: Some(failure), .. } => Err(told(failure, path, None)),
+        WrittenNames { names, .. } => names.ok_or_else(unknown),
+    }
 }
 
 /// Reads the answer to a renewal.
@@ -259,6 +300,26 @@ mod tests {
         let asked = |text| String::from_utf8(question(&reference(text)).unwrap()).unwrap();
         assert_eq!(asked("p:a/b"), "{\"version\":1,\"path\":\"a/b\",\"secret_version\":null}\n");
         assert_eq!(asked("p:a/b#k?version=7"), "{\"version\":1,\"path\":\"a/b\",\"secret_version\":\"7\"}\n");
+    }
+
+    #[test]
+    fn a_listing_is_asked_for_on_one_line_and_answered_with_names_alone() {
+        let asked = String::from_utf8(question_below("a/b", 2).unwrap()).unwrap();
+        assert_eq!(asked, "{\"version\":1,\"operation\":\"list\",\"path\":\"a/b\",\"depth\":2}\n");
+        assert_eq!(names(b"{\"names\": [\"x\", \"y/z\"]}", "a").unwrap(), ["x", "y/z"]);
+        for text in [
+            format!("{{\"value\": \"{CANARY}\"}}"),
+            format!("{{\"names\": [\"x\"], \"value\": \"{CANARY}\"}}"),
+            format!("{{\"names\": [{{\"{CANARY}\": 1}}]}}"),
+            "{}".to_owned(),
+            String::new(),
+        ] {
+            let error = names(text.as_bytes(), "a").unwrap_err();
+            assert!(matches!(error, ProviderError::Malformed(_)), "{text}: {error}");
+            assert!(!format!("{error} {error:?}").contains(CANARY), "{error}");
+        }
+        let refused = names(b"{\"error\": {\"kind\": \"refused\"}}", "a").unwrap_err();
+        assert!(matches!(refused, ProviderError::Refused(_)), "{refused}");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! One fetch, renewal or revocation: question, program, answer.
+//! One fetch, listing, renewal or revocation: question, program, answer.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -12,28 +12,37 @@ use zeroize::Zeroizing;
 
 use super::program::Program;
 use super::protocol::{self, Answer, Operation};
-use super::{Fetched, Lease, Mint, Provider, ProviderError};
+use super::{Fetched, Lease, Listing, Mint, Provider, ProviderError};
 use crate::reference::Reference;
 
 /// The opened provider.
 pub(super) struct Command {
     program: Program,
     room: Semaphore,
-    /// Whether each fetch makes a credential.
-    mints: bool,
+    knows: Knows,
     /// What versions are told by where the program does not name any. Random, so that none gives away its value.
     key: Zeroizing<[u8; 32]>,
     /// Which version of a path was seen last, and since when: its time where the program does not tell it.
     seen: Mutex<HashMap<String, (String, SystemTime)>>,
 }
 
+/// What the operator says of a program, since none can be asked: one that knows no operation may take its question for a
+/// fetch.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Knows {
+    /// Whether each fetch makes a credential.
+    pub(super) mints: bool,
+    /// Whether it can list.
+    pub(super) lists: bool,
+}
+
 impl Command {
     /// At most `at_once` of `program` run at a time.
-    pub(super) fn new(program: Program, at_once: usize, mints: bool) -> Self {
+    pub(super) fn new(program: Program, at_once: usize, knows: Knows) -> Self {
         let mut key = Zeroizing::new([0; 32]);
         // Before the kernel has random numbers it waits, and it has them long before there are users.
         let _ = rustix::rand::getrandom(key.as_mut_slice(), rustix::rand::GetRandomFlags::empty());
-        Self { program, room: Semaphore::new(at_once), mints, key, seen: Mutex::default() }
+        Self { program, room: Semaphore::new(at_once), knows, key, seen: Mutex::default() }
     }
 }
 
@@ -41,19 +50,32 @@ impl Command {
 impl Provider for Command {
     async fn fetch(&self, reference: &Reference, mint: Mint) -> Result<Fetched, ProviderError> {
         let path = reference.path();
-        if self.mints && mint == Mint::Never {
+        if self.knows.mints && mint == Mint::Never {
             return Err(ProviderError::WouldMint(format!(
                 "`{path}`: the program makes a credential each time"
             )));
         }
         let question = protocol::question(reference)?;
         let answer = self.ask(&question, path, |output| protocol::answer(output, reference)).await?;
-        if answer.lease.is_some() && !self.mints {
+        if answer.lease.is_some() && !self.knows.mints {
             return Err(ProviderError::Misconfigured(format!(
                 "`{path}`: the program makes credentials: say so by `mints = true`"
             )));
         }
         Ok(self.fetched(answer, reference))
+    }
+
+    async fn list(&self, under: &Reference, depth: u32) -> Result<Vec<String>, ProviderError> {
+        let (mut listing, path) = (Listing::new(under, depth)?, under.path());
+        if !self.knows.lists {
+            return Err(ProviderError::Misconfigured(format!(
+                "`{path}`: the program is not said to list what is below a path; if it knows that operation, say so by `lists = true`"
+            )));
+        }
+        let question = protocol::question_below(path, depth)?;
+        let names = self.ask(&question, path, |output| protocol::names(output, path)).await?;
+        names.iter().try_for_each(|name| listing.add(name))?;
+        Ok(listing.names())
     }
 
     async fn renew(&self, lease: &Lease) -> Result<Lease, ProviderError> {
@@ -123,7 +145,8 @@ impl Command {
 
     /// The terms of what was made by a program that tells its end alone.
     fn lasting(&self, version: &str, expires: Option<SystemTime>) -> Option<Lease> {
-        let lasts = expires.filter(|_| self.mints)?.duration_since(SystemTime::now()).unwrap_or_default();
+        let lasts =
+            expires.filter(|_| self.knows.mints)?.duration_since(SystemTime::now()).unwrap_or_default();
         let handle = version.to_owned();
         Some(Lease { handle, lasts, term: lasts, renewable: false, revocable: false, under: None })
     }

@@ -13,6 +13,7 @@
 //! # output_max = "2MiB"
 //! # at_once = 4
 //! # mints = false                    whether each call makes a credential
+//! # lists = false                    whether it can be asked what is below a path
 //! ```
 
 use std::collections::BTreeMap;
@@ -24,7 +25,7 @@ use toml::de::DeValue;
 
 use super::super::settings::{ANSWER_LIMIT, Bounds, Wait, read, wrong};
 use super::program::Program;
-use super::provider::Command;
+use super::provider::{Command, Knows};
 use super::{NamedFile, Provider, Secrecy, SettingsError};
 use crate::program;
 use crate::sandbox::Account;
@@ -54,6 +55,8 @@ struct Settings {
     at_once: Option<usize>,
     #[serde(default)]
     mints: bool,
+    #[serde(default)]
+    lists: bool,
 }
 
 /// A user, or a size: both are written as a text or as a number.
@@ -74,14 +77,14 @@ pub(super) fn check(settings: toml::Table, _: &Path) -> Result<Vec<NamedFile>, S
 
 /// Opens the provider. The program is first started when something is fetched.
 pub(super) fn open(settings: toml::Table, _: &Path) -> Result<Box<dyn Provider>, SettingsError> {
-    let Checked { program, at_once, mints } = checked(settings)?;
-    Ok(Box::new(Command::new(program, at_once, mints)))
+    let Checked { program, at_once, knows } = checked(settings)?;
+    Ok(Box::new(Command::new(program, at_once, knows)))
 }
 
 struct Checked {
     program: Program,
     at_once: usize,
-    mints: bool,
+    knows: Knows,
 }
 
 fn checked(settings: toml::Table) -> Result<Checked, SettingsError> {
@@ -118,7 +121,7 @@ fn checked(settings: toml::Table) -> Result<Checked, SettingsError> {
     let passed_on =
         settings.environment.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
     let set = settings.set.iter().map(|(name, value)| (name.into(), value.into()));
-    let mints = settings.mints;
+    let knows = Knows { mints: settings.mints, lists: settings.lists };
     let program = program::Program {
         path: settings.program,
         args: settings.args,
@@ -128,7 +131,7 @@ fn checked(settings: toml::Table) -> Result<Checked, SettingsError> {
         timeout: Bounds::new(settings.timeout, None)?.request,
     };
     let program = Program { program, output_max: output_max(settings.output_max)? };
-    Ok(Checked { program, at_once, mints })
+    Ok(Checked { program, at_once, knows })
 }
 
 /// Whom the program is to be, where that is somebody else.
@@ -198,6 +201,7 @@ mod tests {
             ("program = '/bin/true'\nuser = 'root'\noutput_max = 'much'", Some("output_max")),
             ("program = '/bin/true'\nuser = 'root'\nat_once = 0", Some("at_once")),
             ("program = '/bin/true'\nuser = 'root'\nmints = 'yes'", Some("mints")),
+            ("program = '/bin/true'\nuser = 'root'\nlists = 'yes'", Some("lists")),
             ("program = '/bin/true'\nuser = 'root'\nshell = true", Some("shell")),
         ] {
             let error = check(text.parse().unwrap(), base).unwrap_err();

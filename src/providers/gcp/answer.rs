@@ -6,7 +6,8 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::StatusCode;
+use reqwest::{StatusCode, Url};
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Deserializer};
 use zeroize::Zeroizing;
 
@@ -61,6 +62,30 @@ pub(super) struct About {
     pub(super) expire_time: Option<SystemTime>,
 }
 
+/// Some of the names of secrets, and what the next ones are asked for with.
+pub(super) struct Page {
+    pub(super) names: Vec<String>,
+    /// As a parameter of an address.
+    pub(super) next: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Listed {
+    // Where there is nothing, both are left out.
+    #[serde(default)]
+    secrets: Vec<Named>,
+    #[serde(default)]
+    next_page_token: String,
+    #[serde(rename = "totalSize")]
+    _total_size: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Named {
+    name: String,
+}
+
 #[derive(Deserialize)]
 struct Wrong {
     error: Status,
@@ -107,16 +132,65 @@ pub(super) fn value(answer: &Answer, name: &Name) -> Result<Value, ProviderError
     Ok(Value { bytes: SecretBytes::copy_from(&bytes), version: version.to_owned() })
 }
 
+/// A page of names. A resource names its project by number, whatever it was asked for by.
+pub(super) fn page(answer: &Answer, resource: &str) -> Result<Page, ProviderError> {
+    let malformed =
+        || ProviderError::Malformed(format!("`{resource}`: the answer is not one of Secret Manager"));
+    let Listed { secrets, next_page_token, .. } = answer.json().ok_or_else(malformed)?;
+    let own = |named: &Named| named.name.rsplit_once("/secrets/").map(|(_, name)| name.to_owned());
+    let names = secrets.iter().map(own).collect::<Option<_>>().ok_or_else(malformed)?;
+    let next = match next_page_token.as_str() {
+        "" => None,
+        token => Some(parameter("pageToken", token).ok_or_else(malformed)?),
+    };
+    Ok(Page { names, next })
+}
+
+fn parameter(name: &str, value: &str) -> Option<String> {
+    let mut url = Url::parse("https://localhost").ok()?;
+    url.query_pairs_mut().append_pair(name, value);
+    url.query().map(str::to_owned)
+}
+
+/// Who must act on an answer to a listing that is not 200. `None` where the token is not accepted: another may be.
+pub(super) fn unlisted(answer: &Answer, resource: &str, whom: &str) -> Option<ProviderError> {
+    if let Some(error) = answer.unavailable(whom) {
+        return Some(error);
+    }
+    let status = answer.status;
+    let Some(error) = answer.json::<Wrong>().map(|wrong| wrong.error) else {
+        return Some(foreign(status, whom));
+    };
+    if let Some(error) = of_project(&error) {
+        return Some(error);
+    }
+    Some(match status {
+        StatusCode::UNAUTHORIZED => return None,
+        StatusCode::FORBIDDEN => ProviderError::Refused(format!(
+            "`{resource}`: the credentials may not list it; give them secretmanager.secrets.list on the project, \
+             which roles/secretmanager.viewer has"
+        )),
+        StatusCode::NOT_FOUND => {
+            ProviderError::NotFound(format!("`{resource}`: there is no such project, or no such location"))
+        }
+        _ => ProviderError::Malformed(format!("`{resource}`: {whom} answers {status}")),
+    })
+}
+
+/// What answers as Secret Manager does not.
+fn foreign(status: StatusCode, whom: &str) -> ProviderError {
+    ProviderError::Misconfigured(format!(
+        "{whom} answers {status}, and not as Secret Manager does: is `endpoint` right?"
+    ))
+}
+
 /// Who must act on an answer that is not 200. `None` where the token is not accepted: another may be.
 pub(super) fn refusal(answer: &Answer, name: &Name, whom: &str) -> Option<ProviderError> {
     if let Some(error) = answer.unavailable(whom) {
         return Some(error);
     }
     let (secret, status) = (&name.secret, answer.status);
-    let Some(Wrong { error }) = answer.json::<Wrong>() else {
-        let told = format!("{whom} answers {status}, and not as Secret Manager does: is `endpoint` right?");
-        return Some(ProviderError::Misconfigured(told));
-    };
+    let Some(Wrong { error }) = answer.json::<Wrong>() else { return Some(foreign(status, whom)) };
     if let Some(error) = of_project(&error) {
         return Some(error);
     }

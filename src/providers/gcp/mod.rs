@@ -15,8 +15,8 @@
 //! ```
 
 use super::{
-    Asks, Fetched, Kind, LoginState, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError,
-    Stamp, files,
+    Asks, Fetched, Kind, Listing, LoginState, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy,
+    SettingsError, Stamp, files,
 };
 
 mod answer;

@@ -3,6 +3,8 @@
 use super::ProviderError;
 use crate::reference::Reference;
 
+const NO_PLACE: &str = "this is no project's number or id, or no location's name";
+
 /// One secret at one version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Name {
@@ -44,7 +46,7 @@ impl Name {
             _ => return wrong("write the secret's name, or `projects/P/secrets/NAME`"),
         };
         if !is_project(project) || !location.is_none_or(is_location) {
-            return wrong("this is no project's number or id, or no location's name");
+            return wrong(NO_PLACE);
         }
         if !is_plain(secret) {
             return wrong("a secret's name has letters, digits, `-` and `_`, at most 255");
@@ -72,6 +74,40 @@ impl Name {
             _ => format!("{version} --secret={secret}"),
         };
         format!("gcloud secrets versions {verb} {what} --project={project}{at}")
+    }
+}
+
+/// Where secrets are: all of one project, or of one location of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Collection {
+    /// `projects/P/secrets`, or `projects/P/locations/L/secrets`.
+    pub(super) resource: String,
+    /// Where they are kept, for regional secrets.
+    pub(super) location: Option<String>,
+}
+
+impl Collection {
+    /// What is below `under`. A secret's name has no segments, so that only what stands before a whole one has secrets below it.
+    ///
+    /// # Errors
+    /// When it can be no such thing, with what to write instead.
+    pub(super) fn of(under: &Reference) -> Result<Self, ProviderError> {
+        let path = under.path();
+        let wrong = |what: &str| Err(ProviderError::Misconfigured(format!("`{path}`: {what}")));
+        let parts: Vec<_> = path.split('/').collect();
+        let (project, location) = match *parts.as_slice() {
+            ["projects", project, "secrets"] => (project, None),
+            ["projects", project, "locations", location, "secrets"] => (project, Some(location)),
+            _ => {
+                return wrong(
+                    "names of secrets have no `/` in them, so that nothing is below one; write `projects/P/secrets`, or `projects/P/locations/L/secrets`",
+                );
+            }
+        };
+        if !is_project(project) || !location.is_none_or(is_location) {
+            return wrong(NO_PLACE);
+        }
+        Ok(Self { resource: path.to_owned(), location: location.map(str::to_owned) })
     }
 }
 
@@ -128,6 +164,28 @@ mod tests {
         );
         let list = name("g:projects/12/secrets/db").unwrap().command("list");
         assert_eq!(list, "gcloud secrets versions list db --project=12");
+    }
+
+    #[test]
+    fn secrets_are_below_what_stands_before_a_whole_name() {
+        let of = |text: &str| Collection::of(&text.parse().unwrap());
+        for (reference, location) in [
+            ("g:projects/shop/secrets", None),
+            ("g:projects/12/locations/us-east1/secrets", Some("us-east1")),
+        ] {
+            let collection = of(reference).unwrap();
+            assert_eq!(format!("g:{}", collection.resource), reference);
+            assert_eq!(collection.location.as_deref(), location);
+        }
+        for reference in [
+            "g:app",
+            "g:app/db",
+            "g:projects/shop",
+            "g:projects/P/secrets",
+            "g:projects/p/locations/e.x/secrets",
+        ] {
+            assert!(matches!(of(reference), Err(ProviderError::Misconfigured(_))), "{reference}");
+        }
     }
 
     #[test]

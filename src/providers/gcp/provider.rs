@@ -11,14 +11,17 @@ use reqwest::StatusCode;
 use super::answer::{self, About, Version};
 use super::http::{Answer, Deadline, Http, Way};
 use super::login::{Login, Token};
-use super::name::Name;
-use super::{Fetched, LoginState, Mint, Provider, ProviderError};
+use super::name::{Collection, Name};
+use super::{Fetched, Listing, LoginState, Mint, Provider, ProviderError};
 use crate::reference::Reference;
 
 /// Between a request that failed and the same again.
 const PAUSE: Duration = Duration::from_millis(100);
 /// Versions whose time is remembered: it does not change, so that it is asked for once.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(4096).unwrap();
+
+/// Pages that are asked for at most, of one list: names enough, and some pages without any.
+const PAGES: usize = 100;
 
 /// What a provider asks for and where, once it is checked.
 pub(super) struct Asked {
@@ -51,6 +54,13 @@ impl Provider for SecretManager {
         let name = Name::of(reference, self.asked.project.as_deref(), self.asked.location.as_deref())?;
         let deadline = Deadline::after(self.http.bounds().request);
         deadline.bound(self.again(deadline, || self.fetch_once(&name, deadline))).await
+    }
+
+    async fn list(&self, under: &Reference, depth: u32) -> Result<Vec<String>, ProviderError> {
+        let (listing, collection) = (Listing::new(under, depth)?, Collection::of(under)?);
+        let deadline = Deadline::after(self.http.bounds().request);
+        let list = || self.list_once(&collection, listing.clone(), deadline);
+        deadline.bound(self.again(deadline, list)).await
     }
 
     async fn log_in(&self) -> Result<(), ProviderError> {
@@ -102,6 +112,34 @@ impl SecretManager {
             fetched.expires = fetched.expires.into_iter().chain(about.expire_time).min();
         }
         Ok(fetched)
+    }
+
+    /// All pages of names. Nothing else of a secret is asked for.
+    async fn list_once(
+        &self,
+        collection: &Collection,
+        mut listing: Listing,
+        deadline: Deadline,
+    ) -> Result<Vec<String>, ProviderError> {
+        let endpoint = self.endpoint(collection.location.as_deref());
+        let resource = &collection.resource;
+        let mut next = String::new();
+        for _ in 0..PAGES {
+            let path = format!("{resource}?pageSize=1000&fields=secrets/name,nextPageToken{next}");
+            let answer = self.ask(&endpoint, &path, deadline).await?;
+            if answer.status != StatusCode::OK {
+                return Err(
+                    answer::unlisted(&answer, resource, &endpoint).unwrap_or_else(|| not_accepted(&endpoint))
+                );
+            }
+            let page = answer::page(&answer, resource)?;
+            page.names.iter().try_for_each(|name| listing.add(name))?;
+            match page.next {
+                None => return listing.found(),
+                Some(token) => next = format!("&{token}"),
+            }
+        }
+        Err(listing.too_many("pages"))
     }
 
     /// Any question will do that needs no right to be refused for: only a token that is not accepted is turned away by all.

@@ -13,7 +13,8 @@
 //! ```
 
 use super::{
-    Asks, Fetched, Kind, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError, Stamp,
+    Asks, Fetched, Kind, Listing, Mint, NamedFile, Provider, ProviderError, Runs, Secrecy, SettingsError,
+    Stamp, listing,
 };
 
 mod document;

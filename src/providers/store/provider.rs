@@ -7,7 +7,7 @@ use age::secrecy::SecretString;
 use parking_lot::Mutex;
 
 use super::snapshot::Snapshot;
-use super::{Fetched, Mint, Provider, ProviderError, Site, StoreError, file, passphrase_from};
+use super::{Fetched, Listing, Mint, Provider, ProviderError, Site, StoreError, file, passphrase_from};
 use crate::reference::Reference;
 use crate::sys::stack;
 
@@ -35,6 +35,14 @@ impl Provider for Store {
     async fn fetch(&self, reference: &Reference, _: Mint) -> Result<Fetched, ProviderError> {
         let (name, version) = (reference.path().to_owned(), reference.version().map(str::to_owned));
         self.ask(move |snapshot| snapshot.value(&name, version.as_deref())).await
+    }
+
+    async fn list(&self, under: &Reference, depth: u32) -> Result<Vec<String>, ProviderError> {
+        let (mut listing, under) = (Listing::new(under, depth)?, under.path().to_owned());
+        let gathered = self.ask(move |snapshot| {
+            Ok(snapshot.below(&under).try_for_each(|name| listing.add(name)).map(|()| listing))
+        });
+        gathered.await??.found()
     }
 
     async fn log_in(&self) -> Result<(), ProviderError> {

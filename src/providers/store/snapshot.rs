@@ -5,7 +5,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::time::SystemTime;
 
-use super::{Document, Fetched, Stamp, StoreError, Wiping};
+use super::{Document, Fetched, Stamp, StoreError, Wiping, listing};
 use crate::secret::SecretBytes;
 
 /// What one state of the store's file held.
@@ -46,6 +46,12 @@ impl Snapshot {
     /// Whether this is what the file holds that has `stamp`.
     pub(super) fn is_of(&self, stamp: &Stamp) -> bool {
         self.stamp == *stamp
+    }
+
+    /// The names of the secrets below a name, relative to it; without those that were removed.
+    pub(super) fn below(&self, under: &str) -> impl Iterator<Item = &str> {
+        let there = self.versions.iter().filter(|(_, places)| !places.is_empty());
+        there.filter_map(move |(name, _)| listing::below(under, name))
     }
 
     /// A copy of one value, the newest or the version asked for.

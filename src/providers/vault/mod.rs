@@ -9,6 +9,7 @@
 //!    |-- session.rs    the token in use: one login for all who wait, renewal, failures that are not repeated at once
 //!    |     '-- login.rs      what each way of logging in sends: credential.rs, wrapped.rs; what it gives: tokens.rs, or denied.rs
 //!    |-- mounts.rs     which engine is mounted where
+//!    |-- listing.rs    what is below a path of a key/value engine
 //!    |-- leases.rs     what was lent is renewed, ended; what would be lent
 //!    |-- secret.rs     answers -> values, versions, leases
 //!    |     '-- values.rs     a JSON object -> an object of strings
@@ -21,8 +22,8 @@
 //! ```
 
 use super::{
-    Asks, Fetched, Kind, Lease, LoginState, LoginTime, Mint, NamedFile, Provider, ProviderError, Runs,
-    Secrecy, SettingsError, Stamp,
+    Asks, Fetched, Kind, Lease, Listing, LoginState, LoginTime, Mint, NamedFile, Provider, ProviderError,
+    Runs, Secrecy, SettingsError, Stamp,
 };
 
 mod address;
@@ -34,6 +35,7 @@ mod credential;
 mod denied;
 mod exchange;
 mod leases;
+mod listing;
 mod login;
 mod mounts;
 mod provider;

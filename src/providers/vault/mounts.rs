@@ -47,6 +47,24 @@ impl Mount {
     pub(super) fn rest<'p>(&self, path: &'p str) -> Option<&'p str> {
         path.strip_prefix(self.at.as_str())?.strip_prefix('/').filter(|rest| !rest.is_empty())
     }
+
+    /// Whether a path is the mount itself, or below it.
+    fn is_around(&self, path: &str) -> bool {
+        self.at == path || self.rest(path).is_some()
+    }
+
+    /// The path without the `data/` that those write after the mount who have the server's own path in mind.
+    pub(super) fn meant(&self, path: &str) -> Option<String> {
+        let rest = self.rest(path)?.strip_prefix("data/")?;
+        Some(format!("{}/{rest}", self.at))
+    }
+
+    /// A word on that, before what else is said of a refusal.
+    pub(super) fn slip(&self, path: &str) -> String {
+        self.meant(path)
+            .map(|meant| format!("if `{meant}` is meant, leave `data/` out of the reference; else "))
+            .unwrap_or_default()
+    }
 }
 
 impl Mounts {
@@ -58,6 +76,19 @@ impl Mounts {
 
     /// What is mounted where `path` begins; `None` where the server does not say, as to a token that may see nothing there.
     pub(super) async fn of(
+        &self,
+        path: &str,
+        cluster: &Cluster,
+        token: &HeaderValue,
+        deadline: Instant,
+    ) -> Result<Option<Mount>, ProviderError> {
+        let mount = self.around(path, cluster, token, deadline).await?;
+        // The mount itself is no secret.
+        Ok(mount.filter(|mount| mount.rest(path).is_some()))
+    }
+
+    /// As [`Mounts::of`], for a path that may be the mount itself.
+    pub(super) async fn around(
         &self,
         path: &str,
         cluster: &Cluster,
@@ -82,7 +113,7 @@ impl Mounts {
             _ => Engine::Other,
         };
         let mount = Mount { at: data.path.trim_matches('/').to_owned(), engine };
-        if mount.rest(path).is_none() {
+        if !mount.is_around(path) {
             return Ok(None);
         }
         self.found(mount.clone());
@@ -102,7 +133,7 @@ impl Mounts {
     }
 
     fn known(&self, path: &str) -> Option<Mount> {
-        let fits = |mount: &&Mount| mount.rest(path).is_some();
+        let fits = |mount: &&Mount| mount.is_around(path);
         self.told.iter().find(fits).cloned().or_else(|| {
             let found = self.found.lock();
             let fresh = found.iter().filter(|(_, since)| since.elapsed() < HOLDS);
@@ -136,8 +167,7 @@ mod tests {
         let at = |path: &str| mounts.known(path).map(|mount| mount.at);
         assert_eq!(at("team/a/x").as_deref(), Some("team/a"));
         assert_eq!(at("team/b").as_deref(), Some("team"));
-        assert_eq!(at("team/a").as_deref(), Some("team"), "the mount itself is no secret");
+        assert_eq!(at("team/a").as_deref(), Some("team/a"), "what is below it can be listed");
         assert_eq!(at("teams/x"), None);
-        assert_eq!(at("team"), None);
     }
 }

@@ -13,12 +13,13 @@ use super::answers::other;
 use super::cluster::Cluster;
 use super::exchange::{Answer, Repeat, Request};
 use super::leases::{self, is_kept};
+use super::listing::{self, Tree};
 use super::login::Login;
 use super::mounts::{Engine, Mount, Mounts};
 use super::secret::{self, Reader, Sort};
 use super::session::{Session, Sessions, Standing};
 use super::settings::Settings;
-use super::{Fetched, Lease, LoginState, LoginTime, Mint, Provider, ProviderError, SettingsError};
+use super::{Fetched, Lease, Listing, LoginState, LoginTime, Mint, Provider, ProviderError, SettingsError};
 use crate::reference::Reference;
 
 /// The opened provider. Nobody is reached before the first fetch.
@@ -48,6 +49,13 @@ impl Provider for Vault {
         let read =
             |session: Arc<Session>| async move { self.read(reference, mint, &session, deadline).await };
         self.with_token(&format!("`{}`", reference.path()), deadline, read).await
+    }
+
+    async fn list(&self, under: &Reference, depth: u32) -> Result<Vec<String>, ProviderError> {
+        let deadline = self.cluster.deadline();
+        let list =
+            |session: Arc<Session>| async move { self.list_with(under, depth, session, deadline).await };
+        self.with_token(&format!("`{}`", under.path()), deadline, list).await
     }
 
     async fn log_in(&self) -> Result<(), ProviderError> {
@@ -131,16 +139,36 @@ impl Vault {
             return ask.written(params).await;
         }
         match self.mounts.of(path, &self.cluster, &session.token, deadline).await? {
-            Some(mount) => {
-                let result = ask.at(&mount).await;
-                // What was found out may be old: it is asked for again the next time.
-                if matches!(result, Err(ProviderError::NotFound(_) | ProviderError::Misconfigured(_))) {
-                    self.mounts.forget(&mount);
-                }
-                result
-            }
+            Some(mount) => self.unless_changed(&mount, ask.at(&mount).await),
             None => ask.anywhere().await,
         }
+    }
+
+    async fn list_with(
+        &self,
+        under: &Reference,
+        depth: u32,
+        session: Arc<Session>,
+        deadline: Instant,
+    ) -> Result<Vec<String>, ProviderError> {
+        let listing = Listing::new(under, depth)?;
+        let path = under.path();
+        match self.mounts.around(path, &self.cluster, &session.token, deadline).await? {
+            Some(mount) => {
+                let cluster = Arc::clone(&self.cluster);
+                let tree = Tree { cluster, session, mount: mount.clone(), path: path.to_owned(), deadline };
+                self.unless_changed(&mount, tree.list(listing, depth).await)
+            }
+            None => Err(listing::unknown(&self.cluster, &session, path, deadline).await),
+        }
+    }
+
+    /// What came of a mount. What was found out about it may be old: it is asked for again the next time.
+    fn unless_changed<T>(&self, mount: &Mount, result: Result<T, ProviderError>) -> Result<T, ProviderError> {
+        if matches!(result, Err(ProviderError::NotFound(_) | ProviderError::Misconfigured(_))) {
+            self.mounts.forget(mount);
+        }
+        result
     }
 }
 
@@ -185,7 +213,7 @@ impl Ask<'_> {
             Err(ProviderError::Refused(_)) if answer.status == 404 => self.of_versioned(&mount, &answer),
             Err(ProviderError::Refused(_)) => Err(ProviderError::Refused(format!(
                 "`{path}`: the token may not read it (HTTP 403), nor see which engine is there: {}its policies need `path \"{}\" {{ capabilities = [\"read\"] }}` for key/value 2, or `path \"{path}\" …` for any other engine",
-                self.slip(&mount),
+                mount.slip(self.path),
                 self.data(&mount),
                 path = self.path,
             ))),
@@ -216,15 +244,15 @@ impl Ask<'_> {
                 let what = self.version.map(|version| format!("version {version} of it")).unwrap_or_default();
                 let what = if what.is_empty() { "secret" } else { &what };
                 let mut message = format!("`{}`: there is no such {what}", self.path);
-                if let Some(meant) = self.meant(mount) {
+                if let Some(meant) = mount.meant(self.path) {
                     let _ = write!(message, "; leave `data/` out: `{meant}`");
                 }
                 ProviderError::NotFound(message)
             })),
-            status @ (401 | 403) if self.meant(mount).is_some() => Err(ProviderError::Refused(format!(
+            status @ (401 | 403) if mount.meant(self.path).is_some() => Err(ProviderError::Refused(format!(
                 "`{}`: the token may not read it (HTTP {status}): {}{}",
                 self.path,
-                self.slip(mount),
+                mount.slip(self.path),
                 self.policy(&self.data(mount))
             ))),
             _ => Err(self.refused(answer, &self.data(mount))),
@@ -327,18 +355,6 @@ impl Ask<'_> {
             return format!("{hint}, or `params` for it if the engine wants to be written to");
         }
         hint
-    }
-
-    /// The path without the `data/` that those write after the mount who have the server's own path in mind.
-    fn meant(&self, mount: &Mount) -> Option<String> {
-        let rest = mount.rest(self.path)?.strip_prefix("data/")?;
-        Some(format!("{}/{rest}", mount.at))
-    }
-
-    fn slip(&self, mount: &Mount) -> String {
-        self.meant(mount)
-            .map(|meant| format!("if `{meant}` is meant, leave `data/` out of the reference; else "))
-            .unwrap_or_default()
     }
 
     /// Where a key/value engine with versions has the values.

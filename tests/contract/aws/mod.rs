@@ -10,6 +10,7 @@ use hushfs::providers::Fetched;
 
 mod admin;
 mod batches;
+mod lists;
 mod logins;
 mod regions;
 mod surroundings;
@@ -18,6 +19,9 @@ mod values;
 /// What a reader needs.
 const READ_SECRETS: &[&str] = &["secretsmanager:GetSecretValue", "secretsmanager:BatchGetSecretValue"];
 const READ_PARAMETERS: &[&str] = &["ssm:GetParameter"];
+/// What it takes to list.
+const LIST_SECRETS: &str = "secretsmanager:ListSecrets";
+const LIST_PARAMETERS: &str = "ssm:DescribeParameters";
 
 mod secrets {
     use super::*;
@@ -66,6 +70,8 @@ pub(crate) trait Kept {
     const BINARY: bool = true;
     /// What a reader needs; `None` where neither signatures nor policies are checked, so that there are no cases of those.
     const RIGHTS: Option<&'static [&'static str]>;
+    /// What it takes to list.
+    const LIST: &'static str;
     const NO_VERSION: &'static str;
 
     fn server() -> &'static Aws;
@@ -81,6 +87,7 @@ pub(crate) struct InSecrets;
 impl Kept for InSecrets {
     const KIND: &'static str = "aws-secrets-manager";
     const RIGHTS: Option<&'static [&'static str]> = Some(READ_SECRETS);
+    const LIST: &'static str = LIST_SECRETS;
     const NO_VERSION: &'static str = NO_SECRET_VERSION;
 
     fn server() -> &'static Aws {
@@ -98,6 +105,7 @@ impl Kept for InParameters {
     const KIND: &'static str = "aws-parameter-store";
     const BINARY: bool = false;
     const RIGHTS: Option<&'static [&'static str]> = Some(READ_PARAMETERS);
+    const LIST: &'static str = LIST_PARAMETERS;
     const NO_VERSION: &'static str = "99";
 
     fn server() -> &'static Aws {
@@ -117,6 +125,7 @@ struct InMoto;
 impl Kept for InMoto {
     const KIND: &'static str = "aws-secrets-manager";
     const RIGHTS: Option<&'static [&'static str]> = None;
+    const LIST: &'static str = LIST_SECRETS;
     const NO_VERSION: &'static str = NO_SECRET_VERSION;
 
     fn server() -> &'static Aws {
@@ -160,6 +169,11 @@ impl<K: Kept> Upstream for Server<K> {
         settings(at, &keys.unwrap_or_else(|| made_up().write(self.0.path())))
     }
 
+    fn settings_to_list(&self, at: &At) -> Option<String> {
+        let rights = K::RIGHTS?.iter().chain([&K::LIST]).copied().collect::<Vec<_>>();
+        Some(settings(at, &self.keys(&rights)))
+    }
+
     fn settings_without_rights(&self, at: &At) -> Option<String> {
         K::RIGHTS.map(|_| settings(at, &self.keys(&[])))
     }
@@ -176,6 +190,10 @@ impl<K: Kept> Upstream for Server<K> {
         let name = format!("contract/{name}");
         K::put(&name, value);
         name
+    }
+
+    fn folder(&self, name: &str) -> String {
+        format!("contract/{name}")
     }
 
     fn nowhere(&self) -> String {

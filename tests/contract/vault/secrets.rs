@@ -150,7 +150,7 @@ fn a_mount_of_several_segments_is_found_and_an_upgrade_noticed() {
 }
 
 /// In front of the server, where nobody is told what is mounted.
-fn without_mounts(bao: &Bao, rules: &str, more: &str) -> (Box<dyn Provider>, Network) {
+pub(super) fn without_mounts(bao: &Bao, rules: &str, more: &str) -> (Box<dyn Provider>, Network) {
     let network = Network::plain(bao.address, Weather::FineBut("sys/internal/ui/mounts", 403));
     let token = bao.token(&bao.policy(rules), &json!({ "ttl": "1h" }));
     let settings = settings(&network.at(), &format!("token_file = '{}'\n{more}", text_file(&token)));
