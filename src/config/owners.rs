@@ -216,7 +216,7 @@ mod tests {
     fn who_may_read_may_enter() {
         let of = |mode| {
             let scope = Owners::new(Written { mode: Some(mode), ..Written::default() }, Some(1000));
-            dir_mode(&scope, [])
+            scope_dir_mode(&scope, [])
         };
         assert_eq!(of(0o400), 0o500);
         assert_eq!(of(0o600), 0o500);
@@ -229,7 +229,7 @@ mod tests {
         let scope = Owners::new(Written { owner: Some(1), group: Some(2), mode: Some(0o400) }, None);
         let with = |owner, group, mode| {
             let own = Written { owner, group, mode: Some(mode) };
-            dir_mode(&scope, [&scope.of_file(own)])
+            scope_dir_mode(&scope, [&scope.of_file(own)])
         };
         assert_eq!(with(None, None, 0o400), 0o500);
         assert_eq!(with(None, None, 0o440), 0o550);
