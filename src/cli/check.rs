@@ -181,6 +181,8 @@ struct FileReport<'a> {
     name: &'a str,
     from: String,
     format: &'static str,
+    uid: u32,
+    gid: u32,
     mode: String,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     per_caller: bool,
@@ -217,6 +219,8 @@ fn scope_report(scope: &Scope) -> ScopeReport<'_> {
         name: &one.name,
         from: one.shows.to_string(),
         format: one.shows.form().map_or("template", |form| form.format.name()),
+        uid: one.uid,
+        gid: one.gid,
         mode: octal(one.mode),
         per_caller: one.shows.whom().is_some(),
     });

@@ -73,7 +73,7 @@ pub(super) fn dir<'e, 's>(
         }
         (false, None) => Some(Written::Listed(like, DirOf::Keys)),
         (false, Some((_, keys))) => {
-            let one = |key: String| Drafted { file: of_key(&like.file, &key), mode: like.mode };
+            let one = |key: String| Drafted { file: of_key(&like.file, &key), ..like };
             Some(Written::Named(keys?.into_iter().map(one).collect()))
         }
     }

@@ -4,18 +4,18 @@ use std::collections::BTreeMap;
 
 use super::checked::CacheRules;
 use super::merge::Merged;
+use super::on_change;
 use super::owners::Owners;
 use super::source::Source;
 use super::table::Entry;
 use super::trust::Trust;
-use crate::change::OnChange;
 
 /// What holds for a file that says nothing else, and who is trusted.
 pub(super) struct Inherited<'i, 's> {
     /// Owner, group and mode.
     pub(super) owners: &'i Owners,
     /// What is done on a change.
-    pub(super) on_change: &'i [OnChange],
+    pub(super) on_change: &'i on_change::OfScope<'i, 's>,
     /// Whom files may belong to.
     pub(super) trust: &'i Trust,
     /// What its scope says of how long secrets are kept.

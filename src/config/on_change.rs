@@ -1,5 +1,7 @@
 //! `on_change`: what is done when a file has changed, for one file or all of a scope.
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -37,6 +39,27 @@ struct Options<'e, 's> {
     table: &'e [Entry<'s>],
     owners: &'e Owners,
     trust: &'e Trust,
+}
+
+/// What a scope says for its files. Read once for each of their owners: as whom a program runs follows from that.
+pub(super) struct OfScope<'e, 's> {
+    entry: Option<&'e Entry<'s>>,
+    trust: &'e Trust,
+    read: RefCell<BTreeMap<u32, Option<Vec<OnChange>>>>,
+}
+
+impl<'e, 's> OfScope<'e, 's> {
+    /// What is written there, if something is.
+    pub(super) fn new(entry: Option<&'e Entry<'s>>, trust: &'e Trust) -> Self {
+        Self { entry, trust, read: RefCell::default() }
+    }
+
+    /// For files that belong to these. `None` when something is wrong.
+    pub(super) fn of(&self, owners: &Owners, report: &mut Report) -> Option<Vec<OnChange>> {
+        let Some(entry) = self.entry else { return Some(Vec::new()) };
+        let mut read = self.read.borrow_mut();
+        read.entry(owners.uid).or_insert_with(|| on_change(entry, owners, self.trust, report)).clone()
+    }
 }
 
 /// Reads one table or a list of tables. `None` when something is wrong.

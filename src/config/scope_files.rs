@@ -14,12 +14,34 @@ use super::report::{Found, Report};
 use super::table::{Entry, find, unknown};
 use crate::reference::Reference;
 
-const FILE: &[&str] = &["mode", "on_change"];
+const FILE: &[&str] = &["on_change"];
 
-/// One file with the place that its mode is to be reported at.
+/// One file with whose it is, and the entries that this is to be reported at.
 pub(super) struct Drafted<'e, 's> {
     pub(super) file: File,
+    pub(super) owners: Owners,
+    pub(super) own: Own<'e, 's>,
+}
+
+/// What a file says itself of whose it is.
+#[derive(Clone, Copy)]
+pub(super) struct Own<'e, 's> {
+    pub(super) owner: Option<&'e Entry<'s>>,
+    pub(super) group: Option<&'e Entry<'s>>,
     pub(super) mode: Option<&'e Entry<'s>>,
+}
+
+impl<'e, 's> Own<'e, 's> {
+    /// What stands in the table of a file.
+    pub(super) fn find(settings: &'e [Entry<'s>]) -> Self {
+        let find = |key| find(settings, key);
+        Self { owner: find("owner"), group: find("group"), mode: find("mode") }
+    }
+
+    /// The first of it.
+    pub(super) fn any(&self) -> Option<&'e Entry<'s>> {
+        self.owner.or(self.mode).or(self.group)
+    }
 }
 
 /// A file.
@@ -39,27 +61,27 @@ pub(super) fn draft<'e, 's>(
     used: &mut BTreeSet<String>,
     report: &mut Report,
 ) -> Option<Drafted<'e, 's>> {
-    let Owners { uid, gid, file_mode } = *inherited.owners;
     if let Err(error) = names::check(entry.key) {
         report.error(Found::at(&entry.key_at, format!("{}: {error}", what.word.trim_start_matches("a "))));
     }
     let settings = table.unwrap_or_default();
-    let keys = what.keys.iter().chain(FILE).chain(file_shows::KEYS);
+    let keys = what.keys.iter().chain(FILE).chain(owners::KEYS).chain(file_shows::KEYS);
     let known: Vec<_> = keys.chain(cache::KEYS).copied().collect();
     for setting in settings.iter().filter(|setting| !known.contains(&setting.key)) {
         unknown(report, setting, &known, what.word, quote_hint(entry, setting));
     }
-    let mode = find(settings, "mode");
-    let bits = mode.map_or(Some(file_mode), |mode| owners::mode(mode, report));
+    let written = owners::written(settings, report);
+    let owners = inherited.owners.of_file(written.unwrap_or_default());
     let on_change = match find(settings, "on_change") {
-        Some(entry) => on_change::on_change(entry, inherited.owners, inherited.trust, report),
-        None => Some(inherited.on_change.to_vec()),
+        Some(entry) => on_change::on_change(entry, &owners, inherited.trust, report),
+        None => inherited.on_change.of(&owners, report),
     };
     let shows = file_shows::shows(what, entry, table, &known, inherited, used, report)?;
     let cache = shows.secrets().iter().map(|of| kept(inherited, of, settings, report)).collect();
-    let (mode_bits, on_change, name) = (bits?, on_change?, entry.key.to_owned());
-    let shows = Arc::new(shows);
-    Some(Drafted { file: File { name, shows, uid, gid, mode: mode_bits, cache, on_change }, mode })
+    let (_, on_change, name) = (written?, on_change?, entry.key.to_owned());
+    let (shows, Owners { uid, gid, file_mode: mode, .. }) = (Arc::new(shows), owners);
+    let file = File { name, shows, uid, gid, mode, cache, on_change };
+    Some(Drafted { file, owners, own: Own::find(settings) })
 }
 
 /// How long the secret is kept: what is said for all, by its provider, by the scope and by the file, each over the one before.

@@ -14,11 +14,11 @@ use super::learning;
 use super::merge::Merged;
 use super::names;
 use super::on_change;
-use super::owners::{self, Owners, Written, dir_mode};
-use super::reach::{group_needs_name, shut_out};
+use super::owners::{self, Owners, scope_dir_mode};
+use super::reach;
 use super::report::{Found, Report};
 use super::rules::{self, Checked};
-use super::scope_files::{A_FILE, Drafted, draft};
+use super::scope_files::{A_FILE, draft};
 use super::source::Source;
 use super::table::{Entry, find, unknown};
 use super::trust::Trust;
@@ -26,8 +26,7 @@ use super::workloads::{self, Directory, EXAMPLE};
 use crate::identity::selector;
 use crate::policy::Rules;
 
-const SCOPE: &[&str] =
-    &["owner", "group", "mode", "allow", "learn_until", "on_change", "bundle", "file", "dir", "workload"];
+const SCOPE: &[&str] = &["allow", "learn_until", "on_change", "bundle", "file", "dir", "workload"];
 
 /// What the checks of all scopes turn on.
 struct Context<'c, 's> {
@@ -74,7 +73,7 @@ fn scope(
         report.error(Found::at(&entry.key_at, format!("scope: {error}")));
     }
     let Some(settings) = entry.table(report) else { return Vec::new() };
-    let known: Vec<_> = SCOPE.iter().chain(cache::KEYS).copied().collect();
+    let known: Vec<_> = owners::KEYS.iter().chain(SCOPE).chain(cache::KEYS).copied().collect();
     for setting in settings.iter().filter(|setting| !known.contains(&setting.key)) {
         let hint = match setting.key {
             "files" => Some("write `file.NAME = \"provider:path\"`".to_owned()),
@@ -118,28 +117,26 @@ fn directory(
 ) -> Option<Scope> {
     let Directory { name, at, rules, is_of_workload } = directory;
     let Context { merged, trust, sources, providers } = context;
-    let written = written(settings, report);
+    let written = owners::written(settings, report);
     let owners = Owners::new(written.unwrap_or_default(), one_uid(rules.as_deref().unwrap_or_default()));
-    let on_change = match find(settings, "on_change") {
-        Some(entry) => on_change::on_change(entry, &owners, trust, report),
-        None => Some(Vec::new()),
-    };
+    let on_change = on_change::OfScope::new(find(settings, "on_change"), trust);
     let list = find(settings, "file").and_then(|file| file.table(report)).unwrap_or_default();
     let dir_list = find(settings, "dir").and_then(|dir| dir.table(report)).unwrap_or_default();
     if list.is_empty() && dir_list.is_empty() {
         let found = Found::at(&entry.key_at, format!("scope `{}` has no files", entry.key));
         report.warn(found.hint("add one: `file.token = \"provider:path\"`"));
+        // Each file reads it for its owner; here is none.
+        on_change.of(&owners, report);
     }
     let tables: Vec<_> = list.iter().map(|file| (file, table(file, report))).collect();
     let dir_tables: Vec<_> = dir_list.iter().map(|dir| (dir, table(dir, report))).collect();
     dirs::clash(&list, &dir_list, report);
     // For what is wrong in them: what they come to turns on the provider of each file.
     cache::over(CacheRules::DEFAULT, settings, report);
-    let changes = on_change.as_deref().unwrap_or_default();
     let workload = is_of_workload.then_some(name.as_str());
     let inherited = Inherited {
         owners: &owners,
-        on_change: changes,
+        on_change: &on_change,
         trust,
         cache: settings,
         workload,
@@ -148,27 +145,28 @@ fn directory(
         sources,
         scope: &name,
     };
-    let mut files: Vec<_> = tables
-        .iter()
-        .filter_map(|(file, table)| draft(&A_FILE, file, table.as_deref(), &inherited, used, report))
-        .collect();
-    let mut listed = Vec::new();
+    let (mut files, mut listed, mut unread) = (Vec::new(), Vec::new(), Vec::new());
+    for (file, table) in &tables {
+        match draft(&A_FILE, file, table.as_deref(), &inherited, used, report) {
+            Some(draft) => files.push(draft),
+            None => unread.push(table.as_deref()),
+        }
+    }
     for (dir, table) in &dir_tables {
         match dirs::dir(dir, table.as_deref(), &inherited, used, report) {
             Some(WrittenDir::Named(named)) => files.extend(named),
             Some(WrittenDir::Listed(like, of)) => listed.push((like, of)),
-            None => {}
+            None => unread.push(table.as_deref()),
         }
     }
     files.sort_by(|a, b| a.file.name.cmp(&b.file.name));
     let names: Vec<_> = list.iter().map(|file| file.key).collect();
     let bundles = bundles::bundles(settings, &names, report);
     // From here on each mistake would be a consequence of one above.
-    on_change.as_ref()?;
-    let (rules, written, learn_until) = (rules?, written?, learn_until?);
+    let (rules, _, learn_until) = (rules?, written?, learn_until?);
     let all: Vec<_> = files.iter().chain(listed.iter().map(|(like, _)| like)).collect();
-    reach(&rules, written, &owners, settings, &all, report);
-    let dir_mode = dir_mode(widest(&owners, &all));
+    reach::check(&rules, &owners, settings, &all, &unread, report);
+    let dir_mode = scope_dir_mode(&owners, all.iter().map(|draft| &draft.owners));
     let rules = Rules::new(rules.into_iter().map(|checked| checked.rule).collect());
     learning::needs_uid(&rules, find(settings, "learn_until"), report);
     Some(Scope {
@@ -185,17 +183,6 @@ fn directory(
     })
 }
 
-/// Owner, group and mode as they are written; `None` when one of them is wrong.
-fn written(settings: &[Entry<'_>], report: &mut Report) -> Option<Written> {
-    let owner = find(settings, "owner").map(|entry| owners::owner(entry, report));
-    let group = find(settings, "group").map(|entry| owners::group(entry, report));
-    let mode = find(settings, "mode").map(|entry| owners::mode(entry, report));
-    if matches!(owner, Some(None)) || matches!(group, Some(None)) || matches!(mode, Some(None)) {
-        return None;
-    }
-    Some(Written { owner: owner.flatten(), group: group.flatten(), mode: mode.flatten() })
-}
-
 /// The entries of a file that is written as a table.
 fn table<'s>(file: &Entry<'s>, report: &mut Report) -> Option<Vec<Entry<'s>>> {
     file.value.as_table().and_then(|_| file.table(report))
@@ -205,28 +192,4 @@ fn table<'s>(file: &Entry<'s>, report: &mut Report) -> Option<Vec<Entry<'s>>> {
 fn one_uid(rules: &[Checked]) -> Option<u32> {
     let first = rules.first()?.uid?;
     rules.iter().all(|checked| checked.uid == Some(first)).then_some(first)
-}
-
-/// Everything that any file of the scope lets somebody do.
-fn widest(owners: &Owners, files: &[&Drafted<'_, '_>]) -> u16 {
-    files.iter().fold(owners.file_mode, |mode, draft| mode | draft.file.mode)
-}
-
-/// Reports modes and rules that let nobody in.
-fn reach(
-    rules: &[Checked],
-    written: Written,
-    owners: &Owners,
-    settings: &[Entry<'_>],
-    files: &[&Drafted<'_, '_>],
-    report: &mut Report,
-) {
-    if written.group.is_none() {
-        let own = files.iter().filter_map(|draft| Some((draft.mode?, draft.file.mode)));
-        let scopes = find(settings, "mode").zip(written.mode);
-        for (entry, mode) in scopes.into_iter().chain(own) {
-            group_needs_name(entry, mode, report);
-        }
-    }
-    shut_out(rules, owners, widest(owners, files), files, written.group, report);
 }

@@ -146,8 +146,93 @@ fn owner_group_and_mode_follow_the_rules_where_they_are_not_written() {
 }
 
 #[test]
+fn a_file_has_the_owner_group_and_mode_that_it_names_and_else_its_scopes() {
+    let files = |lines: &str| {
+        let config = check_text(&format!("{BEGIN}[scope.s]\n{lines}")).unwrap();
+        let scope = &config.scopes[0];
+        assert_eq!(config.warnings, [""; 0], "{lines}");
+        let files: Vec<_> = scope.files.iter().map(|file| (file.uid, file.gid, file.mode)).collect();
+        (scope.dir_mode, files)
+    };
+    let (us, our) = (rustix::process::geteuid().as_raw(), rustix::process::getegid().as_raw());
+    let two = "allow = [{ uid = 1000 }, { uid = 1001 }]\n";
+    // Two users, a file for each, and one for both.
+    assert_eq!(
+        files(&format!(
+            "{two}file.a = {{ from = \"local:a\", owner = 1000, mode = \"0600\" }}\nfile.b = {{ from = \"local:b\", owner = 1001 }}\nfile.c = \"local:c\""
+        )),
+        (0o555, vec![(1000, our, 0o600), (1001, our, 0o400), (us, our, 0o444)])
+    );
+    // The directory lets in who may read something in it, and lets nobody else list it.
+    assert_eq!(
+        files(&format!(
+            "{two}owner = 1000\nfile.a = \"local:a\"\nfile.b = {{ from = \"local:b\", owner = 1001 }}"
+        )),
+        (0o511, vec![(1000, our, 0o400), (1001, our, 0o400)])
+    );
+    // A mode that the scope writes is that of a file with an owner as well.
+    assert_eq!(
+        files("mode = \"0444\"\nallow = { uid = 1000 }\nfile.a = { from = \"local:a\", owner = 1001 }"),
+        (0o555, vec![(1001, our, 0o444)])
+    );
+    assert_eq!(
+        files("allow = { uid = 0 }\nfile.a = { from = \"local:a\", group = 5, mode = \"0640\" }"),
+        (0o511, vec![(0, 5, 0o640)])
+    );
+}
+
+#[test]
+fn a_file_for_nobody_whom_a_rule_lets_in_is_refused_at_its_owner() {
+    for (lines, place, said) in [
+        (
+            "allow = { uid = 7 }\nfile.x = { from = \"local:x\", owner = 8 }",
+            "7:38",
+            "no rule of the scope can match for `x`: it is for uid 8 alone",
+        ),
+        (
+            "allow = { uid = 7 }\nfile.x = { from = \"local:x\", owner = 8 }\nfile.y = \"local:y\"",
+            "7:38",
+            "no rule of the scope can match for `x`: it is for uid 8 alone",
+        ),
+        (
+            "allow = [{ uid = 7 }, { uid = 9 }]\nowner = 7\nfile.x = { from = \"local:x\", owner = 8, mode = \"0444\" }\nfile.y = { from = \"local:y\", owner = 6 }",
+            "9:38",
+            "it is for uid 6 alone",
+        ),
+        (
+            "allow = [{ uid = 7 }, { uid = 8 }, { uid = 9 }]\nfile.x = { from = \"local:x\", owner = 8 }\nfile.y = { from = \"local:y\", owner = 7 }",
+            "6:36",
+            "the files are for the uids 7 and 8 alone, and the rule asks for uid 9",
+        ),
+        ("allow = { uid = 7 }\nfile.x = { from = \"local:x\", mode = \"0440\" }", "7:37", "names no `group`"),
+        (
+            "allow = { uid = 7 }\nfile.x = { from = \"local:x\", owner = \"no-such-user\" }",
+            "7:38",
+            "there is no user `no-such-user`",
+        ),
+    ] {
+        let found = problems(&format!("{BEGIN}[scope.s]\n{lines}"));
+        let [(message, hint)] = &found[..] else { panic!("{lines}: {found:?}") };
+        assert!(message.starts_with(&format!("{place}: ")) && message.contains(said), "{lines}: {message}");
+        assert!(!hint.is_empty(), "{lines}");
+    }
+}
+
+#[test]
+fn a_group_of_a_file_that_its_callers_are_not_in_is_warned_of_once() {
+    let found = warnings("allow = { uid = 1 }\nfile.x = { from = \"local:x\", owner = 0, group = 4000000 }");
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("6:9: uid 1 is not in its files' group 4000000"), "{found:?}");
+    let found = warnings(
+        "allow = { uid = 1 }\nfile.y = \"local:y\"\nfile.x = { from = \"local:x\", owner = 0, group = 4000000 }",
+    );
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("8:49: uid 1 is not in the group 4000000 of `x`"), "{found:?}");
+}
+
+#[test]
 fn modes_that_do_more_than_read_are_refused() {
-    for mode in ["\"0644\"", "\"0500\"", "\"0446\"", "\"4400\"", "\"0040\"", "\"rw\"", "0o600", "440", "true"]
+    for mode in ["\"0664\"", "\"0500\"", "\"0446\"", "\"4400\"", "\"0040\"", "\"rw\"", "0o420", "440", "true"]
     {
         let (message, _) = of_scope(&format!("mode = {mode}\nallow = {{ uid = 0 }}"));
         assert!(message.starts_with("6:8: "), "{mode}: {message}");
@@ -575,4 +660,29 @@ fn what_a_file_says_of_its_changes_holds_in_stead_of_what_the_scope_says() {
         panic!("it is a program")
     };
     assert_eq!(command.account.map(|account| account.uid), Some(config.scopes[0].uid));
+}
+
+#[test]
+fn a_program_runs_as_the_owner_of_the_file_that_changed() {
+    // The scope belongs to root, as whom nothing runs that does not say so; of its files none does.
+    let run = "on_change = { run = [\"/bin/true\"] }";
+    let text = format!(
+        "allow = [{{ user = \"daemon\" }}, {{ user = \"nobody\" }}]
+        {run}
+        file.a = {{ from = \"local:x\", owner = \"daemon\" }}
+        file.b = {{ from = \"local:x\", owner = \"nobody\" }}
+        file.c = {{ from = \"local:x\", owner = \"nobody\", {run} }}"
+    );
+    let config = check_text(&format!("{BEGIN}[scope.s]\n{text}")).unwrap();
+    let accounts = config.scopes[0].files.iter().map(|file| {
+        let crate::change::Action::Command(command) = &file.on_change[0].action else {
+            panic!("it is a program")
+        };
+        assert_eq!(command.account.map(|account| account.uid), Some(file.uid));
+        file.uid
+    });
+    assert_eq!(accounts.collect::<Vec<_>>(), [1, 65534, 65534]);
+    let found = problems(&format!("{BEGIN}[scope.s]\n{text}\nfile.d = \"local:x\""));
+    let [(message, _)] = &found[..] else { panic!("{found:?}") };
+    assert!(message.starts_with("7:29: as whom the program is to run is not said"), "{message}");
 }

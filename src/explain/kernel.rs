@@ -14,25 +14,25 @@ const SEARCH: u16 = 0o1;
 pub(super) fn check(scope: &Scope, file: Option<&File>, seen: &Inspected, served_by: u32) -> Kernel {
     // A mount made without root is for its user alone, by all his uids.
     let mount_only_for = (served_by != 0).then_some(served_by);
-    let permissions = |mode: u16, wanted: u16| Permissions {
-        uid: scope.uid,
-        gid: scope.gid,
+    let permissions = |uid: u32, gid: u32, mode: u16, wanted: u16| Permissions {
+        uid,
+        gid,
         mode: format!("{mode:04o}"),
-        passes_as: passes_as(scope, mode, wanted, seen),
+        passes_as: passes_as((uid, gid), mode, wanted, seen),
     };
-    let directory = permissions(scope.dir_mode, SEARCH);
-    let file = file.map(|file| permissions(file.mode, READ));
+    let directory = permissions(scope.uid, scope.gid, scope.dir_mode, SEARCH);
+    let file = file.map(|file| permissions(file.uid, file.gid, file.mode, READ));
     let passes = mount_only_for.is_none_or(|user| seen.uids == [user; 4])
         && directory.passes_as.is_some()
         && file.as_ref().is_none_or(|file| file.passes_as.is_some());
     Kernel { passes, mount_only_for, directory, file }
 }
 
-fn passes_as(scope: &Scope, mode: u16, wanted: u16, seen: &Inspected) -> Option<Passes> {
+fn passes_as((uid, gid): (u32, u32), mode: u16, wanted: u16, seen: &Inspected) -> Option<Passes> {
     let groups = seen.who.as_ref().map(|who| who.groups.as_slice()).unwrap_or_default();
-    let (class, shift) = if seen.caller.uid == scope.uid {
+    let (class, shift) = if seen.caller.uid == uid {
         (Passes::Owner, 6)
-    } else if seen.caller.gid == scope.gid || groups.contains(&scope.gid) {
+    } else if seen.caller.gid == gid || groups.contains(&gid) {
         (Passes::Group, 3)
     } else {
         (Passes::Others, 0)

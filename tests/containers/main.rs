@@ -24,5 +24,6 @@ mod attack;
 mod env_file;
 mod explain;
 mod outage;
+mod owners;
 mod podman;
 mod rules;

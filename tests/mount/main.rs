@@ -35,6 +35,7 @@ mod mutate;
 mod on_change;
 mod open;
 mod outage;
+mod owners;
 mod pages;
 mod passed;
 #[cfg(feature = "command")]

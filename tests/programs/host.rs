@@ -164,6 +164,11 @@ pub(crate) fn root(host: &Host, needs: &[Program], script: &str) -> Vec<u8> {
     run(needs, script, &work(host), host.file("root").to_str().unwrap(), None)
 }
 
+/// As [`root`], with the directory of the user's files.
+pub(crate) fn root_in(host: &Host, needs: &[Program], script: &str) -> Vec<u8> {
+    run(needs, script, &work(host), host.file("app").to_str().unwrap(), None)
+}
+
 /// A new directory on the host.
 fn work(host: &Host) -> PathBuf {
     static COUNT: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);

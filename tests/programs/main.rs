@@ -25,6 +25,7 @@ mod databases;
 mod java;
 mod keys;
 mod node;
+mod owners;
 mod python;
 mod servers;
 mod settings;

@@ -5,7 +5,7 @@ use std::path::Path;
 use super::attempts::{Attempts, Caller};
 use super::choose::Rule as Proposed;
 use crate::config;
-use crate::config::checked::Scope;
+use crate::config::checked::{File, Scope};
 use crate::identity::{
     Cgroup, Evidence, Gids, Identity, Pid, PinnedId, ProcessId, Says, Selector, Subject, UserNamespace,
     Verdict, kind,
@@ -197,14 +197,16 @@ fn in_group(caller: &Caller, attempts: &Attempts, gid: u32) -> bool {
 }
 
 /// The files among those tried that owner, group and mode keep the caller from, whatever the rules say.
-pub(super) fn shut_out<'s>(scope: &'s Scope, caller: &Caller, attempts: &Attempts) -> Vec<&'s str> {
-    let class = match caller.uid {
+pub(super) fn shut_out<'s>(scope: &'s Scope, caller: &Caller, attempts: &Attempts) -> Vec<&'s File> {
+    if caller.uid == 0 {
         // Root passes by CAP_DAC_READ_SEARCH.
-        0 => return Vec::new(),
-        uid if uid == scope.uid => 0o400,
-        _ if in_group(caller, attempts, scope.gid) => 0o040,
-        _ => 0o004,
+        return Vec::new();
+    }
+    let passes = |file: &File| match caller.uid {
+        uid if uid == file.uid => file.mode & 0o400 != 0,
+        _ if in_group(caller, attempts, file.gid) => file.mode & 0o040 != 0,
+        _ => file.mode & 0o004 != 0,
     };
-    let tried = scope.files.iter().filter(|file| attempts.files.contains(&file.name));
-    tried.filter(|file| file.mode & class == 0).map(|file| file.name.as_str()).collect()
+    let tried = scope.files.iter().map(|file| &**file).filter(|file| attempts.files.contains(&file.name));
+    tried.filter(|file| !passes(file)).collect()
 }

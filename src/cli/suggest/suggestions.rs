@@ -1,6 +1,7 @@
 //! What is suggested, as data: what `--json` prints, and what the text is made of.
 
 use std::cmp::Reverse;
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -193,10 +194,13 @@ impl Suggested {
             notes.push("Their program was replaced while it ran: this names the path that it had".to_owned());
         }
         let shut_out = scope.map_or(Vec::new(), |scope| present::shut_out(scope, caller, &attempts));
-        if let Some(scope) = scope.filter(|_| !shut_out.is_empty()) {
+        let whose: BTreeSet<_> = shut_out.iter().map(|file| (file.uid, file.gid)).collect();
+        for (uid, gid) in whose {
+            let of = shut_out.iter().filter(|file| (file.uid, file.gid) == (uid, gid));
+            let names: Vec<_> = of.map(|file| file.name.as_str()).collect();
             notes.push(format!(
-                "A rule does not help with {}: uid {}, gid {} and the mode keep them out. Set `group` or `mode` of the scope",
-                shut_out.join(", "), scope.uid, scope.gid
+                "A rule does not help with {}: uid {uid}, gid {gid} and the mode keep them out. Set `group` or `mode` of the scope",
+                names.join(", ")
             ));
         }
         let (mut unit, mut user_unit, mut container) = (None, None, None);
