@@ -13,7 +13,7 @@ use tempfile::TempDir;
 #[expect(clippy::disallowed_methods, reason = "made-up values")]
 pub(crate) fn written(format: Format, secret: &Value) -> Result<Vec<u8>, FormatError> {
     let secret = SecretBytes::copy_from(secret.to_string().as_bytes());
-    let written = Form { format, ..Form::RAW }.write(&secret, None)?.expect("it is a format");
+    let written = Form { format, ..Form::RAW }.write(&secret, None)?;
     Ok(written.expose_secret().to_vec())
 }
 

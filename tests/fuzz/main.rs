@@ -1,4 +1,4 @@
-//! What the fuzz targets of `fuzz/` try, with some hundred inputs each in every run of the tests. `scripts/fuzz` tries millions.
+//! Bytes by chance, for what reads references, writes formats and compiles templates: some hundred inputs each in every run of the tests.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

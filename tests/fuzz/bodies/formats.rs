@@ -41,7 +41,7 @@ fn decoded(data: &[u8]) {
     ];
     for (decode, text) in of {
         let form = Form { format: Format::Raw, decode: Some(decode), newline: Newline::Keep };
-        let written = form.write(&SecretBytes::copy_from(text.as_bytes()), None).unwrap().unwrap();
+        let written = form.write(&SecretBytes::copy_from(text.as_bytes()), None).unwrap();
         assert_eq!(bytes(&written), data, "{decode}");
         let _ = form.write(&SecretBytes::copy_from(data), None);
     }
@@ -129,7 +129,7 @@ fn same(read: &Value, wanted: &Value, text: &str) {
 fn written(format: Format, secret: &Value) -> Option<String> {
     let secret = SecretBytes::copy_from(secret.to_string().as_bytes());
     match (Form { format, ..Form::RAW }).write(&secret, None) {
-        Ok(written) => Some(String::from_utf8(bytes(&written.unwrap()).to_vec()).unwrap()),
+        Ok(written) => Some(String::from_utf8(bytes(&written).to_vec()).unwrap()),
         Err(FormatError::Unwritable { .. }) => None,
         Err(other) => panic!("{other}"),
     }
