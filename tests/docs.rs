@@ -56,3 +56,16 @@ fn said(kind: &SelectorKind) -> String {
     let lines = source.lines().map_while(|line| line.strip_prefix("//!"));
     lines.map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line))).collect()
 }
+
+#[test]
+fn every_template_in_the_docs_compiles() {
+    let text = std::fs::read_to_string("docs/templates.md").unwrap();
+    let blocks: Vec<_> =
+        text.split("```jinja\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() >= 3, "{blocks:?}");
+    for block in blocks {
+        let template =
+            hushfs::template::Template::compile("docs", block).map_err(|mistakes| format!("{mistakes:?}"));
+        assert!(!template.unwrap().secrets().is_empty(), "{block}");
+    }
+}

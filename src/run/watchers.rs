@@ -50,6 +50,8 @@ impl Watchers {
 
 #[cfg(test)]
 mod tests {
+    use std::slice::from_ref;
+
     use super::*;
     use crate::policy::Purpose;
 
@@ -69,7 +71,7 @@ mod tests {
         let (watchers, a, b): (Watchers, Reference, Reference) =
             (Watchers::default(), "p:a".parse().unwrap(), "p:b".parse().unwrap());
         let (mut told, slow, gone) =
-            (watchers.watch(&[a.clone()]), watchers.watch(&[a.clone()]), watchers.watch(&[b.clone()]));
+            (watchers.watch(from_ref(&a)), watchers.watch(from_ref(&a)), watchers.watch(from_ref(&b)));
         drop(gone);
         assert!(watchers.any(&a) && !watchers.any(&b));
         watchers.forget_the_gone();

@@ -57,6 +57,7 @@ mod stat;
 mod status;
 mod suggest;
 mod support;
+mod templates;
 mod unit;
 mod user;
 mod ways;

@@ -39,7 +39,6 @@ fn no_template_runs_for_long_or_makes_much() {
         "{{ s | quote_properties | quote_properties | quote_properties }}".to_owned(),
         "{{ s | b64encode | b64encode | b64encode | b64encode }}".to_owned(),
         "{{ range(10000) | join(s) }}".to_owned(),
-        "{{ 400 * s }}".to_owned(),
         "{{ s | tojson | tojson | tojson | tojson | tojson | tojson }}".to_owned(),
         format!("{{{{ ({}s) | length }}}}", "s ~ ".repeat(90)),
         "{% for a in range(10000) %}{% if t == secret_json('p:u').list %}{% endif %}{% endfor %}".to_owned(),
@@ -52,9 +51,6 @@ fn no_template_runs_for_long_or_makes_much() {
         "{% for a in range(10000) %}{% set b = s | lines | sort | length %}{% endfor %}".to_owned(),
         "{{ [[t, t, t, t], [t, t, t, t], [t, t, t, t], [t, t, t, t]] }}".to_owned(),
         "{{ [[t, t, t, t], [t, t, t, t], [t, t, t, t], [t, t, t, t]] ~ '' }}".to_owned(),
-        "{{ (400 * t) | length }}".to_owned(),
-        "{% for x in 400 * t %}{% for y in 400 * t %}{% endfor %}{% endfor %}".to_owned(),
-        "{% for x in (400 * t)[1:][::2][1:] %}{% for y in t[::-1] %}{{ y }}{% endfor %}{% endfor %}".to_owned(),
         "{% for x in t + t + t + t + t %}{% for y in t + t %}{{ y }}{% endfor %}{% endfor %}".to_owned(),
         "{% for x in t %}{% for y in t %}{% if loop.changed is defined %}{{ x }}{% endif %}{% endfor %}{% endfor %}".to_owned(),
     ] {
@@ -71,9 +67,6 @@ fn no_template_runs_for_long_or_makes_much() {
         assert!(matches!(error, Some(TemplateError::TooLarge { .. } | TemplateError::Other { .. })), "{body}: {error:?}");
         // Not optimised, on a machine that does other things too.
         assert!(took < Duration::from_secs(20), "{body}: {took:?}");
-        if took > Duration::from_millis(500) {
-            eprintln!("{took:?} {body}");
-        }
     }
 }
 
