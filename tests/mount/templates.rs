@@ -113,6 +113,10 @@ fn operators_name_a_template_and_mean_all_of_its_secrets() {
     read(&host, "both");
     let readers = run(&["status", "--json"]);
     assert!(readers.matches("a/both").count() >= 2, "it is told with both secrets: {readers}");
-    let online = run(&["check", "--online"]);
-    assert!(online.contains("template") && !online.contains("to\"ken"), "{online}");
+    // One of the templates wants a key that is not there.
+    let online = host.run(&["check", "--online", "--config", config.to_str().unwrap()], b"");
+    let told =
+        format!("{}{}", String::from_utf8_lossy(&online.stdout), String::from_utf8_lossy(&online.stderr));
+    assert!(!online.status.success() && told.contains("template a/missing"), "{told}");
+    assert!(told.contains("nothing") && !told.contains("to\"ken") && !told.contains("p@ss"), "{told}");
 }
