@@ -94,7 +94,7 @@ impl Listing {
         let mut state = self.state.lock();
         state.used = Some(now);
         let lasts = if missed { rules.fresh_for.min(rules.missing_for) } else { rules.fresh_for };
-        let is_fresh = state.at.is_some_and(|at| now.since(at) < lasts) && state.failure.is_none();
+        let is_fresh = state.at.is_some_and(|at| now.since(at) < lasts.max(PAUSE)) && state.failure.is_none();
         let may_ask = state.not_before.is_none_or(|from| now >= from);
         let asks = !is_fresh && may_ask && !state.asking;
         state.asking |= asks;
@@ -133,14 +133,8 @@ impl Listing {
         let (now, rules) = (Moment::now(), self.rules());
         let mut state = self.state.lock();
         state.asking = false;
-        let result = match result {
-            // It had something, and has nothing any more.
-            Err(why) if why.is_missing() && state.known.is_some() => {
-                tracing::warn!(directory = self.path, "there is nothing any more: {why}");
-                Ok(Listed::default())
-            }
-            result => result,
-        };
+        // Where there is nothing any more the names stay, and whoever opens one is told: a file that is missing is taken for one that
+        // was never wanted.
         match result {
             Ok(listed) => {
                 let is_other = state.known.as_deref() != Some(&listed);

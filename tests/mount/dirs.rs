@@ -136,6 +136,13 @@ fn a_directory_whose_list_cannot_be_had_is_an_error_and_not_empty() {
     host.set("nowhere#now", b"here");
     host.eventually("the list is there", || fs::read_dir(host.file("a/missing")).is_ok());
     assert_eq!(fs::read(host.file("a/missing/now")).unwrap(), b"here");
+    // And goes: its names stay, and say so.
+    let store = host.path("store.age");
+    host.run_ok(&["store", "rm", "nowhere", "--store", store.to_str().unwrap()], b"");
+    host.eventually("it is gone", || errno(&host, "a/missing/now") == Some(Errno::NOKEY));
+    std::thread::sleep(Duration::from_millis(1200));
+    assert_eq!(names(&host, "a/missing"), set(&["now"]));
+    assert_eq!(errno(&host, "a/missing/now"), Some(Errno::NOKEY), "never ENOENT");
 }
 
 #[test]
