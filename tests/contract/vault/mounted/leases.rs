@@ -107,8 +107,10 @@ fn a_login_is_renewed_replaced_before_its_end_and_gone_after_its_last_reader() {
     let mut known_after = Duration::ZERO;
     while second == first {
         assert!(made.elapsed() < Duration::from_secs(15), "{}", host.log());
+        // The next one may have been made since.
         let users = role.users();
-        assert_eq!(users, slice::from_ref(&first), "after {:?}: {}", made.elapsed(), host.log());
+        let is_good = users.contains(&first) && users.len() <= 2;
+        assert!(is_good, "after {:?}: {users:?} {}", made.elapsed(), host.log());
         known_after = made.elapsed();
         std::thread::sleep(Duration::from_millis(200));
         second = cat(&host);
