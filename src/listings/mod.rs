@@ -11,7 +11,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -35,6 +35,9 @@ pub use names::Unfit;
 
 /// Lists that are asked for at once. More wait.
 const AT_ONCE: usize = 8;
+
+/// How long it is waited for a list that is being asked for already.
+const MEANWHILE: Duration = Duration::from_millis(100);
 
 /// Has the files of directories found anew in the tree.
 type Apply = dyn Fn() -> BoxFuture<'static, ()> + Send + Sync;
@@ -146,6 +149,9 @@ impl Listings {
                     tokio::time::sleep(next.since(now)).await;
                 } else if listing.begin() {
                     listings.ask_once(&listing).await;
+                } else {
+                    // Somebody's look has it asked for already: that has to get its turn.
+                    tokio::time::sleep(MEANWHILE).await;
                 }
             }
         });
