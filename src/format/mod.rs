@@ -1,7 +1,7 @@
 //! How a secret is written for the program that reads it.
 //!
 //! This folder owns formats and quoting: each is one file and a line in [`FORMATS`] and in `encode`. It knows neither files nor who
-//! reads. A format gives back the exact value to the readers that it is for (`docs/formats.md`), or it is refused: nothing
+//! reads. A format gives back the exact value to the readers that it is for (`docs/configuration.md`, "Formats"), or it is refused: nothing
 //! is written that would be read as something else.
 
 use std::borrow::Cow;
